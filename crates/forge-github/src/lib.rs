@@ -1,0 +1,1 @@
+//! GitHub adapter: OAuth and tokens, repositories, webhooks, CI runs and logs, comments and statuses

@@ -1,0 +1,1 @@
+//! Stateful fake forges on loopback and the conformance suite that every adapter passes

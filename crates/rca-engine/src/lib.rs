@@ -1,0 +1,1 @@
+//! Finds the root cause of a failed CI job in its log, with the lines that prove it

@@ -1,0 +1,1 @@
+//! forge-rca: the server and the command line
