@@ -1,1 +1,18 @@
-//! forge-rca: the server and the command line
+#![doc = include_str!("../README.md")]
+
+pub mod app;
+pub mod body;
+pub mod cli;
+pub mod config;
+pub mod error;
+pub mod input;
+pub mod listener;
+pub mod middleware;
+pub mod openapi;
+pub mod providers;
+pub mod routes;
+pub mod shutdown;
+pub mod telemetry;
+
+pub use app::{Application, Role};
+pub use config::Config;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The binary `forge-rca`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    server::cli::main()
+}

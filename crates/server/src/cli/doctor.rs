@@ -1,0 +1,118 @@
+//! `doctor`: what would keep the server from working, each with a remedy.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::Failure;
+use crate::{Config, app};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The server's configuration file.
+    #[arg(long, value_name = "FILE", env = "FORGE_RCA_CONFIG")]
+    config: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Check {
+    name: &'static str,
+    ok: bool,
+    message: String,
+    remedy: Option<String>,
+}
+
+impl Check {
+    fn passed(name: &'static str, message: impl Into<String>) -> Self {
+        Self { name, ok: true, message: message.into(), remedy: None }
+    }
+
+    fn failed(name: &'static str, message: impl Into<String>, remedy: &str) -> Self {
+        Self { name, ok: false, message: message.into(), remedy: Some(remedy.to_owned()) }
+    }
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let mut checks = Vec::new();
+    match Config::load(arguments.config.as_deref(), std::env::vars()) {
+        Err(error) => {
+            for fault in error.faults() {
+                checks.push(Check::failed("configuration", fault, "correct it; config.default.toml explains every setting"));
+            }
+        }
+        Ok(config) => {
+            checks.push(Check::passed("configuration", "readable"));
+            checks.push(public_address(&config));
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::input)?;
+            runtime.block_on(look_deeper(&config, &mut checks));
+        }
+    }
+    print(&checks, arguments.json)?;
+    if checks.iter().all(|check| check.ok) { Ok(()) } else { Err(Failure::Check(String::new())) }
+}
+
+fn public_address(config: &Config) -> Check {
+    let name = "public_address";
+    match &config.public_url {
+        None => Check::failed(
+            name,
+            "no public URL is set: forges cannot reach webhooks at a local address",
+            "set FORGE_RCA_PUBLIC_URL to the https address that leads here; until then polling and ingest work",
+        ),
+        Some(url) if url.scheme() == "http" => Check::failed(
+            name,
+            "the public URL is plain http: deliveries, codes and logs can be read on the way",
+            "put a TLS proxy in front and set FORGE_RCA_PUBLIC_URL to its https address",
+        ),
+        Some(url) => Check::passed(name, url.as_str()),
+    }
+}
+
+async fn look_deeper(config: &Config, checks: &mut Vec<Check>) {
+    match app::http_client(config) {
+        Ok(_) => checks.push(Check::passed("outgoing_requests", "certificates and proxy settings are usable")),
+        Err(error) => checks.push(Check::failed(
+            "outgoing_requests",
+            format!("{error:#}"),
+            "install the system's CA certificates (package ca-certificates), or correct the network settings",
+        )),
+    }
+    if !config.master_key_file.exists() {
+        checks.push(Check::passed("database", "not made yet: the first start makes the master key and the database"));
+        return;
+    }
+    match app::open_store(config).await {
+        Ok(store) => {
+            checks.push(Check::passed("database", "opens, migrations are done, the master key fits"));
+            store.close().await;
+        }
+        Err(error) => checks.push(Check::failed(
+            "database",
+            format!("{error:#}"),
+            "check DATABASE_URL, the data directory's owner and free space, and that the master key is the one it was made with",
+        )),
+    }
+}
+
+fn print(checks: &[Check], json: bool) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    if json {
+        writeln!(out, "{}", serde_json::to_string_pretty(checks).map_err(Failure::input)?)?;
+        return Ok(());
+    }
+    for check in checks {
+        writeln!(out, "{:<6} {}: {}", if check.ok { "ok" } else { "FAILED" }, check.name, check.message)?;
+        if let Some(remedy) = &check.remedy {
+            writeln!(out, "       {remedy}")?;
+        }
+    }
+    Ok(())
+}

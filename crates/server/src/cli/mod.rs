@@ -1,0 +1,95 @@
+//! The command line: results on standard output, progress and diagnostics on standard error.
+//!
+//! Exit codes: 0 done, 1 a check failed, 2 usage or unreadable input.
+
+mod analyze;
+mod doctor;
+mod inspect;
+mod serve;
+
+use std::{
+    fmt,
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+
+/// Finds the root cause of failed CI jobs and says it where people look.
+#[derive(Debug, Parser)]
+#[command(name = "forge-rca", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Report the root cause of a failed job from its log.
+    Analyze(analyze::Arguments),
+    /// Run the server.
+    Serve(serve::Arguments),
+    /// Look at webhook deliveries.
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
+    /// Check configuration, key, database and addresses before or while the server runs.
+    Doctor(doctor::Arguments),
+    /// Print the OpenAPI document of the HTTP API.
+    Openapi,
+}
+
+#[derive(Debug, Subcommand)]
+enum WebhookCommand {
+    /// Print the normalised facts of a recorded delivery, and whether its proof holds.
+    Inspect(inspect::Arguments),
+}
+
+/// Why a command ends other than well.
+#[derive(Debug)]
+enum Failure {
+    /// A check failed: exit code 1. The text, if any, goes to standard error.
+    Check(String),
+    /// Wrong usage or unreadable input: exit code 2.
+    Input(String),
+}
+
+impl Failure {
+    fn input(what: impl fmt::Display) -> Self {
+        Self::Input(what.to_string())
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Input(format!("cannot write the result: {error}"))
+    }
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    // clap itself exits with 2 on wrong usage.
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Analyze(arguments) => analyze::run(&arguments),
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Webhook(WebhookCommand::Inspect(arguments)) => inspect::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Openapi => print_openapi(),
+    };
+    let (code, text) = match result {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Check(text)) => (1, text),
+        Err(Failure::Input(text)) => (2, text),
+    };
+    if !text.is_empty() && writeln!(io::stderr(), "forge-rca: {text}").is_err() {
+        // Nobody reads standard error; the exit code still tells.
+    }
+    ExitCode::from(code)
+}
+
+fn print_openapi() -> Result<(), Failure> {
+    let document = crate::openapi::document().to_pretty_json().map_err(Failure::input)?;
+    writeln!(io::stdout(), "{document}")?;
+    Ok(())
+}

@@ -1,0 +1,4 @@
+//! What happens to every request.
+
+pub mod auth;
+pub mod headers;
