@@ -4,6 +4,7 @@
 
 mod analyze;
 mod doctor;
+mod forge;
 mod inspect;
 mod serve;
 
@@ -32,6 +33,16 @@ enum Command {
     /// Look at webhook deliveries.
     #[command(subcommand)]
     Webhook(WebhookCommand),
+    /// List the repositories that a token can see.
+    Repos(forge::Connection),
+    /// List the hooks of a repository.
+    Hooks(forge::InRepository),
+    /// List the runs of a repository that failed lately, or show one.
+    Runs(forge::RunsArguments),
+    /// List the jobs of a run.
+    Jobs(forge::JobsArguments),
+    /// Print the raw log of a job.
+    Log(forge::LogArguments),
     /// Check configuration, key, database and addresses before or while the server runs.
     Doctor(doctor::Arguments),
     /// Print the OpenAPI document of the HTTP API.
@@ -74,6 +85,11 @@ pub fn main() -> ExitCode {
         Command::Analyze(arguments) => analyze::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Webhook(WebhookCommand::Inspect(arguments)) => inspect::run(&arguments),
+        Command::Repos(connection) => forge::repos(&connection),
+        Command::Hooks(arguments) => forge::hooks(&arguments),
+        Command::Runs(arguments) => forge::runs(&arguments),
+        Command::Jobs(arguments) => forge::jobs(&arguments),
+        Command::Log(arguments) => forge::log(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Openapi => print_openapi(),
     };
