@@ -1,0 +1,208 @@
+//! Putting the parts together, and running them until told to stop.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+use forge_http::HttpClient;
+use rca_flow::{Flow, FlowConfig, OAuthAppSettings, Providers, Worker};
+use rca_store::{KeyRing, Store};
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::{Config, body::BodyBudget, listener, middleware::auth, providers, routes};
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// Serve the API and work on tasks.
+    All,
+    /// Serve the API only.
+    Web,
+    /// Work on tasks only; health is still served.
+    Worker,
+}
+
+/// What every request handler can reach.
+#[derive(Debug, Clone)]
+pub struct AppState {
+    /// The use cases.
+    pub flow: Flow,
+    /// The database, for tokens and health.
+    pub store: Store,
+    /// The memory for request bodies.
+    pub budget: BodyBudget,
+    /// What is known of this server.
+    pub about: Arc<About>,
+}
+
+/// What is known of this server.
+#[derive(Debug)]
+pub struct About {
+    /// The address by which others reach us.
+    pub public_url: Url,
+    /// Forges with an application of the operator.
+    pub platform_apps: Vec<forge_core::ForgeKind>,
+}
+
+/// A server that listens but does not serve yet.
+#[derive(Debug)]
+pub struct Application {
+    config: Config,
+    role: Role,
+    listener: TcpListener,
+    admin_listener: TcpListener,
+    address: SocketAddr,
+    admin_address: SocketAddr,
+    state: AppState,
+}
+
+impl Application {
+    /// Opens the database, binds the addresses, wires the adapters.
+    ///
+    /// Prints the owner token on standard error where it was made now.
+    ///
+    /// # Errors
+    /// Whatever keeps the server from working, with a remedy.
+    pub async fn build(config: Config, role: Role) -> anyhow::Result<Self> {
+        if config.dangerous_allow_http {
+            tracing::warn!("dangerous_allow_http is on: forges may be spoken to without encryption");
+        }
+        let http = http_client(&config)?;
+        let store = open_store(&config).await?;
+        if let Some(token) = auth::ensure_owner(&store, config.owner_token.as_ref()).await.context("cannot make the owner token")? {
+            announce_owner(&token);
+        }
+        let listener =
+            TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+        let admin_listener = TcpListener::bind(config.admin_listen)
+            .await
+            .with_context(|| format!("cannot listen on {} for metrics", config.admin_listen))?;
+        let address = listener.local_addr()?;
+        let admin_address = admin_listener.local_addr()?;
+        let public_url = match &config.public_url {
+            Some(url) => url.clone(),
+            None => Url::parse(&format!("http://{address}"))?,
+        };
+        let about = About { public_url: public_url.clone(), platform_apps: config.platform_apps.keys().copied().collect() };
+        let flow = Flow::new(flow_config(&config, public_url), store.clone(), Providers::new(providers::all(&http)));
+        let state = AppState { flow, store, budget: BodyBudget::new(config.body_budget_bytes), about: Arc::new(about) };
+        Ok(Self { config, role, listener, admin_listener, address, admin_address, state })
+    }
+
+    /// Where the API is served.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where metrics are served.
+    #[must_use]
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin_address
+    }
+
+    /// The address by which others reach us, without a trailing slash.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        self.state.about.public_url.as_str().trim_end_matches('/').to_owned()
+    }
+
+    /// The use cases, for tests that look inside.
+    #[must_use]
+    pub fn flow(&self) -> &Flow {
+        &self.state.flow
+    }
+
+    /// Serves and works until `until` is done, then ends in order: no new connections, open requests finish, tasks in
+    /// hand are settled.
+    ///
+    /// # Errors
+    /// When the database cannot be closed.
+    pub async fn run(self, until: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let stop = CancellationToken::new();
+        tracing::info!(address = %self.address, public_url = %self.state.about.public_url, role = ?self.role, "serving");
+        let mut parts = tokio::task::JoinSet::new();
+        let router = routes::public(self.state.clone(), self.role);
+        parts.spawn(listener::serve(self.listener, router, self.config.max_connections, stop.clone()));
+        parts.spawn(listener::serve(self.admin_listener, routes::admin(self.state.clone()), 64, stop.clone()));
+        if self.role != Role::Web {
+            let worker = Worker::new(self.state.flow.clone(), self.config.worker_concurrency);
+            let stop = stop.clone();
+            parts.spawn(async move { worker.run(stop).await });
+        }
+        until.await;
+        tracing::info!("stopping");
+        stop.cancel();
+        while let Some(ended) = parts.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a part of the server ended badly");
+            }
+        }
+        self.state.store.close().await;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// The one client for all outgoing requests.
+///
+/// # Errors
+/// Unreadable certificates, a proxy that is no URL, no system certificates.
+pub fn http_client(config: &Config) -> anyhow::Result<HttpClient> {
+    let mut builder = HttpClient::builder()
+        .with_user_agent(concat!("forge-rca/", env!("CARGO_PKG_VERSION")))
+        .with_allowed_networks(config.allowed_networks.iter().copied())
+        .with_http_allowed(config.dangerous_allow_http);
+    if let Some(proxy) = &config.proxy {
+        builder = builder.with_proxy(proxy);
+    }
+    for path in &config.root_certificates {
+        let pem = std::fs::read(path).with_context(|| format!("cannot read the certificate {}", path.display()))?;
+        builder = builder.with_root_certificate_pem(&pem);
+    }
+    Ok(builder.build()?)
+}
+
+/// Opens the database of `config`, making key and database where there are none.
+///
+/// # Errors
+/// As [`Store::open`], and when key or folder cannot be made.
+pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
+    std::fs::create_dir_all(&config.data_dir)
+        .with_context(|| format!("cannot make the data directory {}", config.data_dir.display()))?;
+    let key_file = &config.master_key_file;
+    let keys = if key_file.exists() { KeyRing::from_file(key_file) } else { KeyRing::generate_file(key_file) }
+        .with_context(|| format!("cannot use the master key {}", key_file.display()))?;
+    let sqlite = format!("sqlite://{}", config.data_dir.join("forge-rca.db").display());
+    Ok(Store::open(database_url(config).unwrap_or(&sqlite), keys).await?)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the driver needs the address with its password")]
+fn database_url(config: &Config) -> Option<&str> {
+    config.database_url.as_ref().map(|url| url.expose_secret())
+}
+
+fn flow_config(config: &Config, public_url: Url) -> FlowConfig {
+    let mut flow = FlowConfig::new(public_url)
+        .with_http_allowed(config.dangerous_allow_http)
+        .with_log_max_bytes(config.log_max_bytes)
+        .with_poll_interval(std::time::Duration::from_secs(config.poll_interval));
+    for (forge, app) in &config.platform_apps {
+        flow = flow.with_platform_app(
+            *forge,
+            OAuthAppSettings { client_id: app.client_id.clone(), client_secret: app.client_secret.clone() },
+        );
+    }
+    for (forge, path) in &config.callback_paths {
+        flow = flow.with_callback_path(*forge, path);
+    }
+    flow
+}
+
+#[expect(clippy::disallowed_methods, clippy::print_stderr, reason = "the owner sees the token here, once, and nowhere else")]
+fn announce_owner(token: &SecretString) {
+    eprintln!("\nThe owner token, shown only this once:\n\n    {}\n", token.expose_secret());
+}

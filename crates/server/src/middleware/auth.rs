@@ -1,0 +1,186 @@
+//! Who calls: an API token, and what it may do.
+
+use axum::extract::FromRequestParts;
+use http::{StatusCode, header, request::Parts};
+use rand::Rng as _;
+use rca_store::{ApiToken, NewApiToken, Store};
+use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest as _, Sha256};
+
+use crate::{app::AppState, error::ApiError};
+
+/// What every token of ours begins with, so that people and scanners recognise it.
+pub const TOKEN_PREFIX: &str = "frca_";
+
+/// What a token may do. `Read` < `Write` < `Admin` is a ladder; `Ingest` stands apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Send logs, and nothing else.
+    Ingest,
+    /// Look at everything but secrets.
+    Read,
+    /// Change what is watched and said.
+    Write,
+    /// Connect forges, make tokens.
+    Admin,
+}
+
+impl Scope {
+    /// All scopes.
+    pub const ALL: [Self; 4] = [Self::Ingest, Self::Read, Self::Write, Self::Admin];
+
+    /// The word for it in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ingest => "ingest",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Admin => "admin",
+        }
+    }
+
+    fn is_granted_by(self, held: &str) -> bool {
+        match self {
+            Self::Ingest => held == "ingest",
+            Self::Read => matches!(held, "read" | "write" | "admin"),
+            Self::Write => matches!(held, "write" | "admin"),
+            Self::Admin => held == "admin",
+        }
+    }
+}
+
+/// The holder of a valid token.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    token: ApiToken,
+}
+
+impl Caller {
+    /// The workspace that everything the caller sees and does is in.
+    #[must_use]
+    pub fn workspace(&self) -> &str {
+        &self.token.workspace
+    }
+
+    /// Who it is, for the audit.
+    #[must_use]
+    pub fn actor(&self) -> String {
+        format!("token:{}", self.token.id)
+    }
+
+    /// Whether the token may do this.
+    #[must_use]
+    pub fn has(&self, scope: Scope) -> bool {
+        self.token.scopes.iter().any(|held| scope.is_granted_by(held))
+    }
+
+    /// The caller, if the token may do this.
+    ///
+    /// # Errors
+    /// 403 that names the missing scope.
+    pub fn require(self, scope: Scope) -> Result<Self, ApiError> {
+        if self.has(scope) {
+            return Ok(self);
+        }
+        Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            "scope_missing",
+            format!("the token lacks the scope '{}': use or create one that has it", scope.as_str()),
+        ))
+    }
+}
+
+impl FromRequestParts<AppState> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let token = bearer(parts).ok_or_else(ApiError::unauthorized)?;
+        let found = state.store.find_api_token(&hash(&token)).await.map_err(|error| {
+            tracing::warn!(%error, "cannot look up an API token");
+            ApiError::unavailable("the database does not answer: try again")
+        })?;
+        let token = found.ok_or_else(ApiError::unauthorized)?;
+        if let Err(error) = state.store.touch_api_token(&token.id).await {
+            tracing::debug!(%error, "cannot note the use of an API token");
+        }
+        Ok(Self { token })
+    }
+}
+
+fn bearer(parts: &Parts) -> Option<SecretString> {
+    let mut values = parts.headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next()?.to_str().ok()?;
+    if values.next().is_some() {
+        return None;
+    }
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| SecretString::from(token.trim().to_owned()))
+}
+
+/// What is stored of a token. Its 256 random bits need no slow hash.
+#[expect(clippy::disallowed_methods, reason = "hashing is how a token is stored")]
+fn hash(token: &SecretString) -> String {
+    hex::encode(Sha256::digest(token.expose_secret().as_bytes()))
+}
+
+/// A new random token.
+#[must_use]
+pub fn new_token() -> SecretString {
+    let mut random = [0_u8; 32];
+    rand::rng().fill_bytes(&mut random);
+    SecretString::from(format!("{TOKEN_PREFIX}{}", hex::encode(random)))
+}
+
+/// What is stored of a token that was just made.
+#[must_use]
+pub fn describe(
+    workspace: &str,
+    name: &str,
+    scopes: &[Scope],
+    role: Option<String>,
+    expires_at: Option<i64>,
+    token: &SecretString,
+) -> NewApiToken {
+    NewApiToken {
+        workspace: workspace.to_owned(),
+        name: name.to_owned(),
+        scopes: scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
+        role,
+        expires_at,
+        token_hash: hash(token),
+        prefix: visible_prefix(token),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the first characters are shown so that people tell tokens apart")]
+fn visible_prefix(token: &SecretString) -> String {
+    token.expose_secret().chars().take(TOKEN_PREFIX.len() + 4).collect()
+}
+
+/// Makes sure that the owner can get in. Gives the token where it was made now: to be printed once.
+///
+/// # Errors
+/// When the database fails.
+pub async fn ensure_owner(store: &Store, chosen: Option<&SecretString>) -> rca_store::Result<Option<SecretString>> {
+    let workspace = store.default_workspace();
+    if let Some(chosen) = chosen {
+        if store.find_api_token(&hash(chosen)).await?.is_none() {
+            store
+                .create_api_token(describe(workspace, "owner", &Scope::ALL, Some("owner".to_owned()), None, chosen))
+                .await?;
+        }
+        return Ok(None);
+    }
+    let has_owner = store
+        .list_api_tokens(workspace)
+        .await?
+        .iter()
+        .any(|token| token.role.as_deref() == Some("owner") && token.revoked_at.is_none());
+    if has_owner {
+        return Ok(None);
+    }
+    let token = new_token();
+    store.create_api_token(describe(workspace, "owner", &Scope::ALL, Some("owner".to_owned()), None, &token)).await?;
+    Ok(Some(token))
+}
