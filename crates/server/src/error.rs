@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, StatusCode, header};
-use rca_flow::{FlowError, FlowErrorKind};
+use rca_flow::FlowError;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -78,28 +78,12 @@ impl IntoResponse for ApiError {
 
 impl From<FlowError> for ApiError {
     fn from(error: FlowError) -> Self {
-        let status = match error.kind() {
-            FlowErrorKind::BadRequest => StatusCode::BAD_REQUEST,
-            FlowErrorKind::Unauthorized => StatusCode::UNAUTHORIZED,
-            FlowErrorKind::Forbidden => StatusCode::FORBIDDEN,
-            FlowErrorKind::NotFound => StatusCode::NOT_FOUND,
-            FlowErrorKind::Conflict => StatusCode::CONFLICT,
-            FlowErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            FlowErrorKind::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
-            FlowErrorKind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-            FlowErrorKind::BadGateway => StatusCode::BAD_GATEWAY,
-            FlowErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            _ => StatusCode::INTERNAL_SERVER_ERROR,
-        };
+        let status = StatusCode::from_u16(error.kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         if status.is_server_error() {
-            tracing::warn!(code = error.code(), error = %error, "request failed");
+            tracing::warn!(code = error.code, error = %error, "request failed");
         }
         let retry_after = matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS).then_some(5);
-        Self {
-            status,
-            body: ErrorBody { error: error.to_string(), code: error.code(), details: error.details().cloned() },
-            retry_after,
-        }
+        Self { status, body: ErrorBody { error: error.message, code: error.code, details: error.details }, retry_after }
     }
 }
 
