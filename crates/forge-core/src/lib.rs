@@ -19,7 +19,7 @@ pub use client::{
 };
 pub use credential::{Credential, CredentialKind, CredentialProvider, StaticCredential};
 pub use error::{Error, ErrorKind, Result, Retry};
-pub use kind::ForgeKind;
+pub use kind::{ForgeKind, UnknownForge};
 pub use oauth::{CsrfState, OAuthApp, OAuthFlow, Pkce, TokenSet};
 pub use provider::{Instance, Provider};
 pub use webhook::{Delivery, Proof, Secrets, Verified, VerifyError, WebhookReceiver};

@@ -9,7 +9,7 @@ use http::{HeaderValue, StatusCode, header};
 use rca_flow::FlowError;
 use serde::Serialize;
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{IntoResponses, ToSchema};
 
 use crate::body::BodyError;
 
@@ -23,6 +23,44 @@ pub struct ErrorBody {
     /// More for programs, e.g. missing scopes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub details: Option<Value>,
+}
+
+/// The error answers that any route may give.
+#[derive(Debug, IntoResponses)]
+pub enum Errors {
+    /// The body is not JSON, or an OAuth state is not ours.
+    #[response(status = 400)]
+    BadRequest(ErrorBody),
+    /// No valid token.
+    #[response(status = 401)]
+    Unauthorized(ErrorBody),
+    /// The token lacks a scope.
+    #[response(status = 403)]
+    Forbidden(ErrorBody),
+    /// No such object.
+    #[response(status = 404)]
+    NotFound(ErrorBody),
+    /// Not in the present state.
+    #[response(status = 409)]
+    Conflict(ErrorBody),
+    /// The body is too large.
+    #[response(status = 413)]
+    TooLarge(ErrorBody),
+    /// Not JSON by its content type.
+    #[response(status = 415)]
+    UnsupportedMediaType(ErrorBody),
+    /// A field is wrong, or the forge refused.
+    #[response(status = 422)]
+    Unprocessable(ErrorBody),
+    /// Too many requests.
+    #[response(status = 429)]
+    TooManyRequests(ErrorBody),
+    /// The forge does not answer as it should.
+    #[response(status = 502)]
+    BadGateway(ErrorBody),
+    /// Overload, or an unusable database.
+    #[response(status = 503)]
+    Unavailable(ErrorBody),
 }
 
 /// An error on its way to the caller.

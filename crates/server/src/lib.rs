@@ -7,6 +7,7 @@ pub mod config;
 pub mod error;
 pub mod input;
 pub mod listener;
+mod metrics;
 pub mod middleware;
 pub mod openapi;
 pub mod providers;

@@ -1,0 +1,35 @@
+//! Metrics in Prometheus' text form.
+
+use std::fmt::Write as _;
+
+use rca_store::{DeliveryCounts, TaskCounts};
+
+/// The counters of inbox and queue. What was received is always done, dead, pending, ignored or duplicate.
+pub(crate) fn render(deliveries: &DeliveryCounts, tasks: &TaskCounts) -> String {
+    let mut text = String::new();
+    let mut family = |name: &str, help: &str, rows: &[(&str, i64)]| {
+        // Writing to a String cannot fail.
+        drop(writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge"));
+        for (state, count) in rows {
+            drop(writeln!(text, "{name}{{state=\"{state}\"}} {count}"));
+        }
+    };
+    family(
+        "forge_rca_deliveries",
+        "Deliveries by what became of them.",
+        &[
+            ("received", deliveries.received),
+            ("pending", deliveries.pending),
+            ("done", deliveries.done),
+            ("ignored", deliveries.ignored),
+            ("dead", deliveries.dead),
+            ("duplicate", deliveries.duplicate),
+        ],
+    );
+    family(
+        "forge_rca_tasks",
+        "Tasks by state.",
+        &[("ready", tasks.ready), ("running", tasks.running), ("dead", tasks.dead)],
+    );
+    text
+}

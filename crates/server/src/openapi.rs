@@ -1,0 +1,31 @@
+//! The description of the API, made from the routes themselves.
+
+use utoipa::{
+    OpenApi,
+    openapi::security::{Http, HttpAuthScheme, SecurityScheme},
+};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Forge RCA", description = "Finds the root cause of failed CI jobs and says it where people look."),
+    security(("token" = [])),
+    modifiers(&Token)
+)]
+struct Described;
+
+struct Token;
+
+impl utoipa::Modify for Token {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_with(Default::default);
+        components.add_security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    }
+}
+
+/// The OpenAPI document.
+#[must_use]
+pub fn document() -> utoipa::openapi::OpenApi {
+    let mut document = Described::openapi();
+    document.merge(crate::routes::api().into_openapi());
+    document
+}

@@ -1,0 +1,119 @@
+use std::time::Duration;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, StatusCode, header};
+use rca_flow::{AnalyseRequest, Analysed, AnalysisFilter, AnalysisView, IngestRequest, List};
+use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    app::AppState,
+    error::{ApiError, Errors},
+    input::{JsonBody, QueryOf},
+    middleware::auth::{Caller, Scope},
+};
+
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(analyse)).routes(routes!(analyse_alias)).routes(routes!(list)).routes(routes!(get))
+}
+
+/// A run at the forge, or a log.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(untagged)]
+enum AnalyseBody {
+    Run(AnalyseRequest),
+    Log(Box<IngestRequest>),
+}
+
+/// Analyse a run's failed jobs, or a log. Nothing is posted at the forge unless `post` is true.
+#[utoipa::path(post, path = "/v1/analyses", tag = "analyses", request_body = AnalyseBody,
+    responses((status = 202, body = Analysed), Errors))]
+async fn analyse(
+    State(state): State<AppState>,
+    caller: Caller,
+    JsonBody(body): JsonBody<serde_json::Value>,
+) -> Result<Response, ApiError> {
+    let caller = caller.require(Scope::Write)?;
+    // Chosen by hand, so that a wrong field is named instead of "no variant matched".
+    if body.get("log").is_some() {
+        let request: IngestRequest = typed(body)?;
+        let answer = state.flow.ingest(caller.workspace(), request, None).await?;
+        return Ok((super::ingest::status_of(&answer), Json(answer)).into_response());
+    }
+    let request: AnalyseRequest = typed(body)?;
+    let answer = state.flow.analyse(caller.workspace(), request).await?;
+    Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
+}
+
+/// The same as `/v1/analyses`.
+#[utoipa::path(post, path = "/api/analyze", tag = "analyses", request_body = AnalyseBody,
+    responses((status = 202, body = Analysed), Errors))]
+async fn analyse_alias(
+    state: State<AppState>,
+    caller: Caller,
+    body: JsonBody<serde_json::Value>,
+) -> Result<Response, ApiError> {
+    analyse(state, caller, body).await
+}
+
+fn typed<T: serde::de::DeserializeOwned>(body: serde_json::Value) -> Result<T, ApiError> {
+    serde_json::from_value(body).map_err(|error| ApiError::invalid("invalid_field", error.to_string()))
+}
+
+/// Analyses, the newest first; without steps and excerpts.
+#[utoipa::path(get, path = "/v1/analyses", tag = "analyses", params(AnalysisFilter),
+    responses((status = 200, body = List<AnalysisView>), Errors))]
+async fn list(
+    State(state): State<AppState>,
+    caller: Caller,
+    QueryOf(filter): QueryOf<AnalysisFilter>,
+) -> Result<Json<List<AnalysisView>>, ApiError> {
+    let caller = caller.require(Scope::Read)?;
+    Ok(Json(state.flow.list_analyses(caller.workspace(), filter).await?))
+}
+
+/// One analysis: as JSON, or as Markdown with `Accept: text/markdown`.
+#[utoipa::path(get, path = "/v1/analyses/{id}", tag = "analyses", params(("id" = String, Path)),
+    responses((status = 200, body = AnalysisView), Errors))]
+async fn get(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let caller = caller.require(Scope::Read)?;
+    let view = state.flow.get_analysis(caller.workspace(), &id).await?;
+    let wants_markdown = headers
+        .get(header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(|accept| accept.split(',').any(|kind| kind.trim().starts_with("text/markdown")));
+    if !wants_markdown {
+        return Ok(Json(view).into_response());
+    }
+    let report = view.report.ok_or_else(|| {
+        ApiError::new(StatusCode::CONFLICT, "no_report", "the analysis has no report yet: its state says why")
+    })?;
+    Ok(([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], report.to_markdown()).into_response())
+}
+
+/// Waits until an analysis has ended, `seconds` at most; gives it in whatever state it then is.
+pub(super) async fn wait_for(
+    state: &AppState,
+    workspace: &str,
+    id: &str,
+    seconds: u64,
+) -> Result<AnalysisView, ApiError> {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(seconds);
+    loop {
+        let view = state.flow.get_analysis(workspace, id).await?;
+        if !matches!(view.state.as_str(), "queued" | "running") || tokio::time::Instant::now() >= deadline {
+            return Ok(view);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}

@@ -1,0 +1,412 @@
+use std::io::Read as _;
+
+use axum::{
+    Json,
+    extract::{Request, State},
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, StatusCode, header};
+use rca_flow::{AnalysisView, IngestAnswer, IngestRequest};
+use serde::{Deserialize, de::DeserializeOwned};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    app::AppState,
+    body::LOG_LIMIT,
+    error::{ApiError, Errors},
+    input::QueryOf,
+    middleware::auth::{Caller, Scope},
+};
+
+/// A JSON body around a log of the largest size, every byte of it escaped.
+const JSON_LOG_LIMIT: usize = 2 * LOG_LIMIT + 64 * 1024;
+
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(log))
+        .routes(routes!(log_alias))
+        .routes(routes!(raw))
+        .routes(routes!(jenkins))
+        .routes(routes!(circleci))
+        .routes(routes!(teamcity))
+        .routes(routes!(drone))
+}
+
+/// Whether to wait for the report.
+#[derive(Debug, Clone, Copy, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct WaitQuery {
+    /// Seconds to wait for the report, 60 at most.
+    #[serde(default)]
+    #[param(maximum = 60)]
+    wait: u64,
+}
+
+/// Send the log of a job.
+#[utoipa::path(post, path = "/v1/ingest/log", tag = "ingest", params(WaitQuery), request_body = IngestRequest,
+    responses((status = 202, body = IngestAnswer), (status = 200, body = AnalysisView), Errors))]
+async fn log(
+    State(state): State<AppState>,
+    caller: Caller,
+    QueryOf(query): QueryOf<WaitQuery>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    json_log::<IngestRequest>(&state, caller, query.wait, request).await
+}
+
+/// The same as `/v1/ingest/log`.
+#[utoipa::path(post, path = "/api/ingest/log", tag = "ingest", params(WaitQuery), request_body = IngestRequest,
+    responses((status = 202, body = IngestAnswer), (status = 200, body = AnalysisView), Errors))]
+async fn log_alias(
+    State(state): State<AppState>,
+    caller: Caller,
+    QueryOf(query): QueryOf<WaitQuery>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    json_log::<IngestRequest>(&state, caller, query.wait, request).await
+}
+
+/// The fields of a raw log, as query parameters.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct RawQuery {
+    provider: Option<String>,
+    project: Option<String>,
+    status: Option<String>,
+    pipeline_id: Option<String>,
+    job_id: Option<String>,
+    job_name: Option<String>,
+    branch: Option<String>,
+    commit_sha: Option<String>,
+    pipeline_url: Option<String>,
+    build_number: Option<String>,
+    /// Seconds to wait for the report, 60 at most.
+    #[serde(default)]
+    #[param(maximum = 60)]
+    wait: u64,
+}
+
+/// Send the log itself as the body, optionally gzip or zstd.
+#[utoipa::path(post, path = "/v1/ingest/raw", tag = "ingest", params(RawQuery),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses((status = 202, body = IngestAnswer), (status = 200, body = AnalysisView), Errors))]
+async fn raw(
+    State(state): State<AppState>,
+    caller: Caller,
+    QueryOf(query): QueryOf<RawQuery>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let caller = caller.require(Scope::Ingest)?;
+    let (parts, body) = request.into_parts();
+    let body = state.budget.read(body, LOG_LIMIT).await?;
+    let log = unpack(&body.bytes)?;
+    let request = IngestRequest {
+        provider: query.provider.unwrap_or_else(|| "generic".to_owned()),
+        project: query.project.unwrap_or_else(|| "default".to_owned()),
+        status: query.status.unwrap_or_else(|| "failed".to_owned()),
+        // Lines and their numbers survive; bytes that are no text cannot be cited anyway.
+        log: String::from_utf8_lossy(&log).into_owned(),
+        pipeline_id: query.pipeline_id,
+        job_id: query.job_id,
+        job_name: query.job_name,
+        branch: query.branch,
+        commit_sha: query.commit_sha,
+        pipeline_url: query.pipeline_url,
+        build_number: query.build_number,
+    };
+    ingest(&state, &caller, request, idempotency_key(&parts.headers)?, query.wait).await
+}
+
+/// A build of Jenkins.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct JenkinsBuild {
+    job: String,
+    build_number: Text,
+    status: String,
+    log: String,
+    project: Option<String>,
+    build_url: Option<String>,
+    branch: Option<String>,
+    commit_sha: Option<String>,
+}
+
+/// A job of CircleCI.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct CircleCiJob {
+    project_slug: String,
+    workflow_id: String,
+    job_name: String,
+    job_number: Text,
+    status: String,
+    log: String,
+    branch: Option<String>,
+    commit_sha: Option<String>,
+    pipeline_url: Option<String>,
+    workflow_name: Option<String>,
+}
+
+/// A build of TeamCity.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct TeamCityBuild {
+    build_type_id: String,
+    build_id: Text,
+    build_number: Text,
+    status: String,
+    log: String,
+    branch: Option<String>,
+    commit_sha: Option<String>,
+    build_url: Option<String>,
+    project_name: Option<String>,
+}
+
+/// A build of Drone or Woodpecker.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct DroneBuild {
+    repo: String,
+    build_number: Text,
+    status: String,
+    log: String,
+    pipeline: Option<Text>,
+    step: Option<String>,
+    branch: Option<String>,
+    commit_sha: Option<String>,
+    build_url: Option<String>,
+}
+
+/// A number or text: shells and templates send either.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(untagged)]
+enum Text {
+    Number(u64),
+    Text(String),
+}
+
+impl From<Text> for String {
+    fn from(text: Text) -> Self {
+        match text {
+            Text::Number(number) => number.to_string(),
+            Text::Text(text) => text,
+        }
+    }
+}
+
+impl From<JenkinsBuild> for IngestRequest {
+    fn from(build: JenkinsBuild) -> Self {
+        let number = String::from(build.build_number);
+        Self {
+            provider: "jenkins".to_owned(),
+            project: build.project.unwrap_or_else(|| build.job.clone()),
+            status: build.status,
+            log: build.log,
+            pipeline_id: Some(number.clone()),
+            job_id: None,
+            job_name: Some(build.job),
+            branch: build.branch,
+            commit_sha: build.commit_sha,
+            pipeline_url: build.build_url,
+            build_number: Some(number),
+        }
+    }
+}
+
+impl From<CircleCiJob> for IngestRequest {
+    fn from(job: CircleCiJob) -> Self {
+        let number = String::from(job.job_number);
+        Self {
+            provider: "circleci".to_owned(),
+            project: job.project_slug,
+            status: job.status,
+            log: job.log,
+            pipeline_id: Some(job.workflow_id),
+            job_id: Some(number.clone()),
+            job_name: Some(match job.workflow_name {
+                Some(workflow) => format!("{workflow} / {}", job.job_name),
+                None => job.job_name,
+            }),
+            branch: job.branch,
+            commit_sha: job.commit_sha,
+            pipeline_url: job.pipeline_url,
+            build_number: Some(number),
+        }
+    }
+}
+
+impl From<TeamCityBuild> for IngestRequest {
+    fn from(build: TeamCityBuild) -> Self {
+        Self {
+            provider: "teamcity".to_owned(),
+            project: build.project_name.unwrap_or_else(|| build.build_type_id.clone()),
+            status: build.status,
+            log: build.log,
+            pipeline_id: Some(build.build_id.into()),
+            job_id: None,
+            job_name: Some(build.build_type_id),
+            branch: build.branch,
+            commit_sha: build.commit_sha,
+            pipeline_url: build.build_url,
+            build_number: Some(build.build_number.into()),
+        }
+    }
+}
+
+impl From<DroneBuild> for IngestRequest {
+    fn from(build: DroneBuild) -> Self {
+        let number = String::from(build.build_number);
+        let job_name = match (build.pipeline.map(String::from), build.step) {
+            (Some(pipeline), Some(step)) => Some(format!("{pipeline} / {step}")),
+            (pipeline, step) => pipeline.or(step),
+        };
+        Self {
+            provider: "drone".to_owned(),
+            project: build.repo,
+            status: build.status,
+            log: build.log,
+            pipeline_id: Some(number.clone()),
+            job_id: None,
+            job_name,
+            branch: build.branch,
+            commit_sha: build.commit_sha,
+            pipeline_url: build.build_url,
+            build_number: Some(number),
+        }
+    }
+}
+
+/// Send a build of Jenkins in its own words.
+#[utoipa::path(post, path = "/v1/ingest/jenkins", tag = "ingest", params(WaitQuery), request_body = JenkinsBuild,
+    responses((status = 202, body = IngestAnswer), (status = 200, body = AnalysisView), Errors))]
+async fn jenkins(
+    State(state): State<AppState>,
+    caller: Caller,
+    QueryOf(query): QueryOf<WaitQuery>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    json_log::<JenkinsBuild>(&state, caller, query.wait, request).await
+}
+
+/// Send a job of CircleCI in its own words.
+#[utoipa::path(post, path = "/v1/ingest/circleci", tag = "ingest", params(WaitQuery), request_body = CircleCiJob,
+    responses((status = 202, body = IngestAnswer), (status = 200, body = AnalysisView), Errors))]
+async fn circleci(
+    State(state): State<AppState>,
+    caller: Caller,
+    QueryOf(query): QueryOf<WaitQuery>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    json_log::<CircleCiJob>(&state, caller, query.wait, request).await
+}
+
+/// Send a build of TeamCity in its own words.
+#[utoipa::path(post, path = "/v1/ingest/teamcity", tag = "ingest", params(WaitQuery), request_body = TeamCityBuild,
+    responses((status = 202, body = IngestAnswer), (status = 200, body = AnalysisView), Errors))]
+async fn teamcity(
+    State(state): State<AppState>,
+    caller: Caller,
+    QueryOf(query): QueryOf<WaitQuery>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    json_log::<TeamCityBuild>(&state, caller, query.wait, request).await
+}
+
+/// Send a build of Drone or Woodpecker in its own words.
+#[utoipa::path(post, path = "/v1/ingest/drone", tag = "ingest", params(WaitQuery), request_body = DroneBuild,
+    responses((status = 202, body = IngestAnswer), (status = 200, body = AnalysisView), Errors))]
+async fn drone(
+    State(state): State<AppState>,
+    caller: Caller,
+    QueryOf(query): QueryOf<WaitQuery>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    json_log::<DroneBuild>(&state, caller, query.wait, request).await
+}
+
+async fn json_log<T: DeserializeOwned + Into<IngestRequest>>(
+    state: &AppState,
+    caller: Caller,
+    wait: u64,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let caller = caller.require(Scope::Ingest)?;
+    let (parts, body) = request.into_parts();
+    let is_json = parts
+        .headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .is_some_and(|kind| kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json"));
+    if !is_json {
+        return Err(ApiError::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "send JSON with Content-Type: application/json, or the bare log to /v1/ingest/raw",
+        ));
+    }
+    let body = state.budget.read(body, JSON_LOG_LIMIT).await?;
+    let request: T = serde_json::from_slice(&body.bytes).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => ApiError::invalid("invalid_field", error.to_string()),
+        _ => ApiError::new(StatusCode::BAD_REQUEST, "malformed_json", error.to_string()),
+    })?;
+    let request: IngestRequest = request.into();
+    if request.log.len() > LOG_LIMIT {
+        return Err(crate::body::BodyError::TooLarge.into());
+    }
+    ingest(state, &caller, request, idempotency_key(&parts.headers)?, wait).await
+}
+
+async fn ingest(
+    state: &AppState,
+    caller: &Caller,
+    request: IngestRequest,
+    key: Option<String>,
+    wait: u64,
+) -> Result<Response, ApiError> {
+    if wait > 60 {
+        return Err(ApiError::invalid("invalid_parameter", "wait is 60 seconds at most"));
+    }
+    let answer = state.flow.ingest(caller.workspace(), request, key).await?;
+    if let (1.., Some(id)) = (wait, &answer.analysis_id) {
+        let view = super::analyses::wait_for(state, caller.workspace(), id, wait).await?;
+        if !matches!(view.state.as_str(), "queued" | "running") {
+            return Ok(Json(view).into_response());
+        }
+    }
+    Ok((status_of(&answer), Json(answer)).into_response())
+}
+
+/// What is new is accepted, what is known or nothing to us is fine.
+pub(super) fn status_of(answer: &IngestAnswer) -> StatusCode {
+    if answer.status == "accepted" { StatusCode::ACCEPTED } else { StatusCode::OK }
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
+    match key.to_str() {
+        Ok(key) if (1..=255).contains(&key.len()) => Ok(Some(key.to_owned())),
+        _ => Err(ApiError::invalid("invalid_parameter", "Idempotency-Key must have 1 to 255 visible ASCII characters")),
+    }
+}
+
+/// The log in a body that may be gzip or zstd; what it unpacks to has the same limit as a plain one.
+fn unpack(body: &[u8]) -> Result<Vec<u8>, ApiError> {
+    let too_large = || ApiError::from(crate::body::BodyError::TooLarge);
+    let broken = |kind: &str| {
+        ApiError::invalid("unreadable_log", format!("the body begins like {kind} but cannot be unpacked: send it whole, or plain"))
+    };
+    let limit = LOG_LIMIT as u64 + 1;
+    let mut log = Vec::new();
+    if body.starts_with(&[0x1f, 0x8b]) {
+        flate2::read::MultiGzDecoder::new(body).take(limit).read_to_end(&mut log).map_err(|_| broken("gzip"))?;
+    } else if body.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        let decoder = zstd::Decoder::new(body).map_err(|_| broken("zstd"))?;
+        decoder.take(limit).read_to_end(&mut log).map_err(|_| broken("zstd"))?;
+    } else {
+        return Ok(body.to_vec());
+    }
+    if log.len() > LOG_LIMIT { Err(too_large()) } else { Ok(log) }
+}

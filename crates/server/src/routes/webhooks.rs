@@ -1,0 +1,60 @@
+use axum::{
+    Json,
+    extract::{Path, Request, State},
+    response::{IntoResponse, Response},
+};
+use forge_core::ForgeKind;
+use http::{HeaderMap, StatusCode, request::Parts};
+use rca_flow::{DeliveryAnswer, ReceiveError};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    app::AppState,
+    body::{self, HeldBody},
+    error::{ApiError, Errors},
+};
+
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(delivery)).routes(routes!(gitlab_by_token))
+}
+
+/// A delivery of a forge.
+#[utoipa::path(post, path = "/v1/webhooks/{forge}/{hook_id}", tag = "webhooks",
+    params(("forge" = String, Path), ("hook_id" = String, Path)), request_body(content = Vec<u8>, content_type = "application/json"),
+    responses((status = 202, body = DeliveryAnswer), (status = 200, body = DeliveryAnswer), Errors))]
+async fn delivery(
+    State(state): State<AppState>,
+    Path((forge, hook_id)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    // An unknown forge is answered like a wrong proof: nothing is told to those who cannot prove themselves.
+    let forge: ForgeKind = forge.parse().map_err(|_| ApiError::unauthorized())?;
+    let (parts, body) = read(&state, forge, request).await?;
+    let Parts { headers, uri, .. } = parts;
+    answer(state.flow.receive(forge, &hook_id, &headers, uri.query(), &body.bytes).await)
+}
+
+/// A delivery of GitLab to the common address: the hook is found by its token.
+#[utoipa::path(post, path = "/v1/webhooks/gitlab", tag = "webhooks", request_body(content = Vec<u8>, content_type = "application/json"),
+    responses((status = 202, body = DeliveryAnswer), Errors))]
+async fn gitlab_by_token(State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {
+    let (parts, body) = read(&state, ForgeKind::GITLAB, request).await?;
+    let headers: HeaderMap = parts.headers;
+    answer(state.flow.receive_gitlab_by_token(&headers, parts.uri.query(), &body.bytes).await)
+}
+
+async fn read(state: &AppState, forge: ForgeKind, request: Request) -> Result<(Parts, HeldBody), ApiError> {
+    let limit = if forge == ForgeKind::GITHUB { body::GITHUB_DELIVERY_LIMIT } else { body::DELIVERY_LIMIT };
+    let (parts, body) = request.into_parts();
+    Ok((parts, state.budget.read(body, limit).await?))
+}
+
+fn answer(result: Result<DeliveryAnswer, ReceiveError>) -> Result<Response, ApiError> {
+    match result {
+        // A ping without a proof leaves no row, and says so by its status.
+        Ok(answer) if answer.delivery_id.is_none() => Ok((StatusCode::OK, Json(answer)).into_response()),
+        Ok(answer) => Ok((StatusCode::ACCEPTED, Json(answer)).into_response()),
+        Err(ReceiveError::Refused) => Err(ApiError::unauthorized()),
+        Err(ReceiveError::Failed(error)) => Err(error.into()),
+    }
+}
