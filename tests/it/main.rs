@@ -1,1 +1,13 @@
-//! End-to-end tests: real server, real HTTP, fake forges.
+//! End-to-end tests: the real server over real HTTP, against the fake forges.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+#![expect(clippy::indexing_slicing, reason = "reading JSON answers")]
+
+mod abuse;
+mod api;
+mod connect;
+mod documents;
+mod ingest;
+mod replicas;
+mod secrets;
+mod support;
+mod webhook_to_comment;

@@ -1,0 +1,55 @@
+//! Documents that are made from the code are as the code says. `UPDATE_DOCUMENTS=1 cargo test` writes them anew.
+
+use std::{fmt::Write as _, fs, path::PathBuf};
+
+use forge_core::{Capabilities, Provider as _};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn check(path: &str, made: &str) {
+    let path = root().join(path);
+    if std::env::var_os("UPDATE_DOCUMENTS").is_some() {
+        fs::write(&path, made).unwrap();
+    }
+    let stored = fs::read_to_string(&path).unwrap_or_default();
+    assert!(stored == made, "{} is not as the code says: run UPDATE_DOCUMENTS=1 cargo test -p tests", path.display());
+}
+
+#[test]
+fn capabilities() {
+    let http = forge_http::HttpClient::builder().build().unwrap();
+    let all: Vec<(&str, Capabilities)> = server::providers::all(&http)
+        .iter()
+        .map(|provider| (provider.kind().display_name(), provider.capabilities()))
+        .collect();
+    let mut text = String::from(
+        "# What each adapter can do\n\nMade from the `Capabilities` constants by `cargo test`; a test keeps it true.\n\n| |",
+    );
+    for (name, _) in &all {
+        write!(text, " {name} |").unwrap();
+    }
+    text.push_str("\n|---|");
+    text.push_str(&"---|".repeat(all.len()));
+    text.push('\n');
+    for (row, (flag, _)) in Capabilities::NONE.flags().iter().enumerate() {
+        write!(text, "| {} |", flag.replace('_', " ")).unwrap();
+        for (_, capabilities) in &all {
+            text.push_str(if capabilities.flags()[row].1 { " yes |" } else { " |" });
+        }
+        text.push('\n');
+    }
+    text.push_str("| longest comment, characters |");
+    for (_, capabilities) in &all {
+        write!(text, " {} |", capabilities.max_comment_chars).unwrap();
+    }
+    text.push('\n');
+    check("docs/CAPABILITIES.md", &text);
+}
+
+#[test]
+fn openapi() {
+    let made = server::openapi::document().to_pretty_json().unwrap();
+    check("docs/openapi.json", &format!("{made}\n"));
+}
