@@ -3,16 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use forge_testkit::{Fake, FakeGitLab, JobSpec, PullSpec, RunSpec};
-use rca_store::testing::{Database, PostgresServer};
+use rca_store::testing::Database;
 use secrecy::SecretString;
 use serde_json::json;
 use server::{Config, Role};
 
 use crate::support::{TestServer, eventually, pytest_log};
 
-/// A folder for the key that all replicas share, and the database.
-async fn replicas(postgres: &PostgresServer, count: usize) -> (Vec<TestServer>, Database) {
-    let database = postgres.create_database().await.unwrap();
+/// Servers that share a database and the key to it.
+async fn replicas(database: &Database, count: usize) -> Vec<TestServer> {
     let folder = Arc::new(tempfile::tempdir().unwrap());
     let mut servers = Vec::new();
     for _ in 0..count {
@@ -20,7 +19,7 @@ async fn replicas(postgres: &PostgresServer, count: usize) -> (Vec<TestServer>, 
         let change = move |config: &mut Config| config.database_url = Some(SecretString::from(url));
         servers.push(TestServer::start_in(Arc::clone(&folder), Role::All, change).await);
     }
-    (servers, database)
+    servers
 }
 
 async fn connect_by_oauth(server: &TestServer, fake: &Fake) -> String {
@@ -38,8 +37,8 @@ async fn connect_by_oauth(server: &TestServer, fake: &Fake) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_expired_token_is_refreshed_once() {
-    let Some(postgres) = PostgresServer::find_or_skip("replicas::an_expired_token_is_refreshed_once").await else { return };
-    let (servers, _database) = replicas(&postgres, 2).await;
+    let Some(database) = Database::postgres().await else { return };
+    let servers = replicas(&database, 2).await;
     let fake = FakeGitLab::start().await;
     // Expires while the integration is being set up, so that both replicas meet it expired.
     fake.set_access_token_lifetime(Some(Duration::from_secs(7200)));
@@ -68,8 +67,8 @@ async fn an_expired_token_is_refreshed_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_replicas_say_everything_once() {
-    let Some(postgres) = PostgresServer::find_or_skip("replicas::three_replicas_say_everything_once").await else { return };
-    let (mut servers, _database) = replicas(&postgres, 3).await;
+    let Some(database) = Database::postgres().await else { return };
+    let mut servers = replicas(&database, 3).await;
     let fake = FakeGitLab::start().await;
     let repo = fake.add_repo("acme/shop");
     let integration = servers[0].connect(&fake).await;

@@ -49,6 +49,8 @@ pub struct Config {
     pub poll_interval: u64,
     /// Tasks worked on at once.
     pub worker_concurrency: usize,
+    /// Seconds after which a dead process's task is taken up.
+    pub worker_lease: u64,
     /// Bytes of a log that are read from a forge.
     pub log_max_bytes: u64,
     /// Bytes of request bodies held at once.
@@ -168,6 +170,7 @@ struct Polling {
 #[serde(deny_unknown_fields)]
 struct Worker {
     concurrency: usize,
+    lease: u64,
 }
 
 #[derive(Deserialize)]
@@ -199,7 +202,7 @@ struct FileApp {
 }
 
 /// Environment name, place in the file, and how its text becomes a value.
-const ENVIRONMENT: [(&str, &str, &str, Form); 18] = [
+const ENVIRONMENT: [(&str, &str, &str, Form); 19] = [
     ("FORGE_RCA_LISTEN", "server", "listen", Form::Text),
     ("FORGE_RCA_ADMIN_LISTEN", "server", "admin_listen", Form::Text),
     ("FORGE_RCA_PUBLIC_URL", "server", "public_url", Form::Text),
@@ -212,6 +215,7 @@ const ENVIRONMENT: [(&str, &str, &str, Form); 18] = [
     ("FORGE_RCA_ROOT_CERTIFICATES", "network", "root_certificates", Form::List),
     ("FORGE_RCA_POLL_INTERVAL", "polling", "interval", Form::Number),
     ("FORGE_RCA_WORKER_CONCURRENCY", "worker", "concurrency", Form::Number),
+    ("FORGE_RCA_WORKER_LEASE", "worker", "lease", Form::Number),
     ("FORGE_RCA_LOG_MAX_BYTES", "limits", "log_max_bytes", Form::Number),
     ("FORGE_RCA_BODY_BUDGET_BYTES", "limits", "body_budget_bytes", Form::Number),
     ("FORGE_RCA_LOG_FORMAT", "log", "format", Form::Text),
@@ -278,6 +282,7 @@ impl Config {
             root_certificates: Vec::new(),
             poll_interval: 60,
             worker_concurrency: 4,
+            worker_lease: 60,
             log_max_bytes: 64 * 1024 * 1024,
             body_budget_bytes: 256 * 1024 * 1024,
             max_connections: 4096,
@@ -407,6 +412,9 @@ fn check(file: File, owner_token: Option<SecretString>, mut faults: Vec<String>)
     if file.polling.interval < 10 {
         faults.push("polling.interval must be at least 10 seconds: forges limit their callers".to_owned());
     }
+    if file.worker.lease < 2 {
+        faults.push("worker.lease must be at least 2 seconds".to_owned());
+    }
     if file.worker.concurrency == 0 || file.server.max_connections == 0 {
         faults.push("worker.concurrency and server.max_connections must be at least 1".to_owned());
     }
@@ -457,6 +465,7 @@ fn check(file: File, owner_token: Option<SecretString>, mut faults: Vec<String>)
         root_certificates: file.network.root_certificates.into_iter().map(PathBuf::from).collect(),
         poll_interval: file.polling.interval,
         worker_concurrency: file.worker.concurrency,
+        worker_lease: file.worker.lease,
         log_max_bytes: file.limits.log_max_bytes,
         body_budget_bytes: file.limits.body_budget_bytes,
         max_connections: file.server.max_connections,
