@@ -317,7 +317,7 @@ async fn a_lost_network_parks_nothing() {
         assert!(row.parked.lock().unwrap().is_empty() && row.is_free());
         assert_eq!(
             text(&provider.credential().await.unwrap()),
-            "access-1",
+            "access-2",
             "and it works when the network is back"
         );
     }
