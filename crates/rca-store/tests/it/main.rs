@@ -1,0 +1,10 @@
+//! The store from outside, on both engines.
+
+mod crash;
+mod inbox;
+mod model;
+mod objects;
+mod open;
+mod queue;
+mod support;
+mod vault;
