@@ -90,9 +90,7 @@ impl Database {
     /// # Panics
     /// When it cannot be opened.
     pub async fn store(&self) -> Store {
-        Store::open(&self.url, self.keys.clone())
-            .await
-            .expect("a new database can be opened")
+        Store::open(&self.url, self.keys.clone()).await.expect("a new database can be opened")
     }
 
     /// Runs a statement past the store, to play an attacker or a fault.
@@ -110,16 +108,12 @@ impl Database {
     pub async fn texts(&self, query: &str) -> Vec<String> {
         use sqlx::Row as _;
         sqlx::any::install_default_drivers();
-        let mut connection = AnyConnection::connect(&self.url)
-            .await
-            .expect("the database answers");
+        let mut connection = AnyConnection::connect(&self.url).await.expect("the database answers");
         let rows = sqlx::query(AssertSqlSafe(query.to_owned()))
             .fetch_all(&mut connection)
             .await
             .expect("the query runs");
-        rows.iter()
-            .map(|row| row.try_get::<String, _>(0).expect("the column is text"))
-            .collect()
+        rows.iter().map(|row| row.try_get::<String, _>(0).expect("the column is text")).collect()
     }
 }
 
@@ -136,7 +130,8 @@ impl PostgresServer {
                     return Some(Self::named(&url));
                 }
                 let Some(programs) = find_programs() else {
-                    let reason = "no PostgreSQL server is installed (no initdb) and DATABASE_URL_TEST is not set";
+                    let reason =
+                        "no PostgreSQL server is installed (no initdb) and DATABASE_URL_TEST is not set";
                     assert!(
                         std::env::var_os("CI").is_none(),
                         "the PostgreSQL tests must run in CI, but {reason}"
@@ -154,10 +149,7 @@ impl PostgresServer {
     fn named(url: &str) -> Self {
         // The last part of the path is a database's name; ours take its place.
         let base = url.rsplit_once('/').map_or(url, |(base, _)| base);
-        Self {
-            base_url: format!("{base}/"),
-            _guard: None,
-        }
+        Self { base_url: format!("{base}/"), _guard: None }
     }
 
     async fn start(programs: &Path) -> Self {
@@ -194,10 +186,7 @@ impl PostgresServer {
             .stderr(Stdio::null())
             .spawn()
             .expect("a shell can be started");
-        let server = Self {
-            base_url: format!("postgres://rca@127.0.0.1:{port}/"),
-            _guard: Some(guard),
-        };
+        let server = Self { base_url: format!("postgres://rca@127.0.0.1:{port}/"), _guard: Some(guard) };
         server.wait_until_ready(&data).await;
         server
     }
@@ -219,10 +208,7 @@ impl PostgresServer {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!(
-            "the PostgreSQL server did not come up; see {}",
-            data.with_file_name("log").display()
-        );
+        panic!("the PostgreSQL server did not come up; see {}", data.with_file_name("log").display());
     }
 
     async fn execute(&self, statement: &str) {
@@ -247,9 +233,7 @@ impl Drop for Database {
 
 async fn execute(url: &str, statement: &str) {
     sqlx::any::install_default_drivers();
-    let mut connection = AnyConnection::connect(url)
-        .await
-        .expect("the database answers");
+    let mut connection = AnyConnection::connect(url).await.expect("the database answers");
     sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))
         .execute(&mut connection)
         .await
@@ -295,16 +279,12 @@ fn find_programs() -> Option<PathBuf> {
     let mut places: Vec<PathBuf> = std::env::split_paths(&path).collect();
     // Debian keeps each version's server programs outside PATH.
     if let Ok(versions) = std::fs::read_dir("/usr/lib/postgresql") {
-        let mut versions: Vec<PathBuf> = versions
-            .flatten()
-            .map(|version| version.path().join("bin"))
-            .collect();
+        let mut versions: Vec<PathBuf> =
+            versions.flatten().map(|version| version.path().join("bin")).collect();
         versions.sort();
         places.extend(versions.into_iter().rev());
     }
-    places
-        .into_iter()
-        .find(|place| place.join("initdb").is_file() && place.join("postgres").is_file())
+    places.into_iter().find(|place| place.join("initdb").is_file() && place.join("postgres").is_file())
 }
 
 fn free_port() -> u16 {

@@ -158,80 +158,40 @@ pub(crate) async fn apply(
     write: Write,
 ) -> Result<()> {
     match write {
-        Write::Enqueue(task) => crate::task::enqueue_one(connection, now, task)
-            .await
-            .map(|_| ()),
-        Write::UpsertAnalysis(analysis) => {
-            crate::analysis::upsert(connection, now, &analysis).await
-        }
-        Write::SetDeliveryStatus {
-            workspace,
-            id,
-            status,
-            reason,
-            analyses,
-        } => {
-            crate::delivery::set_status(
-                connection, now, &workspace, &id, status, reason, &analyses,
-            )
-            .await
+        Write::Enqueue(task) => crate::task::enqueue_one(connection, now, task).await.map(|_| ()),
+        Write::UpsertAnalysis(analysis) => crate::analysis::upsert(connection, now, &analysis).await,
+        Write::SetDeliveryStatus { workspace, id, status, reason, analyses } => {
+            crate::delivery::set_status(connection, now, &workspace, &id, status, reason, &analyses).await
         }
         Write::UpsertComment(comment) => crate::comment::upsert(connection, now, comment).await,
-        Write::RecordFeedback {
-            workspace,
-            feedback,
-        } => crate::analysis::record_feedback(connection, now, &workspace, feedback).await,
+        Write::RecordFeedback { workspace, feedback } => {
+            crate::analysis::record_feedback(connection, now, &workspace, feedback).await
+        }
         Write::UpsertCluster(hit) => crate::cluster::hit(connection, now, hit).await,
-        Write::SetClusterState {
-            workspace,
-            id,
-            state,
-            last_fix,
-        } => crate::cluster::set_state(connection, &workspace, &id, &state, last_fix).await,
-        Write::SetHookState {
-            workspace,
-            id,
-            change,
-        } => crate::hook::update(connection, &workspace, &id, change).await,
-        Write::SetIntegrationHealth {
-            workspace,
-            id,
-            health,
-        } => crate::integration::set_health(connection, &workspace, &id, &health).await,
-        Write::ParkIntegration {
-            workspace,
-            id,
-            reason,
-        } => crate::integration::set_parked(connection, &workspace, &id, Some(reason)).await,
+        Write::SetClusterState { workspace, id, state, last_fix } => {
+            crate::cluster::set_state(connection, &workspace, &id, &state, last_fix).await
+        }
+        Write::SetHookState { workspace, id, change } => {
+            crate::hook::update(connection, &workspace, &id, change).await
+        }
+        Write::SetIntegrationHealth { workspace, id, health } => {
+            crate::integration::set_health(connection, &workspace, &id, &health).await
+        }
+        Write::ParkIntegration { workspace, id, reason } => {
+            crate::integration::set_parked(connection, &workspace, &id, Some(reason)).await
+        }
         Write::UnparkIntegration { workspace, id } => {
             crate::integration::set_parked(connection, &workspace, &id, None).await
         }
-        Write::OpenIncident(incident) => crate::incident::open(connection, now, incident)
-            .await
-            .map(|_| ()),
-        Write::ResolveIncident {
-            workspace,
-            code,
-            integration,
-            repository,
-        } => {
-            crate::incident::resolve(connection, now, &workspace, &code, integration, repository)
-                .await
+        Write::OpenIncident(incident) => crate::incident::open(connection, now, incident).await.map(|_| ()),
+        Write::ResolveIncident { workspace, code, integration, repository } => {
+            crate::incident::resolve(connection, now, &workspace, &code, integration, repository).await
         }
-        Write::SetMark {
-            workspace,
-            name,
-            value,
-        } => crate::workspace::set_mark(connection, now, &workspace, &name, &value).await,
-        Write::PutSecret {
-            workspace,
-            owner,
-            name,
-            secret,
-        } => {
-            SealedSecret::new(keys, &workspace, &owner, &name, &secret)?
-                .put(connection, now, None)
-                .await
+        Write::SetMark { workspace, name, value } => {
+            crate::workspace::set_mark(connection, now, &workspace, &name, &value).await
+        }
+        Write::PutSecret { workspace, owner, name, secret } => {
+            SealedSecret::new(keys, &workspace, &owner, &name, &secret)?.put(connection, now, None).await
         }
         Write::Audit(audit) => crate::audit::append(connection, now, &audit).await,
     }

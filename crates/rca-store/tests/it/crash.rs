@@ -15,11 +15,7 @@ fn child() {
     let Ok(directory) = std::env::var(CHILD) else {
         return;
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async move {
         let (url, keys) = place(Path::new(&directory));
         let store = Store::open(&url, keys).await.unwrap();
@@ -29,13 +25,9 @@ fn child() {
             inserters.spawn(async move {
                 loop {
                     let key = rca_store::new_id();
-                    let accepted = store
-                        .accept_delivery(delivery(&store, &key), task(&store, ""))
-                        .await
-                        .unwrap();
-                    let Accepted::New { id } = accepted else {
-                        panic!("keys are random")
-                    };
+                    let accepted =
+                        store.accept_delivery(delivery(&store, &key), task(&store, "")).await.unwrap();
+                    let Accepted::New { id } = accepted else { panic!("keys are random") };
                     // One write call per line, so that a kill cannot tear a line apart unseen.
                     let mut out = std::io::stderr().lock();
                     if out.write_all(format!("accepted {id}.\n").as_bytes()).is_err() {

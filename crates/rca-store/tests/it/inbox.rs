@@ -3,8 +3,7 @@
 use crate::support::{delivery, on_both_engines, task};
 use rca_store::testing::Database;
 use rca_store::{
-    Accepted, DeliveryCounts, DeliveryFilter, DeliveryStatus, ErrorKind, NewTask, Outcome,
-    PageRequest,
+    Accepted, DeliveryCounts, DeliveryFilter, DeliveryStatus, ErrorKind, NewTask, Outcome, PageRequest,
 };
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -25,10 +24,7 @@ async fn parallel_identical_deliveries_make_one_row_and_one_task(database: &Data
     for _ in 0..100 {
         let store = store.clone();
         calls.spawn(async move {
-            store
-                .accept_delivery(delivery(&store, "same"), task(&store, ""))
-                .await
-                .unwrap()
+            store.accept_delivery(delivery(&store, "same"), task(&store, "")).await.unwrap()
         });
     }
     let (mut new, mut ids) = (0, BTreeSet::new());
@@ -47,10 +43,7 @@ async fn parallel_identical_deliveries_make_one_row_and_one_task(database: &Data
     // After a restart it is still known.
     store.close().await;
     let store = database.store().await;
-    let again = store
-        .accept_delivery(delivery(&store, "same"), task(&store, ""))
-        .await
-        .unwrap();
+    let again = store.accept_delivery(delivery(&store, "same"), task(&store, "")).await.unwrap();
     let id = ids.into_iter().next().unwrap();
     assert_eq!(again, Accepted::Duplicate { id: id.clone() });
     let claimed = store.claim(&["work"], 10, 60_000).await.unwrap();
@@ -66,11 +59,7 @@ async fn content_comes_back_as_it_was(database: &Database) {
     let mut odd = delivery(&store, "odd");
     odd.body = bytes::Bytes::from_static(b"\xff\x00 not utf-8 {");
     odd.repository = Some("group/na\0me".to_owned());
-    let Accepted::New { id } = store
-        .accept_delivery(odd.clone(), task(&store, "a"))
-        .await
-        .unwrap()
-    else {
+    let Accepted::New { id } = store.accept_delivery(odd.clone(), task(&store, "a")).await.unwrap() else {
         panic!("it is new");
     };
     let workspace = store.default_workspace();
@@ -85,15 +74,9 @@ async fn every_delivery_is_counted_somewhere(database: &Database) {
     let store = database.store().await;
     let workspace = store.default_workspace().to_owned();
     for key in ["done", "dead", "pending", "ignored-later", "done"] {
-        store
-            .accept_delivery(delivery(&store, key), task(&store, key))
-            .await
-            .unwrap();
+        store.accept_delivery(delivery(&store, key), task(&store, key)).await.unwrap();
     }
-    let ignored = store
-        .accept_ignored_delivery(delivery(&store, "ping"), "a ping")
-        .await
-        .unwrap();
+    let ignored = store.accept_ignored_delivery(delivery(&store, "ping"), "a ping").await.unwrap();
     let Accepted::New { id: ping } = ignored else {
         panic!("it is new");
     };
@@ -159,18 +142,13 @@ async fn deliveries_that_share_a_task_end_with_it(database: &Database) {
 async fn a_replay_runs_again_and_is_audited(database: &Database) {
     let store = database.store().await;
     let workspace = store.default_workspace().to_owned();
-    let Accepted::New { id } = store
-        .accept_delivery(delivery(&store, "1"), task(&store, "").with_max_attempts(3))
-        .await
-        .unwrap()
+    let Accepted::New { id } =
+        store.accept_delivery(delivery(&store, "1"), task(&store, "").with_max_attempts(3)).await.unwrap()
     else {
         panic!("it is new");
     };
     let held = store.claim(&["work"], 1, 60_000).await.unwrap().remove(0);
-    store
-        .settle(&held, Outcome::Dead { error: "no".into() }, vec![])
-        .await
-        .unwrap();
+    store.settle(&held, Outcome::Dead { error: "no".into() }, vec![]).await.unwrap();
     // Also when the old task has been cleaned away.
     database.execute("DELETE FROM task").await;
     let replayed = store.replay_delivery(&workspace, &id, "token:ann").await.unwrap();
@@ -199,10 +177,7 @@ async fn lists_filter_and_page(database: &Database) {
     let mut seen = Vec::new();
     let mut page = PageRequest::first(3);
     loop {
-        let part = store
-            .list_deliveries(workspace, &DeliveryFilter::default(), &page)
-            .await
-            .unwrap();
+        let part = store.list_deliveries(workspace, &DeliveryFilter::default(), &page).await.unwrap();
         seen.extend(part.items.into_iter().map(|delivery| delivery.delivery_key));
         match part.next_cursor {
             Some(cursor) => page.cursor = Some(cursor),
@@ -215,19 +190,13 @@ async fn lists_filter_and_page(database: &Database) {
         status: Some(DeliveryStatus::Pending),
         ..DeliveryFilter::default()
     };
-    let part = store
-        .list_deliveries(workspace, &filter, &PageRequest::default())
-        .await
-        .unwrap();
+    let part = store.list_deliveries(workspace, &filter, &PageRequest::default()).await.unwrap();
     assert_eq!(part.items.len(), 3);
 }
 
 async fn another_workspace_sees_nothing(database: &Database) {
     let store = database.store().await;
-    let Accepted::New { id } = store
-        .accept_delivery(delivery(&store, "1"), task(&store, ""))
-        .await
-        .unwrap()
+    let Accepted::New { id } = store.accept_delivery(delivery(&store, "1"), task(&store, "")).await.unwrap()
     else {
         panic!("it is new");
     };
@@ -237,10 +206,7 @@ async fn another_workspace_sees_nothing(database: &Database) {
     // One bad row in a batch refuses nobody else.
     let mut foreign = delivery(&store, "foreign");
     foreign.workspace = "other".to_owned();
-    let bad = store.accept_delivery(
-        foreign,
-        NewTask::new("other", "work", "", json!({})),
-    );
+    let bad = store.accept_delivery(foreign, NewTask::new("other", "work", "", json!({})));
     let (good_delivery, good_task) = (delivery(&store, "good"), task(&store, ""));
     let good = store.accept_delivery(good_delivery, good_task);
     let (bad, good) = tokio::join!(bad, good);

@@ -8,12 +8,21 @@ use std::collections::BTreeMap;
 
 #[derive(Debug, Clone)]
 enum Step {
-    Enqueue { key: u8 },
-    Claim { count: u8 },
+    Enqueue {
+        key: u8,
+    },
+    Claim {
+        count: u8,
+    },
     /// Which of the holders so far (also of lost leases), and how it ends.
-    Settle { holder: usize, end: End },
+    Settle {
+        holder: usize,
+        end: End,
+    },
     ExpireAll,
-    Heartbeat { holder: usize },
+    Heartbeat {
+        holder: usize,
+    },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +56,10 @@ impl Model {
             Some(live) if live.running.is_some() => live.again = true,
             Some(_) => {}
             None => {
-                self.live.insert(key.to_owned(), Live { running: None, expired: false, attempts: 0, again: false });
+                self.live.insert(
+                    key.to_owned(),
+                    Live { running: None, expired: false, attempts: 0, again: false },
+                );
             }
         }
     }
@@ -88,9 +100,7 @@ impl Model {
     }
 
     fn holds(&self, task: &ClaimedTask) -> bool {
-        self.live
-            .get(&task.dedup_key)
-            .is_some_and(|live| live.running.as_ref() == Some(&task.lease_token))
+        self.live.get(&task.dedup_key).is_some_and(|live| live.running.as_ref() == Some(&task.lease_token))
     }
 
     fn settled(&mut self, task: &ClaimedTask, end: End) {
@@ -174,7 +184,9 @@ async fn run(database: &Database, store: &Store, steps: Vec<Step>) {
             }
             Step::ExpireAll => {
                 database
-                    .execute(&format!("UPDATE task SET lease_until = 1 WHERE kind = '{kind}' AND state = 'running'"))
+                    .execute(&format!(
+                        "UPDATE task SET lease_until = 1 WHERE kind = '{kind}' AND state = 'running'"
+                    ))
                     .await;
                 for live in model.live.values_mut() {
                     live.expired = live.running.is_some();
@@ -201,7 +213,9 @@ async fn run(database: &Database, store: &Store, steps: Vec<Step>) {
         assert_eq!((counts.done - before.done, counts.dead - before.dead), (model.done, model.dead));
     }
     // What is left must not be buried in the middle of the next case.
-    database.execute(&format!("DELETE FROM task WHERE kind = '{kind}' AND state IN ('ready', 'running')")).await;
+    database
+        .execute(&format!("DELETE FROM task WHERE kind = '{kind}' AND state IN ('ready', 'running')"))
+        .await;
 }
 
 #[test]
@@ -210,7 +224,7 @@ fn the_queue_behaves_like_its_model() {
     let database = Database::sqlite();
     let store = runtime.block_on(database.store());
     proptest!(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() },
-        |(steps in proptest::collection::vec(step(), 1..40))| {
-            runtime.block_on(run(&database, &store, steps));
-        });
+    |(steps in proptest::collection::vec(step(), 1..40))| {
+        runtime.block_on(run(&database, &store, steps));
+    });
 }

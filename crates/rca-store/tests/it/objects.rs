@@ -5,7 +5,7 @@ use rca_store::testing::Database;
 use rca_store::{
     Analysis, AnalysisFilter, ClusterFilter, ClusterHit, Comment, ErrorKind, Feedback, HookChange,
     IntegrationChange, NewApiToken, NewAudit, NewHook, NewIncident, NewRepository, PageRequest,
-    RepositoryFilter, Write, new_id,
+    RepositoryFilter, Retention, Write, new_id,
 };
 use secrecy::SecretString;
 use serde_json::json;
@@ -23,6 +23,7 @@ on_both_engines!(
     an_altered_audit_is_noticed,
     settings_and_marks_survive,
     hooks_change_in_part,
+    only_what_ended_long_ago_is_pruned,
 );
 
 fn analysis(workspace: &str, job: &str) -> Analysis {
@@ -100,18 +101,18 @@ async fn analyses_are_found_by_what_they_are(database: &Database) {
         ..analysis(workspace, "1")
     };
     let (made, _) = store.create_analysis_if_new(full.clone()).await.unwrap();
-    let expected = Analysis {
-        job_name: Some("test \u{fffd} odd".into()),
-        created_at: made.created_at,
-        ..full.clone()
-    };
+    let expected =
+        Analysis { job_name: Some("test \u{fffd} odd".into()), created_at: made.created_at, ..full.clone() };
     assert_eq!(store.get_analysis(workspace, &full.id).await.unwrap(), Some(expected));
     assert_eq!(store.get_analysis("other", &full.id).await.unwrap(), None);
     store.create_analysis_if_new(analysis(workspace, "2")).await.unwrap();
     let none = AnalysisFilter::default;
     for (filter, number) in [
         (none(), 2),
-        (AnalysisFilter { severity: Some("high".into()), category: Some("test_failure".into()), ..none() }, 1),
+        (
+            AnalysisFilter { severity: Some("high".into()), category: Some("test_failure".into()), ..none() },
+            1,
+        ),
         (AnalysisFilter { integration: Some(id), forge: Some("github".into()), ..none() }, 1),
         (AnalysisFilter { repository: Some("octo/app".into()), ..none() }, 2),
         (AnalysisFilter { repository: Some("r1".into()), branch: Some("main".into()), ..none() }, 1),
@@ -192,7 +193,8 @@ async fn thousands_of_repositories_are_synced(database: &Database) {
         has_ci: true,
         data: json!({}),
     };
-    let mut all: Vec<_> = (0..2_000).map(|number| repository(number, format!("Group/p{number:04}"))).collect();
+    let mut all: Vec<_> =
+        (0..2_000).map(|number| repository(number, format!("Group/p{number:04}"))).collect();
     all.push(repository(7, "Group/p0007".into()));
     store.upsert_repositories(all).await.unwrap();
     let mut names = Vec::new();
@@ -208,7 +210,7 @@ async fn thousands_of_repositories_are_synced(database: &Database) {
     assert_eq!(names.len(), 2_000);
     assert!(names.is_sorted());
     let found = store.find_repository_by_name(&workspace, &id, "group/P0007").await.unwrap().unwrap();
-    assert_eq!(store.set_monitored(&workspace, &[found.id.clone()], true).await.unwrap(), 1);
+    assert_eq!(store.set_monitored(&workspace, std::slice::from_ref(&found.id), true).await.unwrap(), 1);
     // A rename keeps the id and the choice; the others are not listed any more.
     database.execute("UPDATE repository SET seen_at = 1").await;
     let synced = store.upsert_repositories(vec![repository(7, "Group/new_name".into())]).await.unwrap();
@@ -243,7 +245,11 @@ async fn integrations_change_in_part(database: &Database) {
     let change = IntegrationChange { mode: Some("polling".into()), ..IntegrationChange::default() };
     let after = store.update_integration(&workspace, &id, change).await.unwrap();
     assert_eq!(after, rca_store::Integration { mode: "polling".into(), ..before });
-    let health = Write::SetIntegrationHealth { workspace: workspace.clone(), id: id.clone(), health: json!({ "status": "broken" }) };
+    let health = Write::SetIntegrationHealth {
+        workspace: workspace.clone(),
+        id: id.clone(),
+        health: json!({ "status": "broken" }),
+    };
     store.write(vec![health]).await.unwrap();
     let listed = store.list_integrations(&workspace).await.unwrap();
     assert_eq!(listed[0].health, json!({ "status": "broken" }));
@@ -396,7 +402,11 @@ async fn settings_and_marks_survive(database: &Database) {
     let workspace = store.default_workspace().to_owned();
     assert_eq!(store.get_settings(&workspace).await.unwrap(), json!({}));
     store.put_settings(&workspace, &json!({ "retention": { "days": 30 } })).await.unwrap();
-    let mark = |value: i64| Write::SetMark { workspace: workspace.clone(), name: "poll:r1".into(), value: json!(value) };
+    let mark = |value: i64| Write::SetMark {
+        workspace: workspace.clone(),
+        name: "poll:r1".into(),
+        value: json!(value),
+    };
     store.write(vec![mark(1), mark(2)]).await.unwrap();
     store.close().await;
     let store = database.store().await;
@@ -443,4 +453,63 @@ async fn hooks_change_in_part(database: &Database) {
     assert_eq!(store.list_hooks(&workspace, &id).await.unwrap().len(), 1);
     let missing = store.update_hook("other", "h1", HookChange::default()).await.unwrap_err();
     assert_eq!(missing.kind(), ErrorKind::NotFound);
+}
+
+async fn only_what_ended_long_ago_is_pruned(database: &Database) {
+    let store = database.store().await;
+    let workspace = store.default_workspace().to_owned();
+    let old = analysis(&workspace, "1");
+    let id = old.id.clone();
+    let feedback = Feedback {
+        analysis: id.clone(),
+        target: "pr_comment".into(),
+        state: "posted".into(),
+        url: None,
+        reason: None,
+        updated_at: 0,
+    };
+    let done = Analysis { state: "done".into(), ..old };
+    let queued = analysis(&workspace, "2");
+    store
+        .write(vec![
+            Write::UpsertAnalysis(Box::new(done)),
+            Write::UpsertAnalysis(Box::new(queued)),
+            Write::RecordFeedback { workspace: workspace.clone(), feedback },
+        ])
+        .await
+        .unwrap();
+    for key in ["done", "pending", "dead"] {
+        let task = crate::support::task(&store, key).with_priority(if key == "pending" { -1 } else { 0 });
+        store.accept_delivery(crate::support::delivery(&store, key), task).await.unwrap();
+    }
+    for held in store.claim(&["work"], 2, 60_000).await.unwrap() {
+        let outcome = match held.dedup_key.as_str() {
+            "done" => rca_store::Outcome::Done,
+            _ => rca_store::Outcome::Dead { error: "no".into() },
+        };
+        store.settle(&held, outcome, vec![]).await.unwrap();
+    }
+    database.execute("UPDATE analysis SET created_at = 1; UPDATE task SET updated_at = 1").await;
+    let long = 100 * 365 * 24 * 3_600_000;
+    let kept = Retention {
+        deliveries_ms: long,
+        dead_ms: long,
+        tasks_ms: long,
+        analyses_ms: long,
+        incidents_ms: long,
+    };
+    assert!(store.prune(kept, 100).await.unwrap().is_empty());
+    let pruned = store
+        .prune(Retention { dead_ms: long, deliveries_ms: 0, ..Retention::default() }, 100)
+        .await
+        .unwrap();
+    assert_eq!((pruned.deliveries, pruned.tasks, pruned.analyses), (1, 1, 1), "the dead wait for a human");
+    assert_eq!(store.get_analysis(&workspace, &id).await.unwrap(), None);
+    let counts = store.count_deliveries(&workspace).await.unwrap();
+    assert!(counts.is_balanced());
+    assert_eq!((counts.pending, counts.dead, counts.done), (1, 1, 0));
+    let pruned =
+        store.prune(Retention { deliveries_ms: 0, dead_ms: 0, ..Retention::default() }, 100).await.unwrap();
+    assert_eq!((pruned.deliveries, pruned.tasks), (1, 1));
+    assert_eq!(store.claim(&["work"], 9, 60_000).await.unwrap().len(), 1, "what is pending stays");
 }

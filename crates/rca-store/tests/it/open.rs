@@ -25,10 +25,7 @@ async fn opening_again_changes_nothing(database: &Database) {
     assert_eq!(store.default_workspace(), workspace);
     assert_eq!(database.texts("SELECT checksum FROM schema_migration").await, applied);
     assert_eq!(database.texts("SELECT id FROM workspace").await, [workspace]);
-    let clock = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap()
-        .as_millis();
+    let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
     let now = u128::try_from(store.now().await.unwrap()).unwrap();
     assert!(now.abs_diff(clock) < 60_000, "the clock is in milliseconds");
 }
@@ -76,19 +73,13 @@ async fn a_stalled_database_answers_within_five_seconds(database: &Database) {
     };
     sqlx::raw_sql(hold).execute(&mut holder).await.unwrap();
     let begun = Instant::now();
-    let error = store
-        .accept_delivery(delivery(&store, "1"), task(&store, ""))
-        .await
-        .unwrap_err();
+    let error = store.accept_delivery(delivery(&store, "1"), task(&store, "")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.is_transient());
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     sqlx::raw_sql("ROLLBACK").execute(&mut holder).await.unwrap();
     // It recovers by itself, and the refused one was not half stored.
-    let again = store
-        .accept_delivery(delivery(&store, "1"), task(&store, ""))
-        .await
-        .unwrap();
+    let again = store.accept_delivery(delivery(&store, "1"), task(&store, "")).await.unwrap();
     assert!(matches!(again, rca_store::Accepted::New { .. }), "{again:?}");
     let counts = store.count_deliveries(store.default_workspace()).await.unwrap();
     assert_eq!((counts.received, counts.pending), (1, 1));
@@ -124,9 +115,7 @@ async fn unsafe_postgres_settings_are_refused() {
         return;
     };
     let name = database.url().rsplit('/').next().unwrap().to_owned();
-    database
-        .execute(&format!("ALTER DATABASE {name} SET synchronous_commit = off"))
-        .await;
+    database.execute(&format!("ALTER DATABASE {name} SET synchronous_commit = off")).await;
     let error = Store::open(database.url(), database.keys().clone()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnsafeSettings);
     assert!(error.to_string().contains("synchronous_commit"));

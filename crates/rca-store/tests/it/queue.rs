@@ -3,8 +3,8 @@
 use crate::support::{integration, on_both_engines, task};
 use rca_store::testing::Database;
 use rca_store::{
-    Analysis, ClusterHit, ErrorKind, IntegrationChange, NewAudit, NewTask, Outcome, PageRequest,
-    Store, Write, new_id,
+    Analysis, ClusterHit, ErrorKind, IntegrationChange, NewAudit, NewTask, Outcome, PageRequest, Store,
+    Write, new_id,
 };
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -31,9 +31,7 @@ const LEASE: i64 = 60_000;
 
 /// Plays the passing of time: leases of running tasks are over.
 async fn expire(database: &Database) {
-    database
-        .execute("UPDATE task SET lease_until = 1 WHERE state = 'running'")
-        .await;
+    database.execute("UPDATE task SET lease_until = 1 WHERE state = 'running'").await;
 }
 
 async fn one(store: &Store) -> rca_store::ClaimedTask {
@@ -54,7 +52,9 @@ async fn eight_workers_never_hold_one_task_twice(database: &Database) {
             let mut mine = Vec::new();
             loop {
                 let claimed = store.claim(&["work"], 3, LEASE).await.unwrap();
-                if claimed.is_empty() && store.count_tasks(store.default_workspace()).await.unwrap().ready == 0 {
+                if claimed.is_empty()
+                    && store.count_tasks(store.default_workspace()).await.unwrap().ready == 0
+                {
                     return mine;
                 }
                 for held in claimed {
@@ -245,7 +245,11 @@ async fn tasks_of_parked_integrations_wait(database: &Database) {
     let id = integration(&store).await;
     store.enqueue(task(&store, "1").with_integration(&id)).await.unwrap();
     let held = one(&store).await;
-    let park = Write::ParkIntegration { workspace: workspace.clone(), id: id.clone(), reason: "token revoked".into() };
+    let park = Write::ParkIntegration {
+        workspace: workspace.clone(),
+        id: id.clone(),
+        reason: "token revoked".into(),
+    };
     store.settle(&held, Outcome::Wait { delay_ms: 0 }, vec![park]).await.unwrap();
     assert!(store.claim(&["work"], 1, LEASE).await.unwrap().is_empty());
     assert_eq!(store.next_due().await.unwrap(), None, "nothing to wake up for");

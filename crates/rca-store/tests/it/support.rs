@@ -66,10 +66,7 @@ pub(crate) fn new_integration(store: &Store) -> NewIntegration {
 
 pub(crate) async fn integration(store: &Store) -> String {
     store
-        .insert_integration(
-            new_integration(store),
-            &[("access_token", SecretString::from("token-1"))],
-        )
+        .insert_integration(new_integration(store), &[("access_token", SecretString::from("token-1"))])
         .await
         .unwrap()
         .id
