@@ -54,9 +54,9 @@ impl Known {
 
     /// Finds every form, and every long piece of one.
     pub(super) fn find(&self, view: &View<'_>, mut found: impl FnMut(Range<usize>)) {
-        let mut done = 0;
+        let mut done = 0..0;
         for hit in self.automaton.find_overlapping_iter(view.text()) {
-            if hit.end() <= done {
+            if done.start <= hit.start() && hit.end() <= done.end {
                 continue;
             }
             let Some((form, offset)) = self.pieces.get(hit.pattern().as_usize()) else { continue };
@@ -73,7 +73,7 @@ impl Known {
                 end += 1;
                 next += 1;
             }
-            done = end;
+            done = start..end;
             found(start..end);
         }
     }

@@ -148,7 +148,12 @@ impl Lines {
             if is_open || is_encoded {
                 self.block = Some(Block { column: span.range.start, left: BLOCK_LINES, is_encoded });
             }
-            self.line.cuts.push(Cut { range: view.raw(span.range), kind: span.kind, is_counted: true });
+            let mut range = view.raw(span.range);
+            // A lone escape in front would swallow the bracket of the replacement.
+            while range.start.checked_sub(1).and_then(|before| raw.get(before)) == Some(&0x1b) {
+                range.start -= 1;
+            }
+            self.line.cuts.push(Cut { range, kind: span.kind, is_counted: true });
         }
         if let Some(held) = &mut self.held {
             seam(held, &mut self.line.cuts, &view, start, known);
@@ -290,7 +295,7 @@ fn seam(held: &mut Piece, cuts: &mut Vec<Cut>, view: &View<'_>, start: usize, kn
     let rest = view.slice(start..head);
     let is_whole = view.run_end(head, 200, |byte| matches!(byte, b' ' | b'"' | b'\'' | b',' | b';')) >= view.len();
     let looks_wrapped = is_whole && rest.len() >= 4 && super::names::looks_random(rest) && !rest.contains(&b':') && !rest.contains(&b'/') || rest.len() >= 20 && super::names::looks_random(rest) && is_whole;
-    if let Some(last) = last {
+    if let Some(last) = last.filter(|last| last.kind != "high-entropy") {
         // The secret may end with its line. It goes on when the line is full and what follows
         // does not look like a word.
         if looks_wrapped && before.len() >= 60 && !matches!(last.kind, "private-key" | "url-credentials") {

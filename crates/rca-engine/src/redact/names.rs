@@ -21,7 +21,7 @@ pub(super) struct Named {
 /// Looks at the name around `hit`.
 pub(super) fn named_value(view: &View<'_>, hit: Range<usize>) -> Named {
     let start = view.run_start(hit.start, NAME, is_name);
-    let end = view.run_end(hit.end, NAME, is_name);
+    let end = view.run_end(view.run_end(hit.start, hit.len(), is_name), NAME, is_name);
     if view.slice(start.saturating_sub(10)..start) == b"[REDACTED:" {
         return Named { name_end: end, value: None };
     }
@@ -202,7 +202,7 @@ fn is_secret(value: &[u8], name: &[u8], kind: &'static str, shape: Shape) -> boo
     }
     if shape.is_quoted {
         // Code names a secret more often than it holds one: `data["token"] = "token"` is a name.
-        return !(value.iter().all(|byte| byte.is_ascii_alphabetic() || *byte == b' ') && value.contains(&b' ') && kind != "password");
+        return !(value.iter().all(|byte| byte.is_ascii_alphabetic() || *byte == b' ') && value.contains(&b' ') && !matches!(kind, "password" | "secret"));
     }
     let is_identifier = value.iter().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'.' | b'-'));
     match shape.separator {

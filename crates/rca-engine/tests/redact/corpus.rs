@@ -18,7 +18,8 @@ fn no_secret_of_the_corpus_is_missed() {
         let mut stream = Redactor::new();
         stream.push(plain.as_bytes(), &mut streamed);
         let redactions = stream.finish(&mut streamed);
-        let keeps_piece = secret.as_bytes().windows(6).any(|piece| redacted.as_bytes().windows(6).any(|other| other == piece));
+        let visible = redacted.split("[REDACTED:").enumerate().map(|(index, part)| if index == 0 { part } else { part.split_once(']').expect("a bracket").1 }).collect::<String>();
+        let keeps_piece = secret.as_bytes().windows(6).any(|piece| visible.as_bytes().windows(6).any(|other| other == piece));
         if redacted.contains(secret) || keeps_piece || !redacted.contains("[REDACTED:") || redactions.count != 1 || streamed != redacted.as_bytes() || !redacted.starts_with(before) {
             missed.push(format!("{plain}\n    -> {redacted} ({redactions:?})"));
         }
