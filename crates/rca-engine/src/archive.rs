@@ -75,10 +75,14 @@ pub enum ArchiveError {
     #[error("cannot read the input: check the file and its permissions")]
     Read(#[source] io::Error),
     /// The directory of a zip is missing or damaged.
-    #[error("cannot read the zip's directory: the download may be incomplete, fetch it again or unpack it by hand")]
+    #[error(
+        "cannot read the zip's directory: the download may be incomplete, fetch it again or unpack it by hand"
+    )]
     Directory(#[source] zip::result::ZipError),
     /// The compressed data ends early or is damaged.
-    #[error("compressed data of `{member}` ends early or is damaged: what was readable is used, fetch it again for the rest")]
+    #[error(
+        "compressed data of `{member}` ends early or is damaged: what was readable is used, fetch it again for the rest"
+    )]
     Damaged {
         /// The label of the member.
         member: String,
@@ -109,7 +113,11 @@ pub struct Input<R> {
 
 impl<R> std::fmt::Debug for Input<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Input").field("format", &self.format).field("limits", &self.limits).field("notes", &self.notes).finish_non_exhaustive()
+        f.debug_struct("Input")
+            .field("format", &self.format)
+            .field("limits", &self.limits)
+            .field("notes", &self.notes)
+            .finish_non_exhaustive()
     }
 }
 
@@ -157,7 +165,15 @@ pub fn open<R: Read + Seek>(mut reader: R, limits: Limits) -> Result<Input<R>, A
             Source::Zip { archive, queue }
         }
     };
-    Ok(Input { format, source, limits, compressed: end.saturating_sub(begin), produced: 0, notes, stopped: None })
+    Ok(Input {
+        format,
+        source,
+        limits,
+        compressed: end.saturating_sub(begin),
+        produced: 0,
+        notes,
+        stopped: None,
+    })
 }
 
 fn sniff(start: &[u8]) -> Format {
@@ -213,14 +229,25 @@ impl<R: Read + Seek> Input<R> {
                     Stream::Zstd(reader) => Box::new(reader),
                 };
                 let is_plain = self.format == Format::Plain;
-                Ok(Some(Member { name: String::new(), job: String::new(), reader, counters, is_plain, produced: &mut self.produced, stopped: &mut self.stopped }))
+                Ok(Some(Member {
+                    name: String::new(),
+                    job: String::new(),
+                    reader,
+                    counters,
+                    is_plain,
+                    produced: &mut self.produced,
+                    stopped: &mut self.stopped,
+                }))
             }
             Source::Zip { archive, queue } => {
                 while let Some(entry) = queue.pop_front() {
                     match is_nested(archive, entry.index) {
                         Ok(false) => {}
                         Ok(true) => {
-                            self.notes.push(format!("`{}` is an archive inside the archive and is not opened", entry.name));
+                            self.notes.push(format!(
+                                "`{}` is an archive inside the archive and is not opened",
+                                entry.name
+                            ));
                             continue;
                         }
                         Err(error) => {
@@ -229,7 +256,15 @@ impl<R: Read + Seek> Input<R> {
                         }
                     }
                     let Ok(file) = archive.by_index(entry.index) else { return Ok(None) };
-                    return Ok(Some(Member { name: entry.name, job: entry.job, reader: Box::new(file), counters, is_plain: false, produced: &mut self.produced, stopped: &mut self.stopped }));
+                    return Ok(Some(Member {
+                        name: entry.name,
+                        job: entry.job,
+                        reader: Box::new(file),
+                        counters,
+                        is_plain: false,
+                        produced: &mut self.produced,
+                        stopped: &mut self.stopped,
+                    }));
                 }
                 Ok(None)
             }
@@ -238,7 +273,10 @@ impl<R: Read + Seek> Input<R> {
 }
 
 /// Whether a member is an archive itself.
-fn is_nested<R: Read + Seek>(archive: &mut ZipArchive<R>, index: usize) -> Result<bool, zip::result::ZipError> {
+fn is_nested<R: Read + Seek>(
+    archive: &mut ZipArchive<R>,
+    index: usize,
+) -> Result<bool, zip::result::ZipError> {
     let mut start = Vec::new();
     // Damaged data is reported when the member is read.
     let _ = archive.by_index(index)?.take(4).read_to_end(&mut start);
@@ -304,7 +342,10 @@ impl Read for Member<'_> {
             "bytes in total"
         } else if self.counters.member > limits.member_bytes {
             "bytes of one member"
-        } else if !self.is_plain && *self.produced > RATIO_FLOOR && *self.produced / self.counters.compressed.max(1) > limits.ratio {
+        } else if !self.is_plain
+            && *self.produced > RATIO_FLOOR
+            && *self.produced / self.counters.compressed.max(1) > limits.ratio
+        {
             "the compression ratio"
         } else {
             return Ok(length);
@@ -317,9 +358,17 @@ impl Read for Member<'_> {
 /// The members in the order in which they are read. GitHub's zip of a run has `<n>_<job>.txt` for a
 /// whole job at the top and `<job>/<n>_<step>.txt` for its steps (GitHub docs, "Using workflow run
 /// logs"): the whole log wins.
-fn arrange<R: Read + Seek>(archive: &mut ZipArchive<R>, limits: Limits, notes: &mut Vec<String>) -> VecDeque<Entry> {
+fn arrange<R: Read + Seek>(
+    archive: &mut ZipArchive<R>,
+    limits: Limits,
+    notes: &mut Vec<String>,
+) -> VecDeque<Entry> {
     if archive.len() > limits.members {
-        notes.push(format!("the archive has {} members; the first {} are looked at", archive.len(), limits.members));
+        notes.push(format!(
+            "the archive has {} members; the first {} are looked at",
+            archive.len(),
+            limits.members
+        ));
     }
     let mut files: Vec<(usize, String)> = Vec::new();
     for index in 0..archive.len().min(limits.members) {
@@ -339,17 +388,27 @@ fn arrange<R: Read + Seek>(archive: &mut ZipArchive<R>, limits: Limits, notes: &
         };
         notes.push(format!("a member {reason} and is skipped: {name:?}"));
     }
-    let whole: Vec<String> = files.iter().filter(|(_, name)| !name.contains('/')).filter_map(|(_, name)| number(name)).map(|(_, job)| label(job)).collect();
+    let whole: Vec<String> = files
+        .iter()
+        .filter(|(_, name)| !name.contains('/'))
+        .filter_map(|(_, name)| number(name))
+        .map(|(_, job)| label(job))
+        .collect();
     let mut entries: Vec<(u64, String, u64, Entry)> = Vec::new();
     for (index, name) in files {
         let (order, job, step) = match name.split_once('/') {
-            Some((job, step)) if !whole.contains(&label(job)) => (u64::MAX, job.to_owned(), number(step).map_or(u64::MAX, |(step, _)| step)),
+            Some((job, step)) if !whole.contains(&label(job)) => {
+                (u64::MAX, job.to_owned(), number(step).map_or(u64::MAX, |(step, _)| step))
+            }
             Some(_) => continue,
-            None => number(&name).map_or_else(|| (u64::MAX, name.clone(), 0), |(order, job)| (order, job.to_owned(), 0)),
+            None => number(&name)
+                .map_or_else(|| (u64::MAX, name.clone(), 0), |(order, job)| (order, job.to_owned(), 0)),
         };
         entries.push((order, job.clone(), step, Entry { index, name, job }));
     }
-    entries.sort_by(|left, right| (left.0, &left.1, left.2, &left.3.name).cmp(&(right.0, &right.1, right.2, &right.3.name)));
+    entries.sort_by(|left, right| {
+        (left.0, &left.1, left.2, &left.3.name).cmp(&(right.0, &right.1, right.2, &right.3.name))
+    });
     entries.into_iter().map(|(_, _, _, entry)| entry).collect()
 }
 

@@ -151,7 +151,8 @@ impl Redactor {
         let mut out = Vec::with_capacity(text.len());
         lines.push(text.as_bytes(), self.known.as_deref(), &mut out);
         let redactions = lines.finish(self.known.as_deref(), &mut out);
-        let text = String::from_utf8(out).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+        let text = String::from_utf8(out)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
         (text, redactions)
     }
 }

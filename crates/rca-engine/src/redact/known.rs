@@ -27,7 +27,11 @@ impl Known {
             forms.extend(forms_of(secret.trim_matches(['\r', '\n'])));
             // A key of several lines is printed line by line.
             if secret.contains('\n') {
-                secret.lines().map(str::trim).filter(|line| line.len() >= 8).for_each(|line| forms.extend(forms_of(line)));
+                secret
+                    .lines()
+                    .map(str::trim)
+                    .filter(|line| line.len() >= 8)
+                    .for_each(|line| forms.extend(forms_of(line)));
             }
         }
         forms.retain(|form| form.len() >= SHORTEST);
@@ -48,7 +52,10 @@ impl Known {
         if patterns.is_empty() {
             return None;
         }
-        let automaton = AhoCorasick::builder().kind(Some(AhoCorasickKind::ContiguousNFA)).build(&patterns).expect("the forms of the known secrets fit an automaton");
+        let automaton = AhoCorasick::builder()
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
+            .build(&patterns)
+            .expect("the forms of the known secrets fit an automaton");
         Some(Self { forms, pieces, automaton })
     }
 
@@ -107,7 +114,16 @@ fn forms_of(secret: &str) -> Vec<Vec<u8>> {
         for skip in 0..3 {
             let standard = base64(bytes, skip);
             if standard.len() >= 5 {
-                forms.push(standard.iter().map(|byte| match byte { b'+' => b'-', b'/' => b'_', other => *other }).collect());
+                forms.push(
+                    standard
+                        .iter()
+                        .map(|byte| match byte {
+                            b'+' => b'-',
+                            b'/' => b'_',
+                            other => *other,
+                        })
+                        .collect(),
+                );
                 forms.push(standard);
             }
         }
@@ -134,7 +150,10 @@ fn percent(bytes: &[u8], keep: &str, space: &str, digits: &[u8; 16]) -> Vec<u8> 
 }
 
 fn percent_hex(bytes: &[u8]) -> Vec<u8> {
-    bytes.iter().flat_map(|byte| [digit(b"0123456789abcdef", byte >> 4), digit(b"0123456789abcdef", byte & 15)]).collect()
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(b"0123456789abcdef", byte >> 4), digit(b"0123456789abcdef", byte & 15)])
+        .collect()
 }
 
 /// The characters of base64 that depend on `bytes` alone when `before` bytes (0, 1 or 2) of the
@@ -147,7 +166,8 @@ pub(super) fn base64(bytes: &[u8], before: usize) -> Vec<u8> {
         .map(|index| {
             let value = (0..6).fold(0, |value, bit| {
                 let position = index * 6 + bit;
-                let byte = (position / 8).checked_sub(before).and_then(|at| bytes.get(at)).copied().unwrap_or(0);
+                let byte =
+                    (position / 8).checked_sub(before).and_then(|at| bytes.get(at)).copied().unwrap_or(0);
                 value << 1 | (byte >> (7 - position % 8) & 1)
             });
             digit(DIGITS, value)

@@ -86,7 +86,9 @@ impl Lines {
     fn take(&mut self, bytes: &[u8]) {
         let mut bytes = bytes;
         if self.is_dropping {
-            let end = bytes.iter().position(|byte| byte.is_ascii_whitespace() && *byte != b'\r' || matches!(byte, b'"' | b'\'' | b'<' | b'>'));
+            let end = bytes.iter().position(|byte| {
+                byte.is_ascii_whitespace() && *byte != b'\r' || matches!(byte, b'"' | b'\'' | b'<' | b'>')
+            });
             self.is_dropping = end.is_none();
             bytes = bytes.get(end.unwrap_or(bytes.len())..).unwrap_or_default();
         }
@@ -126,7 +128,13 @@ impl Lines {
         }
         let from = until.saturating_sub(CONTEXT);
         // A secret in the context is written already and may not be found a second time.
-        let from = self.line.cuts.iter().filter(|cut| cut.range.end <= until).map(|cut| cut.range.end).fold(from, usize::max);
+        let from = self
+            .line
+            .cuts
+            .iter()
+            .filter(|cut| cut.range.end <= until)
+            .map(|cut| cut.range.end)
+            .fold(from, usize::max);
         self.line.raw.drain(..from);
         self.line.written = until - from;
         self.line.cuts.clear();
@@ -144,7 +152,10 @@ impl Lines {
         for span in spans {
             let text = view.slice(span.range.clone());
             let is_open = span.kind == "private-key" && memchr::memmem::find(text, b"END").is_none();
-            let is_encoded = span.kind == "encoded-secret" && span.range.end + 2 >= view.len() && text.len() >= 48 && is_encoded_key(text);
+            let is_encoded = span.kind == "encoded-secret"
+                && span.range.end + 2 >= view.len()
+                && text.len() >= 48
+                && is_encoded_key(text);
             if is_open || is_encoded {
                 self.block = Some(Block { column: span.range.start, left: BLOCK_LINES, is_encoded });
             }
@@ -175,7 +186,9 @@ fn settle(cuts: &mut Vec<Cut>, written: usize) {
     let mut settled: Vec<Cut> = Vec::with_capacity(cuts.len());
     for cut in cuts.drain(..) {
         match settled.last_mut() {
-            Some(last) if cut.range.start < last.range.end => last.range.end = last.range.end.max(cut.range.end),
+            Some(last) if cut.range.start < last.range.end => {
+                last.range.end = last.range.end.max(cut.range.end)
+            }
             _ => settled.push(cut),
         }
     }
@@ -204,18 +217,31 @@ fn content_start(view: &View<'_>) -> usize {
     let mut at = spaces(0);
     let is_time = |word: &[u8]| {
         let word = word.strip_prefix(b"[").unwrap_or(word);
-        word.len() >= 8 && word.iter().take(4).filter(|byte| byte.is_ascii_digit()).count() >= 3 && word.contains(&b':') && word.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b':' | b'.' | b',' | b'T' | b'Z' | b'+' | b']'))
-            || word.len() == 10 && word.get(4) == Some(&b'-') && word.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-')
+        word.len() >= 8
+            && word.iter().take(4).filter(|byte| byte.is_ascii_digit()).count() >= 3
+            && word.contains(&b':')
+            && word.iter().all(|byte| {
+                byte.is_ascii_digit() || matches!(byte, b'-' | b':' | b'.' | b',' | b'T' | b'Z' | b'+' | b']')
+            })
+            || word.len() == 10
+                && word.get(4) == Some(&b'-')
+                && word.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-')
     };
     for _ in 0..3 {
         let end = view.run_end(at, 64, |byte| byte > b' ');
         let word = view.slice(at..end);
         // GitLab Runner writes `00O ` and, for a line that goes on, `00O+` behind the time.
-        let is_stream = word.len() >= 3 && word.iter().take(2).all(u8::is_ascii_hexdigit) && matches!(word.get(2), Some(b'O' | b'E')) && (word.len() == 3 || word.get(3) == Some(&b'+'));
+        let is_stream = word.len() >= 3
+            && word.iter().take(2).all(u8::is_ascii_hexdigit)
+            && matches!(word.get(2), Some(b'O' | b'E'))
+            && (word.len() == 3 || word.get(3) == Some(&b'+'));
         if is_stream && at > 0 {
             at += if word.len() == 3 { 3 } else { 4 };
             at = if word.len() == 3 { spaces(at) } else { at };
-        } else if is_time(word) || matches!(word, b"stdout:" | b"stderr:" | b"stdout" | b"stderr" | b"|") || at > 0 && matches!(word, b"F" | b"P") {
+        } else if is_time(word)
+            || matches!(word, b"stdout:" | b"stderr:" | b"stdout" | b"stderr" | b"|")
+            || at > 0 && matches!(word, b"F" | b"P")
+        {
             at = spaces(end);
         } else {
             break;
@@ -224,7 +250,8 @@ fn content_start(view: &View<'_>) -> usize {
     // Compose writes `service-1  | ` in front of a line.
     match memchr::memmem::find(text.get(at..).unwrap_or_default(), b" | ") {
         Some(bar) if bar < 40 => {
-            let name = view.run_end(at, 40, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+            let name = view
+                .run_end(at, 40, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
             if spaces(name) + 1 == at + bar + 2 { spaces(at + bar + 3) } else { at }
         }
         _ => at,
@@ -233,15 +260,25 @@ fn content_start(view: &View<'_>) -> usize {
 
 /// Takes the line's part of an open key block; gives the block back while it goes on.
 fn in_block(view: &View<'_>, start: usize, block: Block, cuts: &mut Vec<Cut>) -> Option<Block> {
-    let mut drop = |range: Range<usize>| cuts.push(Cut { range: view.raw(range), kind: if block.is_encoded { "encoded-secret" } else { "private-key" }, is_counted: false });
+    let mut drop = |range: Range<usize>| {
+        cuts.push(Cut {
+            range: view.raw(range),
+            kind: if block.is_encoded { "encoded-secret" } else { "private-key" },
+            is_counted: false,
+        })
+    };
     let is_body = |byte: u8| is_base64(byte) || byte == b'=';
     let trim = |from: usize| {
-        let from = view.run_end(from, 200, |byte| matches!(byte, b' ' | b'\t' | b'"' | b'\'' | b'+' | b'>' | b'|'));
-        let end = view.run_start(view.len(), 16, |byte| matches!(byte, b' ' | b'\t' | b'"' | b'\'' | b',' | b';'));
+        let from =
+            view.run_end(from, 200, |byte| matches!(byte, b' ' | b'\t' | b'"' | b'\'' | b'+' | b'>' | b'|'));
+        let end =
+            view.run_start(view.len(), 16, |byte| matches!(byte, b' ' | b'\t' | b'"' | b'\'' | b',' | b';'));
         let end = if view.slice(end.saturating_sub(2)..end) == b"\\n" { end - 2 } else { end };
         from..end.max(from)
     };
-    let is_whole = |range: &Range<usize>| !range.is_empty() && view.slice(range.clone()).iter().all(|byte| is_body(*byte));
+    let is_whole = |range: &Range<usize>| {
+        !range.is_empty() && view.slice(range.clone()).iter().all(|byte| is_body(*byte))
+    };
     let from_start = trim(start);
     let last = view.run_start(view.len(), 4096, |byte| byte > b' ');
     let from_last = trim(last);
@@ -252,7 +289,8 @@ fn in_block(view: &View<'_>, start: usize, block: Block, cuts: &mut Vec<Cut>) ->
         return block.left.checked_sub(1).map(|left| Block { left, ..block });
     }
     let text = view.slice(0..view.len());
-    if let Some(end) = memchr::memmem::find(text, b"-END ").or_else(|| memchr::memmem::find(text, b"- END ")) {
+    if let Some(end) = memchr::memmem::find(text, b"-END ").or_else(|| memchr::memmem::find(text, b"- END "))
+    {
         let begin = view.run_start(end + 1, 8, |byte| matches!(byte, b'-' | b' '));
         let body = view.run_start(begin, 4096, |byte| byte > b' ');
         let tail = view.run_end(end + 5, 64, |byte| byte.is_ascii_alphanumeric() || byte == b' ');
@@ -260,7 +298,11 @@ fn in_block(view: &View<'_>, start: usize, block: Block, cuts: &mut Vec<Cut>) ->
         return None;
     }
     let is_long = |range: &Range<usize>| range.len() >= 16 || view.before(range.end) == b'=';
-    if let Some(range) = [from_start, from_column].into_iter().find(is_whole).or_else(|| Some(from_last).filter(|range| is_whole(range) && is_long(range))) {
+    if let Some(range) = [from_start, from_column]
+        .into_iter()
+        .find(is_whole)
+        .or_else(|| Some(from_last).filter(|range| is_whole(range) && is_long(range)))
+    {
         drop(range);
     } else {
         // Another process wrote between the lines, or the body carries a mark of its own.
@@ -284,7 +326,25 @@ fn is_encoded_key(text: &[u8]) -> bool {
 /// Finds what begins at the end of the held line and goes on in this one.
 fn seam(held: &mut Piece, cuts: &mut Vec<Cut>, view: &View<'_>, start: usize, known: Option<&Known>) {
     let before = View::of(content(&held.raw));
-    let is_token = |byte: u8| byte > b' ' && !matches!(byte, b'"' | b'\'' | b'<' | b'>' | b'`' | b'|' | b'(' | b')' | b'[' | b']' | b'{' | b'}' | b';' | b',');
+    let is_token = |byte: u8| {
+        byte > b' '
+            && !matches!(
+                byte,
+                b'"' | b'\''
+                    | b'<'
+                    | b'>'
+                    | b'`'
+                    | b'|'
+                    | b'('
+                    | b')'
+                    | b'['
+                    | b']'
+                    | b'{'
+                    | b'}'
+                    | b';'
+                    | b','
+            )
+    };
     let tail = before.run_start(before.len(), SEAM, is_token);
     let head = view.run_end(start, SEAM, is_token);
     if tail == before.len() || head == start {
@@ -293,8 +353,14 @@ fn seam(held: &mut Piece, cuts: &mut Vec<Cut>, view: &View<'_>, start: usize, kn
     let middle = before.len() - tail;
     let last = held.cuts.iter().rev().find(|cut| cut.range.end >= before.raw(0..before.len()).end).cloned();
     let rest = view.slice(start..head);
-    let is_whole = view.run_end(head, 200, |byte| matches!(byte, b' ' | b'"' | b'\'' | b',' | b';')) >= view.len();
-    let looks_wrapped = is_whole && rest.len() >= 4 && super::names::looks_random(rest) && !rest.contains(&b':') && !rest.contains(&b'/') || rest.len() >= 20 && super::names::looks_random(rest) && is_whole;
+    let is_whole =
+        view.run_end(head, 200, |byte| matches!(byte, b' ' | b'"' | b'\'' | b',' | b';')) >= view.len();
+    let looks_wrapped = is_whole
+        && rest.len() >= 4
+        && super::names::looks_random(rest)
+        && !rest.contains(&b':')
+        && !rest.contains(&b'/')
+        || rest.len() >= 20 && super::names::looks_random(rest) && is_whole;
     if let Some(last) = last.filter(|last| last.kind != "high-entropy") {
         // The secret may end with its line. It goes on when the line is full and what follows
         // does not look like a word.
@@ -310,8 +376,16 @@ fn seam(held: &mut Piece, cuts: &mut Vec<Cut>, view: &View<'_>, start: usize, kn
     }
     for span in detect(&View::of(&joined), known, Scope::Seam) {
         if span.range.start < middle && span.range.end > middle {
-            held.cuts.push(Cut { range: before.raw(tail + span.range.start..before.len()), kind: span.kind, is_counted: true });
-            cuts.push(Cut { range: view.raw(start..start + span.range.end - middle), kind: span.kind, is_counted: false });
+            held.cuts.push(Cut {
+                range: before.raw(tail + span.range.start..before.len()),
+                kind: span.kind,
+                is_counted: true,
+            });
+            cuts.push(Cut {
+                range: view.raw(start..start + span.range.end - middle),
+                kind: span.kind,
+                is_counted: false,
+            });
         }
     }
     settle(&mut held.cuts, held.written);

@@ -39,7 +39,27 @@ fn kind_of(name: &[u8]) -> Option<&'static str> {
     let mut words = words(name);
     while let Some(last) = words.last() {
         let is_qualifier = last.bytes().all(|byte| byte.is_ascii_digit())
-            || ["value", "string", "raw", "base64", "b64", "prod", "production", "staging", "dev", "test", "ci", "old", "new", "default", "plain", "text", "data", "env"].contains(&last.as_str());
+            || [
+                "value",
+                "string",
+                "raw",
+                "base64",
+                "b64",
+                "prod",
+                "production",
+                "staging",
+                "dev",
+                "test",
+                "ci",
+                "old",
+                "new",
+                "default",
+                "plain",
+                "text",
+                "data",
+                "env",
+            ]
+            .contains(&last.as_str());
         if words.len() < 2 || !is_qualifier {
             break;
         }
@@ -55,13 +75,46 @@ fn kind_of(name: &[u8]) -> Option<&'static str> {
         Some("authorization")
     } else if last == "pass" || ends(&["password", "passwd", "passphrase", "pwd", "userpass", "dbpass"]) {
         Some("password")
-    } else if ends(&["apikey", "accesskey", "secretkey", "privatekey", "accountkey", "signingkey", "encryptionkey"]) {
+    } else if ends(&[
+        "apikey",
+        "accesskey",
+        "secretkey",
+        "privatekey",
+        "accountkey",
+        "signingkey",
+        "encryptionkey",
+    ]) {
         Some("api-key")
     } else if ends(&["secret", "secrets", "credential", "credentials"]) {
         Some("secret")
     } else if ends(&["token", "jwt"]) || last == "pat" {
         Some("token")
-    } else if last == "key" && ["api", "secret", "private", "access", "encryption", "master", "signing", "account", "storage", "license", "service", "deploy", "app", "admin", "auth", "session", "jwt", "hmac", "webhook", "integration", "ssh"].contains(&earlier) {
+    } else if last == "key"
+        && [
+            "api",
+            "secret",
+            "private",
+            "access",
+            "encryption",
+            "master",
+            "signing",
+            "account",
+            "storage",
+            "license",
+            "service",
+            "deploy",
+            "app",
+            "admin",
+            "auth",
+            "session",
+            "jwt",
+            "hmac",
+            "webhook",
+            "integration",
+            "ssh",
+        ]
+        .contains(&earlier)
+    {
         Some("api-key")
     } else if last == "auth" && (words.len() == 1 || earlier == "basic") {
         Some("auth")
@@ -135,11 +188,15 @@ fn value_of(view: &View<'_>, name: Range<usize>, kind: &'static str) -> Option<(
         (Separator::Equals, at + 3)
     } else if view.slice(at..at + 3).eq_ignore_ascii_case(b"%3a") {
         (Separator::Colon, at + 3)
-    } else if view.slice(at..at + 6).eq_ignore_ascii_case(b"\\u003d") || view.slice(name.end..name.end + 6).eq_ignore_ascii_case(b"\\u003d") {
+    } else if view.slice(at..at + 6).eq_ignore_ascii_case(b"\\u003d")
+        || view.slice(name.end..name.end + 6).eq_ignore_ascii_case(b"\\u003d")
+    {
         (Separator::Equals, name.end + 6)
     } else if view.at(at) == b'>' && view.before(name.start) == b'<' {
         (Separator::Element, at + 1)
-    } else if sign > at && (is_flag || is_netrc(view, &name) || matches!(view.at(sign), b'\'') && kind == "password") {
+    } else if sign > at
+        && (is_flag || is_netrc(view, &name) || matches!(view.at(sign), b'\'') && kind == "password")
+    {
         (Separator::Space, sign)
     } else {
         return None;
@@ -150,11 +207,13 @@ fn value_of(view: &View<'_>, name: Range<usize>, kind: &'static str) -> Option<(
             let end = view.run_end(begin, VALUE, |byte| !matches!(byte, b'"' | b'\'' | b'\n'));
             let value = view.slice(begin..end);
             let is_cookie = separator == Separator::Colon && value.contains(&b'=') && !is_placeholder(value);
-            return is_cookie.then(|| (begin..view.run_end(end, REACH, |byte| !matches!(byte, b'"' | b'\'')), kind));
+            return is_cookie
+                .then(|| (begin..view.run_end(end, REACH, |byte| !matches!(byte, b'"' | b'\'')), kind));
         }
         _ => {}
     }
-    let begin = if view.at(begin) == b'[' && matches!(view.at(begin + 1), b'"' | b'\'') { begin + 1 } else { begin };
+    let begin =
+        if view.at(begin) == b'[' && matches!(view.at(begin + 1), b'"' | b'\'') { begin + 1 } else { begin };
     let (range, is_quoted) = bounds(view, begin, separator)?;
     let value = view.slice(range.clone());
     if value.is_empty() || is_placeholder(value) || is_stop_word(value) {
@@ -169,7 +228,13 @@ fn value_of(view: &View<'_>, name: Range<usize>, kind: &'static str) -> Option<(
     };
     let is_long = !is_quoted && range.len() >= VALUE;
     is_secret(value, view.slice(name), kind, shape).then(|| {
-        let end = if is_long { view.run_end(range.end, REACH, |byte| !byte.is_ascii_whitespace() && !matches!(byte, b'"' | b'\'' | b'`' | b'<')) } else { range.end };
+        let end = if is_long {
+            view.run_end(range.end, REACH, |byte| {
+                !byte.is_ascii_whitespace() && !matches!(byte, b'"' | b'\'' | b'`' | b'<')
+            })
+        } else {
+            range.end
+        };
         (range.start..end, if kind == "auth" { "authorization" } else { kind })
     })
 }
@@ -185,8 +250,14 @@ struct Shape {
 /// Whether the value is one, and not prose or source code that speaks of one.
 fn is_secret(value: &[u8], name: &[u8], kind: &'static str, shape: Shape) -> bool {
     let is_number = {
-        let digits = value.iter().take_while(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b',' | b':')).count();
-        digits > 0 && value.len() - digits <= 3 && value.iter().skip(digits).all(|byte| byte.is_ascii_alphabetic() || *byte == b'%') && value.len() < 12
+        let digits = value
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b',' | b':'))
+            .count();
+        digits > 0
+            && value.len() - digits <= 3
+            && value.iter().skip(digits).all(|byte| byte.is_ascii_alphabetic() || *byte == b'%')
+            && value.len() < 12
     };
     if is_number && (kind != "password" || name.eq_ignore_ascii_case(b"pass")) {
         return false;
@@ -194,7 +265,11 @@ fn is_secret(value: &[u8], name: &[u8], kind: &'static str, shape: Shape) -> boo
     if (kind != "password" || name.ends_with(b"wd") || name.ends_with(b"WD")) && is_location(value) {
         return false;
     }
-    if matches!(kind, "signature" | "auth") && (value.len() < 8 || kind == "signature" && (value.len() < 16 || shape.separator != Separator::Equals) || !looks_random(value)) {
+    if matches!(kind, "signature" | "auth")
+        && (value.len() < 8
+            || kind == "signature" && (value.len() < 16 || shape.separator != Separator::Equals)
+            || !looks_random(value))
+    {
         return false;
     }
     if name.eq_ignore_ascii_case(value) {
@@ -202,20 +277,32 @@ fn is_secret(value: &[u8], name: &[u8], kind: &'static str, shape: Shape) -> boo
     }
     if shape.is_quoted {
         // Code names a secret more often than it holds one: `data["token"] = "token"` is a name.
-        return !(value.iter().all(|byte| byte.is_ascii_alphabetic() || *byte == b' ') && value.contains(&b' ') && !matches!(kind, "password" | "secret"));
+        return !(value.iter().all(|byte| byte.is_ascii_alphabetic() || *byte == b' ')
+            && value.contains(&b' ')
+            && !matches!(kind, "password" | "secret"));
     }
-    let is_identifier = value.iter().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'.' | b'-'));
+    let is_identifier =
+        value.iter().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'.' | b'-'));
     match shape.separator {
         Separator::Element => true,
         Separator::Equals if shape.is_capital_name => true,
-        Separator::Equals => !is_code(value) && !(is_identifier && value.contains(&b'.') && speaks_of_secret(value)),
+        Separator::Equals => {
+            !is_code(value) && !(is_identifier && value.contains(&b'.') && speaks_of_secret(value))
+        }
         Separator::SpacedEquals | Separator::Colon => {
             if is_code(value) || is_identifier && (speaks_of_secret(value) || value.contains(&b'.')) {
                 return false;
             }
-            if shape.is_prose || shape.has_more { looks_random(value) } else { !is_identifier || kind == "password" || value.len() >= 8 || shape.is_capital_name }
+            if shape.is_prose || shape.has_more {
+                looks_random(value)
+            } else {
+                !is_identifier || kind == "password" || value.len() >= 8 || shape.is_capital_name
+            }
         }
-        Separator::Space => looks_random(value) || !shape.has_more && is_identifier && value.iter().any(u8::is_ascii_lowercase),
+        Separator::Space => {
+            looks_random(value)
+                || !shape.has_more && is_identifier && value.iter().any(u8::is_ascii_lowercase)
+        }
     }
 }
 
@@ -223,21 +310,35 @@ fn is_secret(value: &[u8], name: &[u8], kind: &'static str, shape: Shape) -> boo
 pub(super) fn looks_random(value: &[u8]) -> bool {
     value.len() >= 5
         && value.iter().any(u8::is_ascii_alphabetic)
-        && value.iter().any(|byte| byte.is_ascii_digit() || matches!(byte, b'!' | b'#' | b'$' | b'@' | b'^' | b'&' | b'*'))
+        && value.iter().any(|byte| {
+            byte.is_ascii_digit() || matches!(byte, b'!' | b'#' | b'$' | b'@' | b'^' | b'&' | b'*')
+        })
         && !is_code(value)
 }
 
 fn speaks_of_secret(value: &[u8]) -> bool {
     let value = value.to_ascii_lowercase();
-    ["token", "pass", "secret", "key", "auth", "pwd", "credential", "cookie"].iter().any(|word| memchr::memmem::find(&value, word.as_bytes()).is_some())
+    ["token", "pass", "secret", "key", "auth", "pwd", "credential", "cookie"]
+        .iter()
+        .any(|word| memchr::memmem::find(&value, word.as_bytes()).is_some())
 }
 
 fn is_code(value: &[u8]) -> bool {
-    value.contains(&b'(') || memchr::memmem::find(value, b"::").is_some() || memchr::memmem::find(value, b"->").is_some() || matches!(value.first(), Some(b'&' | b'{' | b'['))
+    value.contains(&b'(')
+        || memchr::memmem::find(value, b"::").is_some()
+        || memchr::memmem::find(value, b"->").is_some()
+        || matches!(value.first(), Some(b'&' | b'{' | b'['))
 }
 
 fn is_location(value: &[u8]) -> bool {
-    value.starts_with(b"/") || value.starts_with(b"./") || value.starts_with(b"../") || value.starts_with(b"~/") || value.starts_with(b"http://") || value.starts_with(b"https://") || value.starts_with(b"file:") || value.get(1..3) == Some(b":\\")
+    value.starts_with(b"/")
+        || value.starts_with(b"./")
+        || value.starts_with(b"../")
+        || value.starts_with(b"~/")
+        || value.starts_with(b"http://")
+        || value.starts_with(b"https://")
+        || value.starts_with(b"file:")
+        || value.get(1..3) == Some(b":\\")
 }
 
 /// A word of a sentence stands right before the name.
@@ -255,7 +356,9 @@ fn has_more(view: &View<'_>, end: usize) -> bool {
 
 fn is_netrc(view: &View<'_>, name: &Range<usize>) -> bool {
     let line = view.slice(name.start.saturating_sub(300)..name.start);
-    view.slice(name.clone()) == b"password" && (memchr::memmem::find(line, b"login ").is_some() || memchr::memmem::find(line, b"machine ").is_some())
+    view.slice(name.clone()) == b"password"
+        && (memchr::memmem::find(line, b"login ").is_some()
+            || memchr::memmem::find(line, b"machine ").is_some())
 }
 
 /// The value that begins at `begin`, without its quotes, and whether it had some.
@@ -276,7 +379,9 @@ fn bounds(view: &View<'_>, begin: usize, separator: Separator) -> Option<(Range<
         }
         return (start <= end).then_some((start..end, true));
     }
-    let mut end = view.run_end(begin, VALUE, |byte| !byte.is_ascii_whitespace() && !matches!(byte, b'"' | b'\'' | b'`' | b'<'));
+    let mut end = view.run_end(begin, VALUE, |byte| {
+        !byte.is_ascii_whitespace() && !matches!(byte, b'"' | b'\'' | b'`' | b'<')
+    });
     for index in begin..end {
         let rest = view.slice(index + 1..(index + 40).min(end));
         let is_next_pair = || {
@@ -288,11 +393,17 @@ fn bounds(view: &View<'_>, begin: usize, separator: Separator) -> Option<(Range<
             b';' | b',' => rest.is_empty() || is_next_pair(),
             b'\\' => matches!(rest.first(), Some(b'n' | b'r' | b't')) || rest.is_empty(),
             b'%' => rest.get(..2).is_some_and(|code| code.eq_ignore_ascii_case(b"26")),
-            b')' | b'}' | b']' => rest.iter().all(|byte| matches!(byte, b')' | b'}' | b']' | b',' | b';' | b'.')) && !view.slice(begin..index).contains(&b'('),
+            b')' | b'}' | b']' => {
+                rest.iter().all(|byte| matches!(byte, b')' | b'}' | b']' | b',' | b';' | b'.'))
+                    && !view.slice(begin..index).contains(&b'(')
+            }
             _ => false,
         };
         // A mask or a placeholder may hold a bracket; it is judged as a whole.
-        if is_end && !view.slice(begin..index).starts_with(b"[") && !view.slice(begin..index).starts_with(b"$") {
+        if is_end
+            && !view.slice(begin..index).starts_with(b"[")
+            && !view.slice(begin..index).starts_with(b"$")
+        {
             end = index;
             break;
         }
@@ -304,42 +415,181 @@ fn bounds(view: &View<'_>, begin: usize, separator: Separator) -> Option<(Range<
 pub(super) fn header(view: &View<'_>, begin: usize) -> Option<Range<usize>> {
     let begin = view.run_end(begin, 4, |byte| matches!(byte, b'"' | b'\'' | b'\\' | b' ' | b'['));
     let scheme = view.run_end(begin, 24, |byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    let is_scheme = ["bearer", "basic", "token", "digest", "negotiate", "apikey", "key", "ntlm", "aws4-hmac-sha256", "flyv1", "private-token"].iter().any(|known| view.slice(begin..scheme).eq_ignore_ascii_case(known.as_bytes()));
+    let is_scheme = [
+        "bearer",
+        "basic",
+        "token",
+        "digest",
+        "negotiate",
+        "apikey",
+        "key",
+        "ntlm",
+        "aws4-hmac-sha256",
+        "flyv1",
+        "private-token",
+    ]
+    .iter()
+    .any(|known| view.slice(begin..scheme).eq_ignore_ascii_case(known.as_bytes()));
     let start = if is_scheme { view.run_end(scheme, 8, |byte| byte == b' ') } else { begin };
     // These two carry a list of parts.
-    let is_list = view.slice(begin..scheme).eq_ignore_ascii_case(b"digest") || view.slice(begin..scheme).starts_with(b"AWS4");
+    let is_list = view.slice(begin..scheme).eq_ignore_ascii_case(b"digest")
+        || view.slice(begin..scheme).starts_with(b"AWS4");
     let end = if !is_list {
-        view.run_end(start, REACH, |byte| !byte.is_ascii_whitespace() && !matches!(byte, b'"' | b'\'' | b'\\' | b'`' | b'<' | b'>'))
+        view.run_end(start, REACH, |byte| {
+            !byte.is_ascii_whitespace() && !matches!(byte, b'"' | b'\'' | b'\\' | b'`' | b'<' | b'>')
+        })
     } else {
         view.run_end(start, REACH, |byte| !matches!(byte, b'"' | b'\'' | b'\\'))
     };
     let value = view.slice(start..end);
-    let is_value = value.len() >= 4 && !is_placeholder(value) && (is_scheme && !is_stop_word(value) || looks_random(value) && !value.contains(&b' '));
+    let is_value = value.len() >= 4
+        && !is_placeholder(value)
+        && (is_scheme && !is_stop_word(value) || looks_random(value) && !value.contains(&b' '));
     is_value.then_some(start..end)
 }
 
 /// A mask of a CI system, a variable that is not expanded, or an example.
 pub(super) fn is_placeholder(value: &[u8]) -> bool {
     const MARKS: [&[u8]; 22] = [
-        b"***", b"[MASKED]", b"[REDACTED", b"[secure]", b"[FILTERED]", b"[hidden]", b"<", b"${", b"$(", b"{{", b"%(", b"%{", b"#{", b"(redacted", b"(sensitive", b"(hidden", b"process.env", b"os.environ", b"os.getenv", b"env.", b"secrets.", b"$env:",
+        b"***",
+        b"[MASKED]",
+        b"[REDACTED",
+        b"[secure]",
+        b"[FILTERED]",
+        b"[hidden]",
+        b"<",
+        b"${",
+        b"$(",
+        b"{{",
+        b"%(",
+        b"%{",
+        b"#{",
+        b"(redacted",
+        b"(sensitive",
+        b"(hidden",
+        b"process.env",
+        b"os.environ",
+        b"os.getenv",
+        b"env.",
+        b"secrets.",
+        b"$env:",
     ];
-    if MARKS.iter().any(|mark| value.len() >= mark.len() && value.get(..mark.len()).is_some_and(|start| start.eq_ignore_ascii_case(mark))) {
+    if MARKS.iter().any(|mark| {
+        value.len() >= mark.len()
+            && value.get(..mark.len()).is_some_and(|start| start.eq_ignore_ascii_case(mark))
+    }) {
         return true;
     }
-    let is_variable = |name: &[u8]| !name.is_empty() && name.iter().all(|byte| byte.is_ascii_alphabetic() || *byte == b'_');
-    if value.strip_prefix(b"$").is_some_and(is_variable) || value.strip_prefix(b"%").is_some_and(|rest| is_variable(rest.strip_suffix(b"%").unwrap_or(rest))) {
+    let is_variable =
+        |name: &[u8]| !name.is_empty() && name.iter().all(|byte| byte.is_ascii_alphabetic() || *byte == b'_');
+    if value.strip_prefix(b"$").is_some_and(is_variable)
+        || value.strip_prefix(b"%").is_some_and(|rest| is_variable(rest.strip_suffix(b"%").unwrap_or(rest)))
+    {
         return true;
     }
-    if value.strip_prefix(b"{").and_then(|rest| rest.strip_suffix(b"}")).is_some_and(|name| name.is_empty() || is_variable(name)) || value == b"{" || value == b"[" || value == b"..." {
+    if value
+        .strip_prefix(b"{")
+        .and_then(|rest| rest.strip_suffix(b"}"))
+        .is_some_and(|name| name.is_empty() || is_variable(name))
+        || value == b"{"
+        || value == b"["
+        || value == b"..."
+    {
         return true;
     }
-    value.first().is_some_and(|first| matches!(first, b'*' | b'x' | b'X' | b'.' | b'-' | b'_' | b'#' | b'?') && value.iter().all(|byte| byte == first))
+    value.first().is_some_and(|first| {
+        matches!(first, b'*' | b'x' | b'X' | b'.' | b'-' | b'_' | b'#' | b'?')
+            && value.iter().all(|byte| byte == first)
+    })
 }
 
 fn is_stop_word(value: &[u8]) -> bool {
     const WORDS: &[&str] = &[
-        "true", "false", "null", "none", "nil", "yes", "no", "on", "off", "undefined", "empty", "required", "invalid", "incorrect", "missing", "expired", "wrong", "not", "is", "are", "was", "must", "the", "a", "an", "to", "for", "and", "or", "of", "in", "with", "has", "cannot", "failed", "unset", "set", "string", "str", "&str", "bytes", "number", "int", "integer", "bool", "boolean", "any", "object", "optional", "unknown", "value", "flag", "option", "argument", "stringarray", "secret", "token", "basic", "bearer", "ok", "error", "denied", "write", "read", "inherit", "auto", "default", "type", "unauthorized", "forbidden", "|", ">", "|-", ">-", "=", "+", "eof", "return", "await", "new",
+        "true",
+        "false",
+        "null",
+        "none",
+        "nil",
+        "yes",
+        "no",
+        "on",
+        "off",
+        "undefined",
+        "empty",
+        "required",
+        "invalid",
+        "incorrect",
+        "missing",
+        "expired",
+        "wrong",
+        "not",
+        "is",
+        "are",
+        "was",
+        "must",
+        "the",
+        "a",
+        "an",
+        "to",
+        "for",
+        "and",
+        "or",
+        "of",
+        "in",
+        "with",
+        "has",
+        "cannot",
+        "failed",
+        "unset",
+        "set",
+        "string",
+        "str",
+        "&str",
+        "bytes",
+        "number",
+        "int",
+        "integer",
+        "bool",
+        "boolean",
+        "any",
+        "object",
+        "optional",
+        "unknown",
+        "value",
+        "flag",
+        "option",
+        "argument",
+        "stringarray",
+        "secret",
+        "token",
+        "basic",
+        "bearer",
+        "ok",
+        "error",
+        "denied",
+        "write",
+        "read",
+        "inherit",
+        "auto",
+        "default",
+        "type",
+        "unauthorized",
+        "forbidden",
+        "|",
+        ">",
+        "|-",
+        ">-",
+        "=",
+        "+",
+        "eof",
+        "return",
+        "await",
+        "new",
     ];
-    let value = value.strip_suffix(b".").or_else(|| value.strip_suffix(b",")).or_else(|| value.strip_suffix(b";")).unwrap_or(value);
+    let value = value
+        .strip_suffix(b".")
+        .or_else(|| value.strip_suffix(b","))
+        .or_else(|| value.strip_suffix(b";"))
+        .unwrap_or(value);
     WORDS.iter().any(|word| value.eq_ignore_ascii_case(word.as_bytes()))
 }

@@ -58,7 +58,28 @@ struct Gate {
 }
 
 const NAMES: &[&str] = &[
-    "pass", "pwd", "secret", "token", "apikey", "accesskey", "secretkey", "privatekey", "accountkey", "_key", "-key", ".key", "auth", "credential", "signature", "sig=", "cookie", "_pat", "jwt", "signingkey", "encryptionkey", "apiKey",
+    "pass",
+    "pwd",
+    "secret",
+    "token",
+    "apikey",
+    "accesskey",
+    "secretkey",
+    "privatekey",
+    "accountkey",
+    "_key",
+    "-key",
+    ".key",
+    "auth",
+    "credential",
+    "signature",
+    "sig=",
+    "cookie",
+    "_pat",
+    "jwt",
+    "signingkey",
+    "encryptionkey",
+    "apiKey",
 ];
 
 static GATE: LazyLock<Gate> = LazyLock::new(|| {
@@ -74,7 +95,10 @@ static GATE: LazyLock<Gate> = LazyLock::new(|| {
     for name in NAMES {
         add((*name).into(), Literal::Name);
     }
-    let encoded = FAMILIES.iter().filter(|family| family.prefix.len() >= 4 && !family.mixed).map(|family| family.prefix);
+    let encoded = FAMILIES
+        .iter()
+        .filter(|family| family.prefix.len() >= 4 && !family.mixed)
+        .map(|family| family.prefix);
     for prefix in encoded.chain(["-----BEGIN", "password", "secret", "token=", "Bearer "]) {
         for before in 0..3 {
             let piece = base64(prefix.as_bytes(), before);
@@ -91,7 +115,11 @@ static GATE: LazyLock<Gate> = LazyLock::new(|| {
     add("private+key".into(), Literal::PrivateKey);
     add("private%20key".into(), Literal::PrivateKey);
     add("eyJ".into(), Literal::Jwt);
-    let automaton = AhoCorasick::builder().ascii_case_insensitive(true).kind(Some(AhoCorasickKind::DFA)).build(&patterns).expect("the literals are constant and few");
+    let automaton = AhoCorasick::builder()
+        .ascii_case_insensitive(true)
+        .kind(Some(AhoCorasickKind::DFA))
+        .build(&patterns)
+        .expect("the literals are constant and few");
     Gate { automaton, literals }
 });
 
@@ -148,18 +176,23 @@ fn literals(view: &View<'_>, gate: &Gate, scope: Scope, spans: &mut Vec<Span>) {
                 }
             }
             Literal::Bearer if scope != Scope::Seam && view.is_boundary(hit.start()) => {
-                if let Some(range) = header(view, hit.start()).filter(|range| range.len() >= 12 && looks_random(view.slice(range.clone()))) {
+                if let Some(range) = header(view, hit.start())
+                    .filter(|range| range.len() >= 12 && looks_random(view.slice(range.clone())))
+                {
                     add(range, "authorization", 4);
                 }
             }
-            Literal::UserFlag if scope != Scope::Seam && matches!(view.before(hit.start()), 0 | b' ' | b'\t') => {
+            Literal::UserFlag
+                if scope != Scope::Seam && matches!(view.before(hit.start()), 0 | b' ' | b'\t') =>
+            {
                 if let Some(range) = user_flag(view, hit.end()) {
                     add(range, "password", 4);
                 }
             }
             Literal::Base64(lead) if scope != Scope::Decoded && hit.start() >= encoded_end => {
                 if hit.start() >= run.end {
-                    run = view.run_start(hit.start(), REACH, is_base64)..view.run_end(hit.start(), REACH, is_base64);
+                    run = view.run_start(hit.start(), REACH, is_base64)
+                        ..view.run_end(hit.start(), REACH, is_base64);
                 }
                 if is_encoded_secret(view, &run, hit.start().saturating_sub(lead)) {
                     encoded_end = run.end;
@@ -190,12 +223,18 @@ fn token(view: &View<'_>, family: &Family, hit: Range<usize>) -> Option<Range<us
         return None;
     }
     let probe = view.slice(hit.end..view.run_end(hit.end, PROBE, |byte| family.alphabet.has(byte)));
-    let is_mixed = !family.mixed || probe.iter().any(u8::is_ascii_digit) && (probe.len() >= 32 || probe.iter().any(u8::is_ascii_uppercase));
+    let is_mixed = !family.mixed
+        || probe.iter().any(u8::is_ascii_digit)
+            && (probe.len() >= 32 || probe.iter().any(u8::is_ascii_uppercase));
     if !is_mixed || probe.len() < family.least {
         return None;
     }
     let is_tilde = family.prefix == "Q~";
     let mut end = view.run_end(hit.end, REACH, |byte| family.alphabet.has(byte) || is_tilde && byte == b'~');
+    if end - hit.end >= family.least {
+        // A second token, or a longer form that is not known yet, may hang on to it.
+        end = view.run_end(end, REACH, |byte| Alphabet::Word.has(byte));
+    }
     while end > hit.end && matches!(view.before(end), b'.' | b',') {
         end -= 1;
     }
@@ -224,7 +263,9 @@ fn jwt(view: &View<'_>, start: usize) -> (usize, bool) {
 
 /// The password of `scheme://user:password@host`, or a token in the place of the user.
 fn url_credentials(view: &View<'_>, begin: usize) -> Option<Range<usize>> {
-    let end = view.run_end(begin, 2048, |byte| byte > b' ' && !matches!(byte, b'/' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>' | b'`' | b'\\'));
+    let end = view.run_end(begin, 2048, |byte| {
+        byte > b' ' && !matches!(byte, b'/' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>' | b'`' | b'\\')
+    });
     let authority = view.slice(begin..end);
     let at = memchr::memrchr(b'@', authority)?;
     let user = authority.get(..at)?;
@@ -238,11 +279,15 @@ fn url_credentials(view: &View<'_>, begin: usize) -> Option<Range<usize>> {
 }
 
 fn encoded_url(view: &View<'_>, hit: usize, add: &mut dyn FnMut(Range<usize>)) -> usize {
-    let end = view.run_end(hit, 2048, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'%' | b'-' | b'_' | b'.' | b'~' | b'+' | b'*' | b'!'));
+    let end = view.run_end(hit, 2048, |byte| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'%' | b'-' | b'_' | b'.' | b'~' | b'+' | b'*' | b'!')
+    });
     let (mut text, mut map) = (Vec::new(), Vec::new());
     let mut index = hit;
     while index < end {
-        let code = std::str::from_utf8(view.slice(index + 1..index + 3)).ok().and_then(|code| u8::from_str_radix(code, 16).ok());
+        let code = std::str::from_utf8(view.slice(index + 1..index + 3))
+            .ok()
+            .and_then(|code| u8::from_str_radix(code, 16).ok());
         let (byte, length) = match (view.at(index), code) {
             (b'%', Some(byte)) => (byte, 3),
             (byte, _) => (byte, 1),
@@ -266,9 +311,17 @@ fn user_flag(view: &View<'_>, begin: usize) -> Option<Range<usize>> {
     let colon = memchr::memchr(b':', view.slice(begin..end))? + begin;
     let value = view.slice(colon + 1..end);
     // `docker run -u 1000:1000` and `-u root:root` name a group.
-    let is_group = value.iter().all(u8::is_ascii_digit) || value.starts_with(b"//") || value == view.slice(begin..colon);
-    let is_curl = ["curl", "wget", "http"].iter().any(|tool| memchr::memmem::find(view.slice(begin.saturating_sub(400)..begin), tool.as_bytes()).is_some());
-    (colon > begin && !value.is_empty() && !is_group && !is_placeholder(value) && (is_curl || looks_random(value))).then_some(colon + 1..end)
+    let is_group =
+        value.iter().all(u8::is_ascii_digit) || value.starts_with(b"//") || value == view.slice(begin..colon);
+    let is_curl = ["curl", "wget", "http"].iter().any(|tool| {
+        memchr::memmem::find(view.slice(begin.saturating_sub(400)..begin), tool.as_bytes()).is_some()
+    });
+    (colon > begin
+        && !value.is_empty()
+        && !is_group
+        && !is_placeholder(value)
+        && (is_curl || looks_random(value)))
+    .then_some(colon + 1..end)
 }
 
 /// A key block from its BEGIN to its END, or to the end of the line.
@@ -279,7 +332,10 @@ fn private_key(view: &View<'_>, hit: Range<usize>) -> Option<Range<usize>> {
     let start = view.run_start(begin, 8, dash);
     let start = start + view.slice(start..begin).iter().position(|byte| *byte == b'-')?;
     let rest = view.slice(hit.end..view.len());
-    let Some(at) = memchr::memmem::find(rest, b"-END ").or_else(|| memchr::memmem::find(rest, b"- END ")).or_else(|| memchr::memmem::find(rest, b"-END+")) else {
+    let Some(at) = memchr::memmem::find(rest, b"-END ")
+        .or_else(|| memchr::memmem::find(rest, b"- END "))
+        .or_else(|| memchr::memmem::find(rest, b"-END+"))
+    else {
         return Some(start..view.len());
     };
     let tail = hit.end + at + 5;
@@ -340,7 +396,11 @@ fn runs(view: &View<'_>, scope: Scope, spans: &mut Vec<Span>) {
         let run = view.slice(start..end);
         if let Some((range, kind)) = shaped(view, start, end) {
             spans.push(Span { range, kind, rank: 3 });
-        } else if scope == Scope::Line && is_random(run) && !is_digest(view, start, end) && !(start..end).any(|index| view.gap_before(index) && index > start) {
+        } else if scope == Scope::Line
+            && is_random(run)
+            && !is_digest(view, start, end)
+            && !(start..end).any(|index| view.gap_before(index) && index > start)
+        {
             spans.push(Span { range: start..end, kind: "high-entropy", rank: 9 });
         }
     }
@@ -353,10 +413,17 @@ fn shaped(view: &View<'_>, start: usize, end: usize) -> Option<(Range<usize>, &'
     if run.len() == 34 && run.starts_with(b"SK") && run.get(2..).is_some_and(is_hex) {
         return Some((start..end, "twilio-key"));
     }
-    if run.len() == 35 && run.starts_with(b"cio") && looks_random(run) && run.iter().any(u8::is_ascii_uppercase) {
+    if run.len() == 35
+        && run.starts_with(b"cio")
+        && looks_random(run)
+        && run.iter().any(u8::is_ascii_uppercase)
+    {
         return Some((start..end, "crates-io-token"));
     }
-    if run.len() == 46 && run.starts_with(b"oy2") && run.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()) {
+    if run.len() == 46
+        && run.starts_with(b"oy2")
+        && run.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    {
         return Some((start..end, "nuget-key"));
     }
     if (33..=37).contains(&run.len()) && view.before(start) == b':' {
@@ -367,14 +434,22 @@ fn shaped(view: &View<'_>, start: usize, end: usize) -> Option<(Range<usize>, &'
         }
     }
     let word = |byte: u8| Alphabet::Word.has(byte);
-    if (23..=28).contains(&run.len()) && matches!(run.first(), Some(b'M' | b'N' | b'O')) && view.at(end) == b'.' {
+    if (23..=28).contains(&run.len())
+        && matches!(run.first(), Some(b'M' | b'N' | b'O'))
+        && view.at(end) == b'.'
+    {
         let middle = view.run_end(end + 1, 16, word);
         let tail = view.run_end(middle + 1, 64, word);
         if middle - end == 7 && view.at(middle) == b'.' && tail - middle > 27 {
             return Some((start..tail, "discord-token"));
         }
     }
-    if run.len() == 24 && view.before(start) == b'.' && view.slice(start.saturating_sub(2)..start) == b"s." && view.is_boundary(start - 2) && is_random_enough(run, 3) {
+    if run.len() == 24
+        && view.before(start) == b'.'
+        && view.slice(start.saturating_sub(2)..start) == b"s."
+        && view.is_boundary(start - 2)
+        && is_random_enough(run, 3)
+    {
         return Some((start - 2..end, "vault-token"));
     }
     None
@@ -382,13 +457,20 @@ fn shaped(view: &View<'_>, start: usize, end: usize) -> Option<(Range<usize>, &'
 
 fn is_random_enough(run: &[u8], digits: usize) -> bool {
     let count = |class: fn(&u8) -> bool| run.iter().filter(|byte| class(byte)).count();
-    count(u8::is_ascii_digit) >= digits && count(u8::is_ascii_uppercase) >= 4 && count(u8::is_ascii_lowercase) >= 4
+    count(u8::is_ascii_digit) >= digits
+        && count(u8::is_ascii_uppercase) >= 4
+        && count(u8::is_ascii_lowercase) >= 4
 }
 
 /// Capitals, small letters and digits change places as often as chance would have it; names
 /// in camel case, mangled symbols and digests do not.
 fn is_random(run: &[u8]) -> bool {
-    if !(32..=160).contains(&run.len()) || !is_random_enough(run, 3) || run.starts_with(b"_Z") || run.starts_with(b"_R") || run.starts_with(b"ey") {
+    if !(32..=160).contains(&run.len())
+        || !is_random_enough(run, 3)
+        || run.starts_with(b"_Z")
+        || run.starts_with(b"_R")
+        || run.starts_with(b"ey")
+    {
         return false;
     }
     let class = |byte: u8| match byte {
@@ -398,7 +480,8 @@ fn is_random(run: &[u8]) -> bool {
         _ => 3,
     };
     let punctuation = run.iter().filter(|byte| class(**byte) == 3).count();
-    let changes = run.windows(2).filter(|pair| matches!(pair, [left, right] if class(*left) != class(*right))).count();
+    let changes =
+        run.windows(2).filter(|pair| matches!(pair, [left, right] if class(*left) != class(*right))).count();
     let mut seen = [false; 128];
     run.iter().for_each(|byte| {
         if let Some(seen) = seen.get_mut(usize::from(*byte)) {
@@ -418,7 +501,9 @@ fn is_digest(view: &View<'_>, start: usize, end: usize) -> bool {
         return true;
     }
     let before = view.slice(start.saturating_sub(10)..start);
-    ["h1:", "sha1:", "sha256:", "sha384:", "sha512:", "SHA256:", "base64,", "md5:"].iter().any(|mark| before.ends_with(mark.as_bytes()))
+    ["h1:", "sha1:", "sha256:", "sha384:", "sha512:", "SHA256:", "base64,", "md5:"]
+        .iter()
+        .any(|mark| before.ends_with(mark.as_bytes()))
 }
 
 fn merge(mut spans: Vec<Span>) -> Vec<Span> {

@@ -11,7 +11,11 @@ fn read_all(input: &mut Input<Cursor<Vec<u8>>>) -> Vec<(String, String, String)>
     while let Some(mut member) = input.next_member().unwrap() {
         let mut text = Vec::new();
         member.read_to_end(&mut text).unwrap();
-        members.push((member.name().to_owned(), member.job().to_owned(), String::from_utf8_lossy(&text).into_owned()));
+        members.push((
+            member.name().to_owned(),
+            member.job().to_owned(),
+            String::from_utf8_lossy(&text).into_owned(),
+        ));
     }
     members
 }
@@ -37,7 +41,13 @@ fn opened(bytes: Vec<u8>) -> Input<Cursor<Vec<u8>>> {
 
 #[test]
 fn every_format_is_known_by_its_first_bytes() {
-    for (bytes, format) in [(b"log\n".to_vec(), Format::Plain), (gzip(b"log\n"), Format::Gzip), ([gzip(b"lo"), gzip(b"g\n")].concat(), Format::Gzip), (zstd::encode_all(&b"log\n"[..], 1).unwrap(), Format::Zstd), (zip(&[("a.log", b"log\n")]), Format::Zip)] {
+    for (bytes, format) in [
+        (b"log\n".to_vec(), Format::Plain),
+        (gzip(b"log\n"), Format::Gzip),
+        ([gzip(b"lo"), gzip(b"g\n")].concat(), Format::Gzip),
+        (zstd::encode_all(&b"log\n"[..], 1).unwrap(), Format::Zstd),
+        (zip(&[("a.log", b"log\n")]), Format::Zip),
+    ] {
         let mut input = opened(bytes);
         assert_eq!(input.format(), format);
         assert_eq!(read_all(&mut input).pop().unwrap().2, "log\n");
@@ -47,15 +57,25 @@ fn every_format_is_known_by_its_first_bytes() {
 
 #[test]
 fn the_zip_of_a_run_gives_whole_jobs_and_else_steps_in_order() {
-    let mut input = opened(zip(&[("10_test (a, b).txt", b"ten"), ("2_build.txt", b"two"), ("build/1_Set up.txt", b"no"), ("test (a, b)/1_Set up.txt", b"no"), ("lint/10_End.txt", b"end"), ("lint/2_Run.txt", b"run")]));
+    let mut input = opened(zip(&[
+        ("10_test (a, b).txt", b"ten"),
+        ("2_build.txt", b"two"),
+        ("build/1_Set up.txt", b"no"),
+        ("test (a, b)/1_Set up.txt", b"no"),
+        ("lint/10_End.txt", b"end"),
+        ("lint/2_Run.txt", b"run"),
+    ]));
     let members: Vec<_> = read_all(&mut input).into_iter().map(|(_, job, text)| (job, text)).collect();
-    let expected = [("build", "two"), ("test (a, b)", "ten"), ("lint", "run"), ("lint", "end")].map(|(job, text)| (job.to_owned(), text.to_owned()));
+    let expected = [("build", "two"), ("test (a, b)", "ten"), ("lint", "run"), ("lint", "end")]
+        .map(|(job, text)| (job.to_owned(), text.to_owned()));
     assert_eq!(members, expected);
 }
 
 #[test]
 fn what_is_cut_off_gives_what_was_readable() {
-    let text: Vec<u8> = (0..60_000_u32).flat_map(|number| format!("{}\n", number.wrapping_mul(2_654_435_761)).into_bytes()).collect();
+    let text: Vec<u8> = (0..60_000_u32)
+        .flat_map(|number| format!("{}\n", number.wrapping_mul(2_654_435_761)).into_bytes())
+        .collect();
     for bytes in [gzip(&text), zstd::encode_all(&text[..], 1).unwrap()] {
         let mut input = opened(bytes[..bytes.len() / 2].to_vec());
         let members = read_all(&mut input);
@@ -70,7 +90,11 @@ fn what_is_cut_off_gives_what_was_readable() {
 #[test]
 fn bombs_stop_at_each_limit() {
     let zeros = vec![0; 40 << 20];
-    let cases = [(Limits { total_bytes: 1 << 20, ..Limits::default() }, "in total"), (Limits { member_bytes: 1 << 20, ..Limits::default() }, "one member"), (Limits { ratio: 100, ..Limits::default() }, "ratio")];
+    let cases = [
+        (Limits { total_bytes: 1 << 20, ..Limits::default() }, "in total"),
+        (Limits { member_bytes: 1 << 20, ..Limits::default() }, "one member"),
+        (Limits { ratio: 100, ..Limits::default() }, "ratio"),
+    ];
     for bytes in [gzip(&zeros), zip(&[("a", &zeros), ("b", b"b")])] {
         for (limits, what) in cases {
             let mut input = open(Cursor::new(bytes.clone()), limits).unwrap();
@@ -80,7 +104,11 @@ fn bombs_stop_at_each_limit() {
             assert!(input.stopped().unwrap().to_string().contains(what));
         }
     }
-    let mut input = open(Cursor::new(zip(&[("a", b"a"), ("b", b"b"), ("c", b"c")])), Limits { members: 2, ..Limits::default() }).unwrap();
+    let mut input = open(
+        Cursor::new(zip(&[("a", b"a"), ("b", b"b"), ("c", b"c")])),
+        Limits { members: 2, ..Limits::default() },
+    )
+    .unwrap();
     assert_eq!(read_all(&mut input).len(), 2);
     assert_eq!(input.notes().len(), 1);
 }

@@ -18,9 +18,22 @@ fn no_secret_of_the_corpus_is_missed() {
         let mut stream = Redactor::new();
         stream.push(plain.as_bytes(), &mut streamed);
         let redactions = stream.finish(&mut streamed);
-        let visible = redacted.split("[REDACTED:").enumerate().map(|(index, part)| if index == 0 { part } else { part.split_once(']').expect("a bracket").1 }).collect::<String>();
-        let keeps_piece = secret.as_bytes().windows(6).any(|piece| visible.as_bytes().windows(6).any(|other| other == piece));
-        if redacted.contains(secret) || keeps_piece || !redacted.contains("[REDACTED:") || redactions.count != 1 || streamed != redacted.as_bytes() || !redacted.starts_with(before) {
+        let visible = redacted
+            .split("[REDACTED:")
+            .enumerate()
+            .map(|(index, part)| if index == 0 { part } else { part.split_once(']').expect("a bracket").1 })
+            .collect::<String>();
+        let keeps_piece = secret
+            .as_bytes()
+            .windows(6)
+            .any(|piece| visible.as_bytes().windows(6).any(|other| other == piece));
+        if redacted.contains(secret)
+            || keeps_piece
+            || !redacted.contains("[REDACTED:")
+            || redactions.count != 1
+            || streamed != redacted.as_bytes()
+            || !redacted.starts_with(before)
+        {
             missed.push(format!("{plain}\n    -> {redacted} ({redactions:?})"));
         }
     }
@@ -31,7 +44,10 @@ fn no_secret_of_the_corpus_is_missed() {
 fn nothing_else_of_the_corpus_is_touched() {
     let redactor = Redactor::new();
     let text = include_str!("../../../../fixtures/redaction/negative.txt");
-    let alarms: Vec<_> = lines(text).map(|line| redactor.redact_line(line)).filter(|line| line.contains("[REDACTED:")).collect();
+    let alarms: Vec<_> = lines(text)
+        .map(|line| redactor.redact_line(line))
+        .filter(|line| line.contains("[REDACTED:"))
+        .collect();
     assert!(alarms.is_empty(), "{} false alarms:\n{}", alarms.len(), alarms.join("\n"));
     let (whole, redactions) = redactor.redact_text(text);
     assert_eq!(whole, text);

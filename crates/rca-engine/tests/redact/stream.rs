@@ -40,7 +40,9 @@ fn colour_codes_and_carriage_returns_inside_do_not_hide_a_token() {
 #[test]
 fn a_token_wrapped_over_two_lines_is_found_behind_any_prefix() {
     let token = token();
-    for prefix in ["", "2026-11-20T10:00:00.0000000Z ", "2026-11-20T10:00:00.000000Z 00O+", "web_1  | ", "    "] {
+    for prefix in
+        ["", "2026-11-20T10:00:00.0000000Z ", "2026-11-20T10:00:00.000000Z 00O+", "web_1  | ", "    "]
+    {
         for at in 1..token.len() {
             let (left, right) = token.split_at(at);
             let out = whole(&format!("{prefix}the token {left}\n{prefix}{right}\nnext\n"));
@@ -55,9 +57,16 @@ fn a_token_wrapped_over_two_lines_is_found_behind_any_prefix() {
 #[test]
 fn a_key_block_is_dropped_behind_any_prefix_and_line_numbers_hold() {
     let body = ["MIIEpAIBAAKCAQEAx3Jk", "u8Tq0cV2hN5mZrYb7wLsD4eF", "qQ=="];
-    for prefix in ["", "2026-11-20T10:00:00.0000000Z ", "2026-11-20T10:00:00.000000Z 00O ", "web_1  | ", "[deploy] "] {
+    for prefix in
+        ["", "2026-11-20T10:00:00.0000000Z ", "2026-11-20T10:00:00.000000Z 00O ", "web_1  | ", "[deploy] "]
+    {
         for name in ["RSA PRIVATE KEY", "OPENSSH PRIVATE KEY", "PGP PRIVATE KEY BLOCK"] {
-            let lines: Vec<String> = [format!("-----BEGIN {name}-----")].into_iter().chain(body.map(String::from)).chain([format!("-----END {name}-----"), "after".into()]).map(|line| format!("{prefix}{line}\n")).collect();
+            let lines: Vec<String> = [format!("-----BEGIN {name}-----")]
+                .into_iter()
+                .chain(body.map(String::from))
+                .chain([format!("-----END {name}-----"), "after".into()])
+                .map(|line| format!("{prefix}{line}\n"))
+                .collect();
             let text = lines.concat();
             let (out, redactions) = redact(&Redactor::new(), text.as_bytes(), &[7]);
             let out = String::from_utf8(out).unwrap();
@@ -76,8 +85,25 @@ fn known_secrets_are_found_in_every_form() {
     let secret = "Tr0ub4dor&3 /\"+é=x";
     let redactor = Redactor::new().with_known([secret]);
     let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
-    let percent: String = secret.bytes().map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect();
-    for form in [secret.to_owned(), serde_json::to_string(secret).unwrap(), hex.to_uppercase(), hex, percent.replace("%20", "+"), percent] {
+    let percent: String =
+        secret
+            .bytes()
+            .map(|byte| {
+                if byte.is_ascii_alphanumeric() {
+                    char::from(byte).to_string()
+                } else {
+                    format!("%{byte:02X}")
+                }
+            })
+            .collect();
+    for form in [
+        secret.to_owned(),
+        serde_json::to_string(secret).unwrap(),
+        hex.to_uppercase(),
+        hex,
+        percent.replace("%20", "+"),
+        percent,
+    ] {
         let (out, redactions) = redactor.redact_text(&format!("see {form} there\n"));
         assert!(out.contains("[REDACTED:known-secret]"), "{form}: {out}");
         assert!(!out.contains(&form) && redactions.count == 1, "{form}: {out}");
@@ -108,9 +134,24 @@ fn masks_stay_and_are_not_counted() {
 
 fn piece() -> impl Strategy<Value = String> {
     prop_oneof![
-        Just(token()), Just("password=abc123".into()), Just("\n".into()), Just("\r\n".into()), Just("\x1b[31m".into()), Just(" ".into()), Just("https://u:pw1@h/".into()),
-        Just("-----BEGIN RSA PRIVATE KEY-----".into()), Just("-----END RSA PRIVATE KEY-----".into()), Just("Authorization: Bearer ".into()), Just("\"token\": \"".into()), Just("Z2hwX2ExQjJjM0Q0ZTVGNmc3SDhpOUowazFMMm0zTjRvNVA2cTdSOA==".into()), Just("\r".into()), Just("=".into()), Just("2026-11-20T10:00:00Z ".into()),
-        "[ -~]{0,40}", "[A-Za-z0-9+/]{20,80}", ".{0,10}",
+        Just(token()),
+        Just("password=abc123".into()),
+        Just("\n".into()),
+        Just("\r\n".into()),
+        Just("\x1b[31m".into()),
+        Just(" ".into()),
+        Just("https://u:pw1@h/".into()),
+        Just("-----BEGIN RSA PRIVATE KEY-----".into()),
+        Just("-----END RSA PRIVATE KEY-----".into()),
+        Just("Authorization: Bearer ".into()),
+        Just("\"token\": \"".into()),
+        Just("Z2hwX2ExQjJjM0Q0ZTVGNmc3SDhpOUowazFMMm0zTjRvNVA2cTdSOA==".into()),
+        Just("\r".into()),
+        Just("=".into()),
+        Just("2026-11-20T10:00:00Z ".into()),
+        "[ -~]{0,40}",
+        "[A-Za-z0-9+/]{20,80}",
+        ".{0,10}",
     ]
 }
 
