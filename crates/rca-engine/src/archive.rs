@@ -122,14 +122,14 @@ impl<R> std::fmt::Debug for Input<R> {
 }
 
 enum Source<R> {
-    Single(Option<Box<Stream<R>>>),
+    Single(Option<Stream<R>>),
     Zip { archive: ZipArchive<R>, queue: VecDeque<Entry> },
 }
 
 enum Stream<R> {
     Plain(R),
-    Gzip(MultiGzDecoder<R>),
-    Zstd(zstd::stream::read::Decoder<'static, BufReader<R>>),
+    Gzip(Box<MultiGzDecoder<R>>),
+    Zstd(Box<zstd::stream::read::Decoder<'static, BufReader<R>>>),
 }
 
 struct Entry {
@@ -152,12 +152,12 @@ pub fn open<R: Read + Seek>(mut reader: R, limits: Limits) -> Result<Input<R>, A
     let format = sniff(&start);
     let mut notes = Vec::new();
     let source = match format {
-        Format::Plain => Source::Single(Some(Box::new(Stream::Plain(reader)))),
-        Format::Gzip => Source::Single(Some(Box::new(Stream::Gzip(MultiGzDecoder::new(reader))))),
+        Format::Plain => Source::Single(Some(Stream::Plain(reader))),
+        Format::Gzip => Source::Single(Some(Stream::Gzip(Box::new(MultiGzDecoder::new(reader))))),
         Format::Zstd => {
             let mut decoder = zstd::stream::read::Decoder::new(reader).map_err(ArchiveError::Read)?;
             decoder.window_log_max(ZSTD_WINDOW).map_err(ArchiveError::Read)?;
-            Source::Single(Some(Box::new(Stream::Zstd(decoder))))
+            Source::Single(Some(Stream::Zstd(Box::new(decoder))))
         }
         Format::Zip => {
             let mut archive = ZipArchive::new(reader).map_err(ArchiveError::Directory)?;
@@ -223,10 +223,10 @@ impl<R: Read + Seek> Input<R> {
             Source::Single(stream) => {
                 let Some(stream) = stream.take() else { return Ok(None) };
                 // The stream is read once: the member takes it along.
-                let reader: Box<dyn Read + '_> = match *stream {
+                let reader: Box<dyn Read + '_> = match stream {
                     Stream::Plain(reader) => Box::new(reader),
-                    Stream::Gzip(reader) => Box::new(reader),
-                    Stream::Zstd(reader) => Box::new(reader),
+                    Stream::Gzip(reader) => reader,
+                    Stream::Zstd(reader) => reader,
                 };
                 let is_plain = self.format == Format::Plain;
                 Ok(Some(Member {

@@ -287,7 +287,7 @@ fn is_secret(value: &[u8], name: &[u8], kind: &'static str, shape: Shape) -> boo
         Separator::Element => true,
         Separator::Equals if shape.is_capital_name => true,
         Separator::Equals => {
-            !is_code(value) && !(is_identifier && value.contains(&b'.') && speaks_of_secret(value))
+            !(is_code(value) || is_identifier && value.contains(&b'.') && speaks_of_secret(value))
         }
         Separator::SpacedEquals | Separator::Colon => {
             if is_code(value) || is_identifier && (speaks_of_secret(value) || value.contains(&b'.')) {
