@@ -25,6 +25,10 @@ pub(super) fn named_value(view: &View<'_>, hit: Range<usize>) -> Named {
     if view.slice(start.saturating_sub(10)..start) == b"[REDACTED:" {
         return Named { name_end: end, value: None };
     }
+    // A task of Gradle: `:credentials:compileJava`.
+    if view.before(start) == b':' && view.at(end) == b':' {
+        return Named { name_end: end, value: None };
+    }
     let value = kind_of(view.slice(start..end)).and_then(|kind| value_of(view, start..end, kind));
     Named { name_end: end, value }
 }
@@ -272,6 +276,13 @@ fn is_secret(value: &[u8], name: &[u8], kind: &'static str, shape: Shape) -> boo
     {
         return false;
     }
+    // A test that passed, as Go writes it: `--- PASS: TestName (0.02s)`.
+    if name.trim_ascii_start().strip_prefix(b"--").unwrap_or(name).eq_ignore_ascii_case(b"pass")
+        && !shape.is_quoted
+        && !matches!(shape.separator, Separator::Equals | Separator::Element)
+    {
+        return false;
+    }
     if name.eq_ignore_ascii_case(value) {
         return false;
     }
@@ -296,7 +307,7 @@ fn is_secret(value: &[u8], name: &[u8], kind: &'static str, shape: Shape) -> boo
             if shape.is_prose || shape.has_more {
                 looks_random(value)
             } else {
-                !is_identifier || kind == "password" || value.len() >= 8 || shape.is_capital_name
+                !is_identifier || kind == "password" || value.len() >= 16 || shape.is_capital_name
             }
         }
         Separator::Space => {
