@@ -72,7 +72,7 @@ fn kind_of(name: &[u8]) -> Option<&'static str> {
     let last = words.last()?.as_str();
     let earlier = words.len().checked_sub(2).and_then(|index| words.get(index)).map_or("", String::as_str);
     let ends = |endings: &[&str]| endings.iter().any(|ending| last.ends_with(ending));
-    if matches!(earlier, "no" | "max" | "min" | "num") {
+    if earlier == "key" && last == "token" || matches!(earlier, "no" | "max" | "min" | "num") {
         return None;
     }
     if ends(&["authorization"]) {
@@ -571,6 +571,9 @@ fn is_stop_word(value: &[u8]) -> bool {
         "option",
         "argument",
         "stringarray",
+        "amd64",
+        "arm64",
+        "i386",
         "secret",
         "token",
         "basic",
