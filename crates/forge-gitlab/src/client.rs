@@ -132,7 +132,7 @@ impl Client {
         stream::once(async move {
             let key = client.numeric_key(&repo).await?;
             let first = build(client.api(), &format!("projects/{key}")).operation(operation);
-            Ok(client.pages(first, convert))
+            Ok::<_, Error>(client.pages(first, convert))
         })
         .try_flatten()
         .boxed()
