@@ -1,1 +1,22 @@
-//! GitLab adapter: OAuth and tokens, repositories, webhooks, CI runs and logs, comments and statuses
+#![doc = include_str!("../README.md")]
+
+mod provider;
+
+mod builder;
+mod client;
+mod oauth;
+
+mod ci;
+mod feedback;
+mod hooks;
+mod repos;
+mod webhook;
+
+mod error;
+mod reference;
+mod status;
+mod wire;
+
+pub use builder::GitLabBuilder;
+pub use provider::GitLab;
+pub use webhook::GitLabWebhooks;
