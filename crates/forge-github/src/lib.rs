@@ -1,1 +1,5 @@
-//! GitHub adapter: OAuth and tokens, repositories, webhooks, CI runs and logs, comments and statuses
+//! GitHub adapter.
+mod webhook;
+mod wire;
+
+pub use webhook::GitHubWebhooks;

@@ -1,0 +1,3 @@
+//! Everything is tested through the public interface.
+
+mod webhook;
