@@ -106,17 +106,19 @@ fn name_by_shape(payload: Payload<'_>) -> Option<&'static str> {
     }
     // Deployment events carry the run as well, so the narrower ones are asked first.
     let names = [
-        ("workflow_job", &["workflow_job"] as &[_]),
+        ("deployment_status", &["deployment_status"] as &[_]),
+        ("workflow_job", &["workflow_job"]),
         ("check_run", &["check_run"]),
-        ("deployment_status", &["deployment_status"]),
         ("deployment", &["deployment"]),
+        ("deployment_review", &["workflow_run", "since"]),
         ("workflow_run", &["workflow_run"]),
         ("check_suite", &["check_suite"]),
         ("pull_request_review", &["pull_request", "review"]),
         ("pull_request_review_comment", &["pull_request", "comment"]),
+        ("pull_request_review_thread", &["pull_request", "thread"]),
         ("pull_request", &["pull_request"]),
         ("ping", &["zen", "hook_id"]),
-        ("push", &["ref", "before", "after"]),
+        ("push", &["ref", "before", "after", "pusher"]),
         ("status", &["sha", "state", "context"]),
         ("installation_repositories", &["installation", "repositories_added"]),
     ];
