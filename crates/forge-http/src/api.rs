@@ -4,8 +4,8 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use forge_core::{
-    Credential, CredentialKind, CredentialProvider, Error, ErrorKind, ForgeKind, Result, Retry,
-    secret, url as forge_url,
+    Credential, CredentialKind, CredentialProvider, Error, ErrorKind, ForgeKind, Result, Retry, secret,
+    url as forge_url,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use jiff::Timestamp;
@@ -575,7 +575,9 @@ fn is_worth_repeating(failure: &Error) -> bool {
     }
     match failure.kind() {
         ErrorKind::RateLimited => true,
-        ErrorKind::Timeout | ErrorKind::Unreachable => failure.status().is_none() || failure.status() == Some(408),
+        ErrorKind::Timeout | ErrorKind::Unreachable => {
+            failure.status().is_none() || failure.status() == Some(408)
+        }
         _ => matches!(failure.status(), Some(429 | 502..=504)),
     }
 }

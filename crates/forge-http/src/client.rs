@@ -137,7 +137,10 @@ impl HttpClient {
             )
         };
         // The semaphore is never closed.
-        places.acquire_owned().await.map_err(|_| Error::new(ErrorKind::Unreachable, "the client is shut down"))
+        places
+            .acquire_owned()
+            .await
+            .map_err(|_| Error::new(ErrorKind::Unreachable, "the client is shut down"))
     }
 
     /// Waits until the forge wants to hear from us again, or says how long that would be.
@@ -441,7 +444,8 @@ fn find_refusal(error: &(dyn StdError + 'static)) -> Option<Refusal> {
 
 fn is_certificate_fault(error: &(dyn StdError + 'static)) -> bool {
     find_cause(error, |cause| {
-        matches!(cause.downcast_ref::<rustls::Error>(), Some(rustls::Error::InvalidCertificate(_))).then_some(())
+        matches!(cause.downcast_ref::<rustls::Error>(), Some(rustls::Error::InvalidCertificate(_)))
+            .then_some(())
     })
     .is_some()
 }

@@ -18,6 +18,10 @@ const MAX_PAGES: usize = 10_000;
 
 /// What the page says comes next.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made once per page and moved at once; a box would only burden callers"
+)]
 pub enum Next {
     /// A `GET` of this address. It must be of the base URL's origin.
     Url(Url),
