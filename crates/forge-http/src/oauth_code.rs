@@ -3,7 +3,7 @@
 //! The `oauth2` crate builds the requests and reads the strict form; the bridge here sends them and brings each
 //! forge's answer into that form first.
 
-use std::{borrow::Cow, fmt, time::Duration};
+use std::{borrow::Cow, fmt, pin::Pin, time::Duration};
 
 use bytes::Bytes;
 use forge_core::{CsrfState, Error, ErrorKind, ForgeKind, OAuthApp, Pkce, Result, TokenSet, url::SafeUrl};
@@ -124,8 +124,7 @@ impl CodeGrant {
         if let Some(pkce) = pkce {
             request = request.add_extra_param("code_verifier", pkce.verifier().expose_secret().to_owned());
         }
-        let bridge = |request| self.bridge(request);
-        let answer = request.request_async(&bridge).await;
+        let answer = request.request_async(&Bridge(self)).await;
         self.tokens(answer).map_err(|error| error.with_operation("exchange the OAuth code"))
     }
 
@@ -140,8 +139,7 @@ impl CodeGrant {
         if let Some(redirect) = redirect {
             request = request.add_extra_param("redirect_uri", redirect.as_str().to_owned());
         }
-        let bridge = |request| self.bridge(request);
-        let answer = request.request_async(&bridge).await;
+        let answer = request.request_async(&Bridge(self)).await;
         self.tokens(answer).map_err(|error| error.with_operation("refresh the OAuth token"))
     }
 
@@ -267,6 +265,19 @@ impl CodeGrant {
             }
             _ => error,
         }
+    }
+}
+
+/// A named type and not a closure: the futures of a closure that borrows cannot be proved to be `Send` by callers that
+/// box them.
+struct Bridge<'a>(&'a CodeGrant);
+
+impl<'c> oauth2::AsyncHttpClient<'c> for Bridge<'_> {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<oauth2::HttpResponse>> + Send + 'c>>;
+
+    fn call(&'c self, request: oauth2::HttpRequest) -> Self::Future {
+        Box::pin(self.0.bridge(request))
     }
 }
 
