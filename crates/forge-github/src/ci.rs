@@ -79,7 +79,9 @@ impl Ci for GitHubClient {
         let request = self.api.get(&path).operation(&operation);
         match request.stream_following(options.max_bytes, MAX_LOG_HOPS).await {
             Ok(response) => Ok(response.into_log()),
-            Err(error) if error.kind() == ErrorKind::NotFound => Err(self.explain_missing_log(repo, job, error).await),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Err(self.explain_missing_log(repo, job, error).await)
+            }
             Err(error) => Err(error),
         }
     }
@@ -107,10 +109,11 @@ impl GitHubClient {
             }
         };
         let missing = |kind: ErrorKind, message: &str| {
-            Error::new(kind, message)
-                .with_forge(ForgeKind::GITHUB)
-                .with_status(404)
-                .with_operation(format!("read the log of job {} of {}", job.id, shown(repo)))
+            Error::new(kind, message).with_forge(ForgeKind::GITHUB).with_status(404).with_operation(format!(
+                "read the log of job {} of {}",
+                job.id,
+                shown(repo)
+            ))
         };
         if job.status != Status::Completed {
             return missing(ErrorKind::NotReady, "the job has not ended and its log is not there yet");

@@ -1,9 +1,6 @@
 //! One credential at one installation.
 
-use std::{
-    fmt,
-    sync::{Arc, OnceLock},
-};
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -12,7 +9,9 @@ use forge_core::{
     ForgeClient, ForgeKind, Hooks, Repos, Result,
     model::{Account, Identity, RepoRef},
 };
-use forge_http::{Answer, ApiClient, Dialect, HttpClient, Next, RateLimit, Request, Response, next_link, pages};
+use forge_http::{
+    Answer, ApiClient, Dialect, HttpClient, Next, RateLimit, Request, Response, next_link, pages,
+};
 use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, HeaderValue, Method, header};
 use jiff::Timestamp;
@@ -158,7 +157,8 @@ impl GitHubClient {
     fn path_of(&self, url: &Url) -> Option<String> {
         let base = self.api.base();
         let path = url.path().strip_prefix(base.path().trim_end_matches('/'))?;
-        let is_ours = forge_core::url::same_origin(base, url) && url.query().is_none() && path.starts_with('/');
+        let is_ours =
+            forge_core::url::same_origin(base, url) && url.query().is_none() && path.starts_with('/');
         is_ours.then(|| path.to_owned())
     }
 }
@@ -343,4 +343,3 @@ impl Dialect for GitHubDialect {
         Some(RateLimit { remaining, resets_at })
     }
 }
-

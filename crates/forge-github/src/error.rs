@@ -15,7 +15,8 @@ const SECONDARY_LIMIT_WAIT: Duration = Duration::from_secs(60);
 /// A 403 is a rate limit, a missing single sign-on or a missing permission, and has to be asked in this order: GitHub
 /// answers its secondary rate limit with 403 although requests remain.
 pub(crate) fn classify(answer: &Answer<'_>) -> Error {
-    if answer.hop > 0 {
+    // A renamed repository redirects within the API, whose answers carry this header.
+    if answer.hop > 0 && !answer.headers.contains_key("x-github-request-id") {
         return classify_storage(answer);
     }
     let error = default_classify(ForgeKind::GITHUB, answer);
@@ -37,10 +38,12 @@ pub(crate) fn classify(answer: &Answer<'_>) -> Error {
             None => "check the name, and that the token may see it: GitHub answers 404 for both".to_owned(),
         }),
         410 => error.with_hint("it has expired or was deleted, or issues are switched off in the repository"),
-        422 if says_exists(answer) => Error::new(ErrorKind::Conflict, "GitHub has one like it already (status 422)")
-            .with_forge(ForgeKind::GITHUB)
-            .with_status(422)
-            .with_hint("list what exists and change that instead"),
+        422 if says_exists(answer) => {
+            Error::new(ErrorKind::Conflict, "GitHub has one like it already (status 422)")
+                .with_forge(ForgeKind::GITHUB)
+                .with_status(422)
+                .with_hint("list what exists and change that instead")
+        }
         451 => Error::new(ErrorKind::Forbidden, "GitHub has blocked it for legal reasons (status 451)")
             .with_forge(ForgeKind::GITHUB)
             .with_status(451)
@@ -95,8 +98,10 @@ fn forbidden_hint(headers: &HeaderMap) -> String {
     }
     match words(headers, "x-accepted-github-permissions") {
         Some(permissions) => format!("the token needs one of the permissions {permissions}"),
-        None => "check the token's permissions, its user's role, and whether the repository is archived or locked"
-            .to_owned(),
+        None => {
+            "check the token's permissions, its user's role, and whether the repository is archived or locked"
+                .to_owned()
+        }
     }
 }
 
@@ -119,7 +124,10 @@ fn words(headers: &HeaderMap, name: &str) -> Option<String> {
 fn says_exists(answer: &Answer<'_>) -> bool {
     let is_code = answer.json().is_some_and(|body| {
         let errors = body.get("errors").and_then(serde_json::Value::as_array);
-        errors.into_iter().flatten().any(|error| error.get("code").is_some_and(|code| code == "already_exists"))
+        errors
+            .into_iter()
+            .flatten()
+            .any(|error| error.get("code").is_some_and(|code| code == "already_exists"))
     });
     // A second hook with the same address has no code of its own, only the text `Hook already exists on this repository`.
     is_code || all_messages(answer).contains("already exists")

@@ -184,7 +184,9 @@ impl GitHubClient {
         });
         while let Some(comment) = comments.try_next().await? {
             let has_marker = comment.body.as_deref().is_some_and(|body| body.contains(marker));
-            if has_marker && self.is_ours(comment.user.as_ref(), comment.performed_via_github_app.as_ref()).await? {
+            if has_marker
+                && self.is_ours(comment.user.as_ref(), comment.performed_via_github_app.as_ref()).await?
+            {
                 return Ok(Some(comment));
             }
         }

@@ -1,5 +1,18 @@
-//! GitHub adapter.
+#![doc = include_str!("../README.md")]
+
+mod builder;
+mod ci;
+mod client;
+mod error;
+mod feedback;
+mod hooks;
+mod oauth;
+mod provider;
+mod pull_requests;
+mod repos;
 mod webhook;
 mod wire;
 
+pub use builder::GitHubBuilder;
+pub use provider::GitHub;
 pub use webhook::GitHubWebhooks;

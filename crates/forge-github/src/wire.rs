@@ -7,7 +7,7 @@ mod feedback;
 mod repo;
 
 pub(crate) use ci::{Job, JobPage, Run, RunPage};
-pub(crate) use feedback::{IssueAnswer, PostedComment, StatusAnswer};
+pub(crate) use feedback::{Author, IssueAnswer, PostedComment, StatusAnswer};
 use forge_core::model::{Conclusion, RefType, Status};
 use jiff::Timestamp;
 pub(crate) use repo::{HookAnswer, PullRequestAnswer, Repository, RepositoryPage, User};

@@ -67,8 +67,7 @@ impl Run {
         run.number = self.run_number.map(|number| number.to_string());
         run.status = self.status.as_deref().map_or(model::Status::Unknown, status);
         run.conclusion = self.conclusion.as_deref().map(conclusion);
-        (run.git_ref, run.ref_type) =
-            run_ref(self.head_branch, self.event.as_deref(), self.path.as_deref());
+        (run.git_ref, run.ref_type) = run_ref(self.head_branch, self.event.as_deref(), self.path.as_deref());
         run.sha = non_empty(self.head_sha);
         run.trigger = non_empty(self.event);
         run.web_url = non_empty(self.html_url);
@@ -91,7 +90,8 @@ impl Run {
             run.head_owner = head.owner.and_then(|owner| non_empty(owner.login));
         }
         if run.conclusion == Some(model::Conclusion::StartupFailure) {
-            let file = self.path.as_deref().and_then(|path| path.split('@').next()).unwrap_or("its workflow file");
+            let file =
+                self.path.as_deref().and_then(|path| path.split('@').next()).unwrap_or("its workflow file");
             // The message itself is shown on the run's page only; no REST endpoint gives it.
             run.config_error = Some(format!(
                 "GitHub could not start the run and created no job: {file} is not a valid workflow, or names an \

@@ -102,8 +102,11 @@ impl HookAnswer {
             let message = last.message.unwrap_or_default();
             let message: String =
                 message.chars().filter(|character| !character.is_control()).take(180).collect();
-            hook.health.last_failure =
-                Some(if message.is_empty() { format!("HTTP {code}") } else { format!("HTTP {code}: {message}") });
+            hook.health.last_failure = Some(if message.is_empty() {
+                format!("HTTP {code}")
+            } else {
+                format!("HTTP {code}: {message}")
+            });
         }
         hook
     }

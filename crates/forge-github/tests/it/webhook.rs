@@ -156,10 +156,7 @@ fn verified_deliveries_are_parsed_and_carry_their_id() {
     let verified = GitHubWebhooks.verify(&delivery, &secrets("k")).unwrap();
     let event = GitHubWebhooks.parse(&verified).unwrap();
     assert!(event.triggers_rca);
-    assert_eq!(
-        GitHubWebhooks.delivery_id(&headers).as_deref(),
-        Some("0f6e8a10-9f5e-11ef-8d2a-6a1f0f9f1c11")
-    );
+    assert_eq!(GitHubWebhooks.delivery_id(&headers).as_deref(), Some("0f6e8a10-9f5e-11ef-8d2a-6a1f0f9f1c11"));
     assert_eq!(GitHubWebhooks.delivery_id(&HeaderMap::new()), None);
 }
 
