@@ -1,1 +1,32 @@
-//! Stateful fake forges on loopback and the conformance suite that every adapter passes
+#![doc = include_str!("../README.md")]
+
+mod blob_store;
+mod deliver;
+mod dialect;
+mod fake;
+mod fault;
+mod feedback;
+mod github;
+mod gitlab;
+mod grants;
+pub mod logs;
+mod quick_actions;
+mod record;
+mod runs;
+mod send;
+mod server;
+mod spec;
+mod wire;
+mod world;
+
+pub use deliver::{DeliveryOutcome, Message, SignedRequest};
+pub use fake::{Fake, FakeOptions};
+pub use fault::Fault;
+pub use github::FakeGitHub;
+pub use gitlab::FakeGitLab;
+pub use record::{Listener, Presented, Recorded};
+pub use spec::{
+    HookSetup, JobSpec, Log, PullHandle, PullSpec, RegisteredApp, RepoHandle, RunHandle, RunSpec, State,
+    TokenKind, TokenSpec,
+};
+pub use world::{FakeComment, FakeHook, FakeIssue, FakeStatus};

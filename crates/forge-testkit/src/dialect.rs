@@ -1,0 +1,73 @@
+//! What differs between the fakes: routes, error bodies, payloads, signatures.
+
+use std::{fmt::Debug, time::Duration};
+
+use forge_core::ForgeKind;
+
+use crate::{
+    deliver::{DeliveryOutcome, Message, SignedRequest},
+    wire::{Incoming, Reply},
+    world::{Hook, RateLimit, Run, World},
+};
+
+/// What a route wants done.
+pub(crate) enum Outcome {
+    Reply(Reply),
+    /// Send this first, then answer by its outcome.
+    Deliver(Box<SignedRequest>, fn(&DeliveryOutcome) -> Reply),
+    /// Answer at once, send this afterwards.
+    ReplyThenDeliver(Reply, Box<SignedRequest>),
+    /// There is no such route: answered as the forge answers, and remembered.
+    Unknown(Reply),
+}
+
+impl From<Reply> for Outcome {
+    fn from(reply: Reply) -> Self {
+        Self::Reply(reply)
+    }
+}
+
+pub(crate) trait Dialect: Debug + Send + Sync {
+    fn kind(&self) -> ForgeKind;
+
+    /// Prefixes of access and refresh tokens by OAuth, and of personal tokens.
+    fn token_prefixes(&self) -> [&'static str; 3];
+
+    /// The scopes of a token that may do all this product needs.
+    fn full_scopes(&self) -> &'static [&'static str];
+
+    /// The events that a hook of this product wants.
+    fn default_events(&self) -> &'static [&'static str];
+
+    /// Whether a repetition counts attempts of the run, or repeats jobs inside it.
+    fn counts_run_attempts(&self) -> bool;
+
+    /// How long a receiver may take.
+    fn delivery_timeout(&self) -> Duration;
+
+    /// What starts a run that runs for a pull request, and one that was started by another run.
+    fn triggers(&self) -> [&'static str; 2];
+
+    fn route(&self, world: &mut World, request: &Incoming) -> Outcome;
+
+    /// Whether this path counts against the rate limit.
+    fn is_api(&self, path: &str) -> bool;
+
+    /// The error body of a status that nobody asked for.
+    fn error(&self, status: u16) -> Reply;
+
+    /// The answer to one request too many.
+    fn rate_limited(&self, limit: Option<&RateLimit>, retry_after: Option<u64>) -> Reply;
+
+    /// The headers that say how much is left.
+    fn with_rate_headers(&self, reply: Reply, limit: &RateLimit) -> Reply;
+
+    /// What the forge sends for a run and its jobs as they are now.
+    fn messages(&self, world: &World, run: &Run) -> Vec<Message>;
+
+    /// Signs a message for a hook.
+    fn sign(&self, world: &World, hook: &Hook, message: &Message, delivery_id: &str) -> SignedRequest;
+
+    /// What becomes of the hook after a delivery.
+    fn settle(&self, world: &mut World, hook_id: u64, outcome: &DeliveryOutcome);
+}

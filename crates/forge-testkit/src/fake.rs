@@ -1,0 +1,771 @@
+//! What every fake forge has in common: how to arrange its state, provoke its faults, and see what was asked of it.
+
+use std::{io, sync::Arc, time::Duration};
+
+use forge_core::{ForgeKind, Instance, model::Target};
+use http::{HeaderMap, Method};
+use jiff::{SignedDuration, Timestamp};
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use crate::{
+    deliver::{DeliveryOutcome, Message, SignedRequest},
+    dialect::Dialect,
+    fault::{Armed, Fault},
+    grants::App,
+    record::{Listener, Recorded, method_matches, path_matches},
+    runs,
+    send::send,
+    server::{Server, Shared, bind, serve, window_seconds},
+    spec::{
+        HookSetup, JobSpec, Log, PullHandle, PullSpec, RegisteredApp, RepoHandle, RunHandle, RunSpec, State,
+        TokenKind, TokenSpec,
+    },
+    world::{
+        FakeComment, FakeHook, FakeIssue, FakeStatus, Hook, Pull, RateLimit, Repo, Token, World, random_hex,
+        shift,
+    },
+};
+
+/// How to start a fake.
+#[derive(Debug, Clone)]
+pub struct FakeOptions {
+    pub(crate) root: String,
+    pub(crate) version: Option<String>,
+}
+
+impl FakeOptions {
+    /// At the root of its host, in its newest version.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { root: String::new(), version: None }
+    }
+
+    /// Under a path such as `/gitlab`.
+    #[must_use]
+    pub fn with_root(mut self, root: &str) -> Self {
+        let root = root.trim_matches('/');
+        self.root = if root.is_empty() { String::new() } else { format!("/{root}") };
+        self
+    }
+
+    /// The version it says it has, e.g. `18.4.0` or `19.2.0-ee`.
+    #[must_use]
+    pub fn with_version(mut self, version: &str) -> Self {
+        self.version = Some(version.to_owned());
+        self
+    }
+}
+
+impl Default for FakeOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A fake forge on loopback, whichever one. Dropping it stops it and closes all its connections.
+///
+/// All methods take `&self`: a test may hold it in an `Arc` and change it while requests run.
+#[derive(Debug)]
+pub struct Fake {
+    shared: Arc<Shared>,
+    base_url: Url,
+    _forge: Server,
+    _blob_store: Server,
+}
+
+impl Fake {
+    pub(crate) async fn start(
+        dialect: Box<dyn Dialect>,
+        options: &FakeOptions,
+        newest: &str,
+    ) -> io::Result<Self> {
+        let (forge, blob_store) = (bind().await?, bind().await?);
+        let base = format!("http://{}{}", forge.local_addr()?, options.root);
+        let blob = format!("http://{}", blob_store.local_addr()?);
+        let version = options.version.clone().unwrap_or_else(|| newest.to_owned());
+        let base_url = Url::parse(&base).map_err(io::Error::other)?;
+        let mut world = World::new(base, blob, version);
+        let first = world.add_user("rca-bot");
+        world.grants.approver = Some(first);
+        let shared = Arc::new(Shared::new(dialect, options.root.clone(), world));
+        let _forge = serve(forge, &shared, Listener::Forge);
+        let _blob_store = serve(blob_store, &shared, Listener::BlobStore);
+        Ok(Self { shared, base_url, _forge, _blob_store })
+    }
+
+    pub(crate) fn world(&self) -> std::sync::MutexGuard<'_, World> {
+        self.shared.world()
+    }
+
+    fn dialect(&self) -> &dyn Dialect {
+        self.shared.dialect.as_ref()
+    }
+}
+
+/// # Where it is
+impl Fake {
+    /// Which forge it plays.
+    #[must_use]
+    pub fn kind(&self) -> ForgeKind {
+        self.dialect().kind()
+    }
+
+    /// The web address, as a person gives it.
+    #[must_use]
+    pub fn base_url(&self) -> &Url {
+        &self.base_url
+    }
+
+    /// The instance as adapters take it.
+    ///
+    /// # Panics
+    /// Never: the base URL is a valid instance address.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a loopback address with a path is always an instance")]
+    pub fn instance(&self) -> Instance {
+        Instance::new(self.base_url.as_str()).expect("a loopback address is an instance")
+    }
+
+    /// The address of the storage that logs are redirected to: another origin.
+    #[must_use]
+    pub fn blob_store_url(&self) -> String {
+        self.world().blob_url.clone()
+    }
+
+    /// The fake's own clock, see [`Fake::advance_clock`].
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.world().now()
+    }
+
+    /// Moves the fake's clock forward: tokens, codes and links expire, rate limits reset.
+    pub fn advance_clock(&self, by: Duration) {
+        let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
+        let mut world = self.world();
+        world.offset = world.offset.saturating_add(by);
+    }
+}
+
+/// # Users, tokens, OAuth
+impl Fake {
+    /// Adds a user, or finds the one of that name; gives the id. There is one from the start: `rca-bot`.
+    pub fn add_user(&self, login: &str) -> u64 {
+        self.world().add_user(login)
+    }
+
+    /// A token of `rca-bot` that may do everything this product needs.
+    #[must_use]
+    pub fn token(&self) -> SecretString {
+        self.add_token(&TokenSpec::new(TokenKind::Personal, self.dialect().full_scopes()))
+    }
+
+    /// Makes a token.
+    #[must_use]
+    pub fn add_token(&self, spec: &TokenSpec) -> SecretString {
+        let [oauth, _, personal] = self.dialect().token_prefixes();
+        let prefix = if spec.kind == TokenKind::OAuth { oauth } else { personal };
+        let text = format!("{prefix}{}", random_hex(20));
+        let mut world = self.world();
+        let user_id = world.add_user(spec.login.as_deref().unwrap_or("rca-bot"));
+        let (id, created_at) = (world.next_id(), world.now());
+        let token = Token {
+            id,
+            kind: spec.kind,
+            user_id,
+            scopes: spec.scopes.clone(),
+            created_at,
+            expires_at: spec.expires_at,
+            is_revoked: false,
+            client_id: None,
+        };
+        world.tokens.insert(text.clone(), token);
+        SecretString::from(text)
+    }
+
+    /// Revokes a token at once.
+    pub fn revoke_token(&self, token: &SecretString) {
+        if let Some(token) = self.world().tokens.get_mut(token.expose_secret()) {
+            token.is_revoked = true;
+        }
+    }
+
+    /// Whether a token works now.
+    #[must_use]
+    pub fn is_token_valid(&self, token: &SecretString) -> bool {
+        let world = self.world();
+        let now = world.now();
+        world
+            .tokens
+            .get(token.expose_secret())
+            .is_some_and(|token| !token.is_revoked && token.expires_at.is_none_or(|at| at > now))
+    }
+
+    /// Registers an OAuth application.
+    #[must_use]
+    pub fn add_oauth_app(&self, redirects: &[&str], scopes: &[&str], requires_pkce: bool) -> RegisteredApp {
+        let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
+        let app = App {
+            client_id: random_hex(16),
+            client_secret: format!("app-secret-{}", random_hex(16)),
+            redirects: owned(redirects),
+            scopes: owned(scopes),
+            requires_pkce,
+        };
+        let registered = RegisteredApp {
+            client_id: app.client_id.clone(),
+            client_secret: SecretString::from(app.client_secret.clone()),
+        };
+        self.world().grants.apps.push(app);
+        registered
+    }
+
+    /// Who answers yes at the authorize page; `None` answers no. At first `rca-bot` says yes.
+    pub fn set_approver(&self, login: Option<&str>) {
+        let mut world = self.world();
+        world.grants.approver = login.map(|login| world.add_user(login));
+    }
+
+    /// Plays the browser: opens `url` (an authorize page) and gives the address that it was redirected to.
+    ///
+    /// # Errors
+    /// When the fake shows an error page instead of redirecting; the text is the page's.
+    pub async fn browse(&self, url: &Url) -> io::Result<Url> {
+        let (status, headers, body) =
+            send(Method::GET, url, &HeaderMap::new(), bytes::Bytes::new(), Duration::from_secs(5)).await?;
+        let location = crate::world::header_text(&headers, "location");
+        if !status.is_redirection() {
+            let page = String::from_utf8_lossy(&body).into_owned();
+            return Err(io::Error::other(format!("{status}: {page}")));
+        }
+        Url::parse(&location).map_err(io::Error::other)
+    }
+
+    /// Life of the access tokens given from now on; `None`: they do not expire and there are no refresh tokens.
+    pub fn set_access_token_lifetime(&self, lifetime: Option<Duration>) {
+        self.world().grants.lifetime = lifetime;
+    }
+
+    /// How often a refresh token was turned into a new pair.
+    #[must_use]
+    pub fn refreshes(&self) -> usize {
+        self.world().grants.refreshes
+    }
+
+    /// How often the token endpoint answered `invalid_grant`, or the forge's word for it.
+    #[must_use]
+    pub fn invalid_grants(&self) -> usize {
+        self.world().grants.invalid_grants
+    }
+
+    /// How many grants are alive.
+    #[must_use]
+    pub fn live_grants(&self) -> usize {
+        self.world().grants.grants.iter().filter(|grant| !grant.is_revoked).count()
+    }
+
+    /// The user withdraws all consent.
+    pub fn revoke_grants(&self) {
+        let mut world = self.world();
+        for index in 0..world.grants.grants.len() {
+            world.revoke_grant(index);
+        }
+    }
+}
+
+/// # Repositories and pull requests
+impl Fake {
+    /// Adds a repository such as `group/sub/project`. Every user is a maintainer of it.
+    pub fn add_repo(&self, full_name: &str) -> RepoHandle {
+        let mut world = self.world();
+        let id = world.next_id();
+        let created_at = world.now();
+        let repo = Repo {
+            id,
+            full_name: full_name.to_owned(),
+            former_names: Vec::new(),
+            is_archived: false,
+            is_private: true,
+            is_empty: false,
+            has_ci: true,
+            has_issues: true,
+            has_commit_comments: true,
+            forked_from: None,
+            last_number: 0,
+            last_pull_number: 0,
+            last_run_number: 0,
+            created_at,
+            access: std::collections::HashMap::new(),
+        };
+        world.repos_by_name.insert(full_name.to_lowercase(), id);
+        world.repos.insert(id, repo);
+        RepoHandle { id, full_name: full_name.to_owned() }
+    }
+
+    /// Adds `count` repositories `bulk/repo-00001`, ...
+    pub fn add_repos(&self, count: usize) -> Vec<RepoHandle> {
+        (1..=count).map(|number| self.add_repo(&format!("bulk/repo-{number:05}"))).collect()
+    }
+
+    /// Adds a fork of `of`.
+    pub fn add_fork(&self, full_name: &str, of: &RepoHandle) -> RepoHandle {
+        let fork = self.add_repo(full_name);
+        self.edit_repo(&fork, |repo| repo.forked_from = Some(of.id));
+        fork
+    }
+
+    /// Makes a repository read-only.
+    pub fn archive(&self, repo: &RepoHandle) {
+        self.edit_repo(repo, |repo| repo.is_archived = true);
+    }
+
+    /// Renames or moves a repository; the old name redirects. Gives the handle with the new name.
+    pub fn rename(&self, repo: &RepoHandle, full_name: &str) -> RepoHandle {
+        self.world().repos_by_name.insert(full_name.to_lowercase(), repo.id);
+        self.edit_repo(repo, |repo| {
+            let old = std::mem::replace(&mut repo.full_name, full_name.to_owned());
+            repo.former_names.push(old);
+        });
+        RepoHandle { id: repo.id, full_name: full_name.to_owned() }
+    }
+
+    /// Deletes a repository with its hooks.
+    pub fn delete_repo(&self, repo: &RepoHandle) {
+        let mut world = self.world();
+        world.repos.remove(&repo.id);
+        world.repos_by_name.retain(|_, id| *id != repo.id);
+        world.hooks.retain(|_, hook| hook.repo_id != repo.id);
+    }
+
+    /// A user's access level, in GitLab's numbers: 10 guest, 20 reporter, 30 developer, 40 maintainer; 0 sees nothing.
+    pub fn set_access(&self, repo: &RepoHandle, login: &str, level: u8) {
+        let user_id = self.add_user(login);
+        self.edit_repo(repo, |repo| {
+            repo.access.insert(user_id, level);
+        });
+    }
+
+    /// Anybody may see it.
+    pub fn make_public(&self, repo: &RepoHandle) {
+        self.edit_repo(repo, |repo| repo.is_private = false);
+    }
+
+    /// Switches CI on or off.
+    pub fn set_ci(&self, repo: &RepoHandle, is_on: bool) {
+        self.edit_repo(repo, |repo| repo.has_ci = is_on);
+    }
+
+    /// Switches issues on or off.
+    pub fn set_issues(&self, repo: &RepoHandle, is_on: bool) {
+        self.edit_repo(repo, |repo| repo.has_issues = is_on);
+    }
+
+    /// Switches comments on commits on or off (GitHub organisations can).
+    pub fn set_commit_comments(&self, repo: &RepoHandle, is_on: bool) {
+        self.edit_repo(repo, |repo| repo.has_commit_comments = is_on);
+    }
+
+    /// Makes it a repository without any commit.
+    pub fn make_empty(&self, repo: &RepoHandle) {
+        self.edit_repo(repo, |repo| repo.is_empty = true);
+    }
+
+    fn edit_repo(&self, repo: &RepoHandle, edit: impl FnOnce(&mut Repo)) {
+        if let Some(repo) = self.world().repos.get_mut(&repo.id) {
+            edit(repo);
+        }
+    }
+
+    /// Opens a pull or merge request into `repo`.
+    pub fn open_pull(&self, repo: &RepoHandle, spec: &PullSpec) -> PullHandle {
+        let mut world = self.world();
+        let (id, created_at) = (world.next_id(), world.now());
+        let shares_numbers = self.kind() == ForgeKind::GITHUB;
+        let number = world.repos.get_mut(&repo.id).map_or(1, |repo| {
+            let counter = if shares_numbers { &mut repo.last_number } else { &mut repo.last_pull_number };
+            *counter += 1;
+            *counter
+        });
+        let sha = spec.sha.clone().unwrap_or_else(|| random_hex(20));
+        let source_repo_id = spec.fork.as_ref().map_or(repo.id, |fork| fork.id);
+        world.pulls.push(Pull {
+            id,
+            number,
+            repo_id: repo.id,
+            title: spec.title.clone(),
+            source_branch: spec.source_branch.clone(),
+            target_branch: spec.target_branch.clone(),
+            source_repo_id,
+            sha: sha.clone(),
+            is_open: true,
+            created_at,
+        });
+        PullHandle {
+            number,
+            repo_id: repo.id,
+            sha,
+            source_branch: spec.source_branch.clone(),
+            source_repo_id,
+        }
+    }
+
+    /// Closes a pull request.
+    pub fn close_pull(&self, pull: &PullHandle) {
+        let mut world = self.world();
+        let found = world.pulls.iter_mut().find(|it| it.repo_id == pull.repo_id && it.number == pull.number);
+        if let Some(found) = found {
+            found.is_open = false;
+        }
+    }
+}
+
+/// # Runs, jobs, logs
+impl Fake {
+    /// Runs a pipeline or workflow as `spec` says. Nothing is delivered yet, see [`Fake::deliver`].
+    pub fn add_run(&self, repo: &RepoHandle, spec: &RunSpec) -> RunHandle {
+        runs::add(&mut self.world(), self.dialect(), repo.id, spec, None)
+    }
+
+    /// Runs again: a new attempt of the run (GitHub), or each job again inside the same run (GitLab).
+    pub fn rerun(&self, run: &RunHandle, jobs: &[JobSpec]) -> RunHandle {
+        runs::rerun(&mut self.world(), self.dialect(), run, jobs)
+    }
+
+    /// Sets how a run stands, with all its jobs where it is not a failure.
+    pub fn set_run_state(&self, run: &RunHandle, state: State) {
+        runs::set_state(&mut self.world(), run.id, state);
+    }
+
+    /// Replaces a job's log.
+    pub fn set_log(&self, job_id: u64, log: impl Into<Log>) {
+        if let Some(job) = self.world().jobs.get_mut(&job_id) {
+            job.log = log.into();
+        }
+    }
+
+    /// The next `requests` requests for the log find it not ready.
+    pub fn delay_log(&self, job_id: u64, requests: u32) {
+        if let Some(job) = self.world().jobs.get_mut(&job_id) {
+            job.log_delay = requests;
+        }
+    }
+
+    /// The log has passed its retention time.
+    pub fn expire_log(&self, job_id: u64) {
+        if let Some(job) = self.world().jobs.get_mut(&job_id) {
+            job.is_log_expired = true;
+        }
+    }
+
+    /// A person erases the job's log.
+    pub fn erase_log(&self, job_id: u64) {
+        let mut world = self.world();
+        let now = world.now();
+        if let Some(job) = world.jobs.get_mut(&job_id) {
+            job.erased_at = Some(now);
+            job.log = Log::None;
+        }
+    }
+
+    /// Whether log requests are answered with a redirect to the blob store. GitHub does from the start, GitLab not.
+    pub fn set_log_redirect(&self, is_on: bool) {
+        self.world().redirects_logs = is_on;
+    }
+
+    /// The blob store does not have the logs (yet): it answers 404 `BlobNotFound`.
+    pub fn set_blobs_missing(&self, is_missing: bool) {
+        self.world().is_blob_missing = is_missing;
+    }
+}
+
+/// # Hooks and deliveries
+impl Fake {
+    /// Puts a hook in place without the API; gives its id.
+    pub fn add_hook(&self, repo: &RepoHandle, setup: &HookSetup) -> u64 {
+        let events = if setup.events.is_empty() {
+            self.dialect().default_events().iter().map(|&event| event.to_owned()).collect()
+        } else {
+            setup.events.clone()
+        };
+        let plain =
+            |secret: &Option<SecretString>| secret.as_ref().map(|secret| secret.expose_secret().to_owned());
+        let mut world = self.world();
+        let (id, created_at) = (world.next_id(), world.now());
+        let hook = Hook {
+            id,
+            repo_id: repo.id,
+            url: setup.url.clone(),
+            events,
+            is_active: setup.is_active,
+            verifies_tls: true,
+            content_type: "json".to_owned(),
+            secret: plain(&setup.secret),
+            signing_token: plain(&setup.signing_token),
+            created_at,
+            failures: 0,
+            disabled_until: None,
+            is_disabled: false,
+            last_status: None,
+        };
+        world.hooks.insert(id, hook);
+        id
+    }
+
+    /// The payloads that the forge sends for a run and its jobs, with those of child runs, as they are now.
+    #[must_use]
+    pub fn messages(&self, run: &RunHandle) -> Vec<Message> {
+        let world = self.world();
+        let mut messages = Vec::new();
+        for id in run.children.iter().chain([&run.id]) {
+            if let Some(run) = world.runs.get(id) {
+                messages.extend(self.dialect().messages(&world, run));
+            }
+        }
+        messages
+    }
+
+    /// The run's own payload (not its jobs', not its children's).
+    #[must_use]
+    pub fn payload(&self, run: &RunHandle) -> Option<Message> {
+        let world = self.world();
+        let run = world.runs.get(&run.id)?;
+        self.dialect().messages(&world, run).into_iter().next()
+    }
+
+    /// A message signed for a hook with a new delivery id, not sent: for load generators and damaged deliveries.
+    #[must_use]
+    pub fn sign(&self, hook_id: u64, message: &Message) -> Option<SignedRequest> {
+        let world = self.world();
+        let hook = world.hooks.get(&hook_id)?;
+        let delivery_id = uuid::Uuid::new_v4().to_string();
+        Some(self.dialect().sign(&world, hook, message, &delivery_id))
+    }
+
+    /// The run's own payload, signed for a hook.
+    #[must_use]
+    pub fn signed_request(&self, run: &RunHandle, hook_id: u64) -> Option<SignedRequest> {
+        self.sign(hook_id, &self.payload(run)?)
+    }
+
+    /// Sends everything about a run to every hook of its repository that is active and subscribed, one after another.
+    pub async fn deliver(&self, run: &RunHandle) -> Vec<DeliveryOutcome> {
+        let requests = {
+            let world = self.world();
+            let mut requests = Vec::new();
+            for id in run.children.iter().chain([&run.id]) {
+                let Some(run) = world.runs.get(id) else { continue };
+                for message in self.dialect().messages(&world, run) {
+                    requests.extend(self.addressed(&world, run.repo_id, &message));
+                }
+            }
+            requests
+        };
+        self.send_all(requests).await
+    }
+
+    /// Sends one message to every hook of a repository that is active and subscribed.
+    pub async fn deliver_message(&self, repo: &RepoHandle, message: &Message) -> Vec<DeliveryOutcome> {
+        let requests = self.addressed(&self.world(), repo.id, message);
+        self.send_all(requests).await
+    }
+
+    fn addressed(&self, world: &World, repo_id: u64, message: &Message) -> Vec<SignedRequest> {
+        let now = world.now();
+        // One event has one id, whatever hooks it goes to.
+        let delivery_id = uuid::Uuid::new_v4().to_string();
+        world
+            .hooks_of(repo_id)
+            .filter(|hook| hook.is_active && !hook.is_disabled)
+            .filter(|hook| hook.disabled_until.is_none_or(|until| until <= now))
+            .filter(|hook| {
+                message.subscription.is_empty()
+                    || hook.events.iter().any(|event| *event == message.subscription || event == "*")
+            })
+            .map(|hook| self.dialect().sign(world, hook, message, &delivery_id))
+            .collect()
+    }
+
+    async fn send_all(&self, requests: Vec<SignedRequest>) -> Vec<DeliveryOutcome> {
+        let mut outcomes = Vec::new();
+        for request in requests {
+            outcomes.push(self.shared.deliver(request).await);
+        }
+        outcomes
+    }
+
+    /// Sends an earlier delivery again, with the same id and body, signed anew. `None` when there is no such one.
+    pub async fn redeliver(&self, delivery_id: &str) -> Option<DeliveryOutcome> {
+        let request = {
+            let world = self.world();
+            let sent = world.sent.iter().rev().find(|sent| sent.request.delivery_id == delivery_id)?;
+            let hook = world.hooks.get(&sent.request.hook_id)?;
+            self.dialect().sign(&world, hook, &sent.request.message, delivery_id)
+        };
+        Some(self.shared.deliver(request).await)
+    }
+
+    /// Every delivery that was sent, oldest first; the last 10,000.
+    #[must_use]
+    pub fn deliveries(&self) -> Vec<DeliveryOutcome> {
+        self.world().sent.iter().map(|sent| sent.outcome.clone()).collect()
+    }
+
+    /// GitLab: switch hooks off after four failures in a row. Off at first, as on a self-managed instance.
+    pub fn set_hook_auto_disable(&self, is_on: bool) {
+        self.world().auto_disables_hooks = is_on;
+    }
+
+    /// Whether hooks may point into local networks; at first they may.
+    pub fn set_local_hooks_allowed(&self, is_allowed: bool) {
+        self.world().allows_local_hooks = is_allowed;
+    }
+}
+
+/// # Faults
+impl Fake {
+    /// The next request that fits goes wrong. `method` may be `*`; in `pattern` (a path below the base URL) `*` stands
+    /// for one segment and a final `**` for any rest.
+    pub fn fail_next(&self, method: &str, pattern: &str, fault: Fault) {
+        self.fail_times(method, pattern, fault, 1);
+    }
+
+    /// The next `times` requests that fit go wrong.
+    pub fn fail_times(&self, method: &str, pattern: &str, fault: Fault, times: u32) {
+        let armed = Armed { method: method.to_owned(), pattern: pattern.to_owned(), fault, left: times };
+        self.world().faults.push(armed);
+    }
+
+    /// Disarms all faults that have not struck yet.
+    pub fn clear_faults(&self) {
+        self.world().faults.clear();
+    }
+
+    /// Allows `limit` API requests per `window`, counted from now; `None` lifts the limit.
+    pub fn set_rate_limit(&self, limit: Option<u32>, window: Duration) {
+        let mut world = self.world();
+        let resets_at = shift(world.now(), window_seconds(window));
+        world.rate_limit = limit.map(|limit| RateLimit { limit, remaining: limit, window, resets_at });
+    }
+
+    /// Every answer takes this much longer.
+    pub fn set_latency(&self, latency: Duration) {
+        self.world().latency = latency;
+    }
+
+    /// Listings give a next link to this origin (e.g. `http://127.0.0.1:9`) instead of their own: an attack.
+    pub fn set_next_link_origin(&self, origin: Option<&str>) {
+        self.world().foreign_next_link = origin.map(str::to_owned);
+    }
+}
+
+/// # What was asked and said
+impl Fake {
+    /// Every request so far, to the forge and to its blob store, in order.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Recorded> {
+        self.world().requests.clone()
+    }
+
+    /// How many requests to the forge fit; see [`Fake::fail_next`] for the pattern.
+    #[must_use]
+    pub fn count(&self, method: &str, pattern: &str) -> usize {
+        let root = self.shared.root.as_str();
+        self.world()
+            .requests
+            .iter()
+            .filter(|request| request.listener == Listener::Forge)
+            .filter(|request| {
+                let path = request.path.strip_prefix(root).unwrap_or(&request.path);
+                method_matches(method, &request.method) && path_matches(pattern, path)
+            })
+            .count()
+    }
+
+    /// Requests to paths that the forge does not have (or that the fake does not know), each answered 404.
+    #[must_use]
+    pub fn unknown_requests(&self) -> Vec<Recorded> {
+        self.world().unknown.clone()
+    }
+
+    /// Forgets all recorded requests.
+    pub fn forget_requests(&self) {
+        let mut world = self.world();
+        world.requests.clear();
+        world.unknown.clear();
+    }
+
+    /// The hooks of a repository.
+    #[must_use]
+    pub fn hooks(&self, repo: &RepoHandle) -> Vec<FakeHook> {
+        let world = self.world();
+        let now = world.now();
+        world
+            .hooks_of(repo.id)
+            .map(|hook| {
+                let mut events = hook.events.clone();
+                events.sort();
+                FakeHook {
+                    id: hook.id,
+                    repo_id: hook.repo_id,
+                    url: hook.url.clone(),
+                    events,
+                    is_active: hook.is_active,
+                    verifies_tls: hook.verifies_tls,
+                    content_type: hook.content_type.clone(),
+                    secret: hook.secret.clone(),
+                    signing_token: hook.signing_token.clone(),
+                    is_disabled: hook.is_disabled || hook.disabled_until.is_some_and(|until| until > now),
+                    failures: hook.failures,
+                }
+            })
+            .collect()
+    }
+
+    /// Adds a comment as a person would; gives its id.
+    pub fn add_comment(&self, repo: &RepoHandle, target: &Target, login: &str, body: &str) -> u64 {
+        let mut world = self.world();
+        let author_id = world.add_user(login);
+        world.add_comment(repo.id, target.clone(), author_id, body.to_owned(), None)
+    }
+
+    /// A person deletes a comment.
+    pub fn delete_comment(&self, comment_id: u64) {
+        let mut world = self.world();
+        if let Some(comment) = world.comments.iter_mut().find(|comment| comment.id == comment_id) {
+            comment.is_deleted = true;
+        }
+    }
+
+    /// The comments on a target that were not deleted, oldest first.
+    #[must_use]
+    pub fn comments(&self, repo: &RepoHandle, target: &Target) -> Vec<FakeComment> {
+        let mut comments = self.all_comments();
+        comments
+            .retain(|comment| comment.repo_id == repo.id && comment.target == *target && !comment.is_deleted);
+        comments
+    }
+
+    /// Every comment there ever was, deleted ones included, oldest first.
+    #[must_use]
+    pub fn all_comments(&self) -> Vec<FakeComment> {
+        self.world().comments.clone()
+    }
+
+    /// Quick actions (`/close`, `/merge`, ...) that GitLab found in notes and executed: there should be none.
+    #[must_use]
+    pub fn executed_quick_actions(&self) -> Vec<String> {
+        self.world().quick_actions.clone()
+    }
+
+    /// Every issue, oldest first.
+    #[must_use]
+    pub fn issues(&self) -> Vec<FakeIssue> {
+        self.world().issues.clone()
+    }
+
+    /// Every status that was set, oldest first.
+    #[must_use]
+    pub fn statuses(&self) -> Vec<FakeStatus> {
+        self.world().statuses.clone()
+    }
+}

@@ -1,0 +1,1 @@
+//! Tests of the fakes, through HTTP and the public interface.
