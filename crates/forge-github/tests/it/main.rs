@@ -10,3 +10,4 @@ mod quirks;
 mod repos;
 mod server;
 mod webhook;
+mod whole;
