@@ -1,1 +1,18 @@
-//! GitHub adapter: OAuth and tokens, repositories, webhooks, CI runs and logs, comments and statuses
+#![doc = include_str!("../README.md")]
+
+mod builder;
+mod ci;
+mod client;
+mod error;
+mod feedback;
+mod hooks;
+mod oauth;
+mod provider;
+mod pull_requests;
+mod repos;
+mod webhook;
+mod wire;
+
+pub use builder::GitHubBuilder;
+pub use provider::GitHub;
+pub use webhook::GitHubWebhooks;

@@ -1,0 +1,13 @@
+//! Everything is tested through the public interface.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
+
+mod ci;
+mod errors;
+mod feedback;
+mod hooks;
+mod oauth;
+mod quirks;
+mod repos;
+mod server;
+mod webhook;
+mod whole;
