@@ -260,9 +260,7 @@ impl Store {
         self.transact(move |connection, now| {
             Box::pin(async move {
                 let ended = end(connection, now, &id, &token, &outcome).await?;
-                for write in writes {
-                    crate::write::apply(connection, now, &keys, write).await?;
-                }
+                crate::write::apply_all(connection, now, &keys, writes).await?;
                 match ended {
                     Some(ended) => follow(connection, now, ended).await,
                     None => Ok(()),
@@ -428,13 +426,23 @@ impl Task {
 }
 
 async fn next_due(connection: &mut AnyConnection) -> Result<Option<i64>> {
-    Sql::new(format!(
-        "SELECT min(CASE WHEN state = 'ready' THEN run_at ELSE lease_until END) AS due FROM task \
-         WHERE state IN ('ready', 'running') AND {CLAIMABLE_INTEGRATION}"
+    // Walks the due times in order and stops at the first task that may run.
+    let ready = Sql::new(format!(
+        "SELECT run_at AS due FROM task WHERE state = 'ready' AND {CLAIMABLE_INTEGRATION} ORDER BY run_at LIMIT 1"
     ))
-    .one(connection)
-    .await?
-    .int_opt("due")
+    .optional(connection)
+    .await?;
+    let lease = Sql::new(format!(
+        "SELECT lease_until AS due FROM task WHERE state = 'running' AND {CLAIMABLE_INTEGRATION} ORDER BY lease_until LIMIT 1"
+    ))
+    .optional(connection)
+    .await?;
+    let mut earliest = None;
+    for row in [ready, lease].into_iter().flatten() {
+        let due = row.int("due")?;
+        earliest = Some(earliest.map_or(due, |other: i64| other.min(due)));
+    }
+    Ok(earliest)
 }
 
 async fn claim(
