@@ -128,7 +128,13 @@ fn name_by_shape(payload: Payload<'_>) -> Option<&'static str> {
     names
         .into_iter()
         .find_map(|(name, keys)| keys.iter().all(|key| payload.has(key)).then_some(name))
-        .or_else(|| payload.has("sender").then_some("unknown"))
+        .or_else(|| {
+            // Alerts have no sender, and advisories no repository.
+            let is_ours = payload.has("sender")
+                || payload.has("security_advisory")
+                || (payload.has("action") && payload.at("repository").has("full_name"));
+            is_ours.then_some("unknown")
+        })
 }
 
 fn refused(message: impl Into<String>) -> Error {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 /// The keys that facts are read from. Anything else is skipped while parsing: a payload may have 25 MB, most of it
 /// commits and texts, and a tree of it takes several times its size.
-const KEYS: [&str; 51] = [
+const KEYS: [&str; 52] = [
     "action",
     "after",
     "app",
@@ -49,6 +49,7 @@ const KEYS: [&str; 51] = [
     "review",
     "run_attempt",
     "run_id",
+    "security_advisory",
     "sender",
     "sha",
     "since",
