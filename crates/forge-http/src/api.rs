@@ -434,7 +434,9 @@ impl Request {
                 if trip.hop == 0 { (self.method.clone(), self.body.clone()) } else { (Method::GET, None) };
             let mut response = api.http.send(method, trip.url, headers, body).await?;
             let received_at = Timestamp::now();
-            self.heed_rate_limit(&response, &key, received_at);
+            if trip.is_at_home {
+                self.heed_rate_limit(&response, &key, received_at);
+            }
             let status = response.status();
             if status.is_success() || self.allowed.contains(&status.as_u16()) {
                 let body = if trip.reads_body {
@@ -449,7 +451,10 @@ impl Request {
             let answer =
                 Answer { status, headers: response.headers(), body: &body, received_at, hop: trip.hop };
             let error = api.dialect.classify(&answer);
-            if let (ErrorKind::RateLimited, Retry::After(wait)) = (error.kind(), error.retry()) {
+            // A storage's limit is not kept: without a credential it would be everybody's.
+            if let (true, ErrorKind::RateLimited, Retry::After(wait)) =
+                (trip.is_at_home, error.kind(), error.retry())
+            {
                 api.http.pause(&key, wait);
             }
             Err(if error.status().is_some() { error } else { error.with_status(status.as_u16()) })

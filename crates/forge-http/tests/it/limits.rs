@@ -7,6 +7,7 @@ use std::{
 
 use forge_core::{ErrorKind, StaticCredential};
 use forge_http::ApiClient;
+use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::support::{RawServer, Reply, TestDialect, api, api_with, assert_after, builder, client};
@@ -89,18 +90,41 @@ async fn a_time_beyond_reason_is_cut_to_a_day() {
 
 #[tokio::test]
 async fn only_so_many_requests_at_a_time_go_to_one_host() {
-    let server = RawServer::start_with(|_, _| {
-        // Long enough for all others to arrive, were they let through.
-        std::thread::sleep(Duration::from_millis(5));
-        Reply::json("{}")
+    let gate = Arc::new(Semaphore::new(0));
+    let closed = Arc::clone(&gate);
+    let Reply::Bytes(ok) = Reply::json("{}") else { unreachable!() };
+    let server = RawServer::start_with(move |_, request| {
+        if request.starts_with("GET /probe") {
+            Reply::json("{}")
+        } else {
+            Reply::Gate(Arc::clone(&closed), ok.clone())
+        }
     })
     .await;
-    let http = builder().with_max_concurrency_per_host(3).build().unwrap();
-    let api = api_with(http, &server.url());
-    let calls = (0..30).map(|_| api.get("/x").send());
-    for outcome in futures_util::future::join_all(calls).await {
-        outcome.unwrap();
+    let limited = api_with(builder().with_max_concurrency_per_host(3).build().unwrap(), &server.url());
+    let calls: Vec<_> = (0..30).map(|_| tokio::spawn(limited.get("/x").send())).collect();
+    // Each probe is a whole round through the same server, on the same thread: what was let through has arrived.
+    let probing = api(&server.url());
+    for _ in 0..20 {
+        probing.get("/probe").send().await.unwrap();
     }
-    assert_eq!(server.heard().len(), 30);
-    assert!(server.most_open() <= 3, "{}", server.most_open());
+    let waiting = server.heard().iter().filter(|request| request.starts_with("GET /x")).count();
+    assert_eq!(waiting, 3);
+    gate.add_permits(1);
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    assert_eq!(server.heard().len(), 50);
+}
+
+#[tokio::test]
+async fn a_storage_that_is_busy_for_one_is_not_closed_for_all() {
+    let busy = Reply::new("429 Too Many Requests", &[("retry-after", "300"), ("x-remaining", "0")], "");
+    let storage = RawServer::start(vec![busy, Reply::new("200 OK", &[], "the log")]).await;
+    let home = RawServer::start(vec![Reply::redirect(302, &storage.url())]).await;
+    let api = api(&home.url());
+    let error = api.get("/log").stream_following(100, 3).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::RateLimited);
+    assert_after(&error, 300, 300);
+    api.get("/log").stream_following(100, 3).await.unwrap();
 }

@@ -25,6 +25,7 @@ use secrecy::ExposeSecret;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::Semaphore,
 };
 use url::Url;
 
@@ -132,6 +133,8 @@ pub(crate) enum Reply {
     Bytes(Vec<u8>),
     /// These bytes, then silence with the connection open.
     Stall(Vec<u8>),
+    /// These bytes, as soon as there is a permit.
+    Gate(Arc<Semaphore>, Vec<u8>),
     /// These bytes, then the second ones again and again with a pause, for ever.
     Drip(Vec<u8>, Vec<u8>, Duration),
 }
@@ -162,8 +165,6 @@ impl Reply {
 pub(crate) struct RawServer {
     address: SocketAddr,
     heard: Arc<Mutex<Vec<String>>>,
-    open: Arc<AtomicUsize>,
-    most_open: Arc<AtomicUsize>,
 }
 
 impl RawServer {
@@ -175,12 +176,7 @@ impl RawServer {
     /// Answers by turn and request text.
     pub(crate) async fn start_with(answer: impl Fn(usize, &str) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let server = Self {
-            address: listener.local_addr().unwrap(),
-            heard: Arc::default(),
-            open: Arc::default(),
-            most_open: Arc::default(),
-        };
+        let server = Self { address: listener.local_addr().unwrap(), heard: Arc::default() };
         let answer = Arc::new(answer);
         let turn = Arc::new(AtomicUsize::new(0));
         let this = server.clone();
@@ -200,13 +196,10 @@ impl RawServer {
         turn: &AtomicUsize,
     ) {
         let Some(request) = read_request(&mut stream).await else { return };
-        let open = self.open.fetch_add(1, Ordering::SeqCst) + 1;
-        self.most_open.fetch_max(open, Ordering::SeqCst);
         self.heard.lock().unwrap().push(request.clone());
         let reply = answer(turn.fetch_add(1, Ordering::SeqCst), &request);
         // A client that has heard enough closes first; that is no fault of the test.
         let _ = send(&mut stream, reply).await;
-        self.open.fetch_sub(1, Ordering::SeqCst);
     }
 
     pub(crate) fn url(&self) -> String {
@@ -220,10 +213,6 @@ impl RawServer {
     /// The requests as they came, head and body.
     pub(crate) fn heard(&self) -> Vec<String> {
         self.heard.lock().unwrap().clone()
-    }
-
-    pub(crate) fn most_open(&self) -> usize {
-        self.most_open.load(Ordering::SeqCst)
     }
 }
 
@@ -261,6 +250,11 @@ async fn send(stream: &mut TcpStream, reply: Reply) -> io::Result<()> {
             stream.write_all(&bytes).await?;
             // Until the client goes away.
             stream.read(&mut [0; 16]).await.map(|_| ())
+        }
+        Reply::Gate(gate, bytes) => {
+            let _permit = gate.acquire().await.map_err(io::Error::other)?;
+            stream.write_all(&bytes).await?;
+            stream.shutdown().await
         }
         Reply::Drip(head, again, pause) => {
             stream.write_all(&head).await?;
