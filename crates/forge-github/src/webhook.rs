@@ -1,7 +1,10 @@
 //! Deliveries: the proof on the raw bytes, then the facts.
 
+mod body;
 mod facts;
 mod payload;
+
+use std::borrow::Cow;
 
 use forge_core::{
     Delivery, Error, ErrorKind, ForgeKind, Result, Secrets, Verified, VerifyError, WebhookReceiver,
@@ -88,12 +91,12 @@ fn read_body(delivery: &Delivery<'_>) -> Result<Value> {
     let json = if is_form {
         // GitHub docs, webhooks/using-webhooks/creating-webhooks: the other content type carries the JSON as `payload`.
         url::form_urlencoded::parse(text.as_bytes())
-            .find_map(|(name, value)| (name == "payload").then(|| value.into_owned()))
+            .find_map(|(name, value)| (name == "payload").then(|| Cow::Owned(value.into_owned())))
             .ok_or_else(|| refused("the form has no field 'payload'"))?
     } else {
-        text.into_owned()
+        text
     };
-    let body: Value = serde_json::from_str(json.trim_start_matches('\u{feff}'))
+    let body = body::parse(json.trim_start_matches('\u{feff}'))
         .map_err(|error| refused(format!("the body is not JSON (line {})", error.line())))?;
     if body.is_object() { Ok(body) } else { Err(refused("the body is not a JSON object")) }
 }
@@ -125,7 +128,13 @@ fn name_by_shape(payload: Payload<'_>) -> Option<&'static str> {
     names
         .into_iter()
         .find_map(|(name, keys)| keys.iter().all(|key| payload.has(key)).then_some(name))
-        .or_else(|| payload.has("sender").then_some("unknown"))
+        .or_else(|| {
+            // Alerts have no sender, and advisories no repository.
+            let is_ours = payload.has("sender")
+                || payload.has("security_advisory")
+                || (payload.has("action") && payload.at("repository").has("full_name"));
+            is_ours.then_some("unknown")
+        })
 }
 
 fn refused(message: impl Into<String>) -> Error {
