@@ -1,1 +1,19 @@
-//! The HTTP plumbing that all forge adapters share: retries, rate limits, pagination, egress guard, token refresh
+#![doc = include_str!("../README.md")]
+
+mod api;
+mod client;
+mod dialect;
+mod egress_guard;
+mod oauth_code;
+mod paginate;
+mod stream;
+mod token_cache;
+
+pub use api::{ApiClient, Request, Response};
+pub use client::{HttpClient, HttpClientBuilder};
+pub use dialect::{Answer, Dialect, RateLimit, default_classify};
+pub use egress_guard::{InvalidNetwork, IpNetwork, Resolve};
+pub use oauth_code::CodeGrant;
+pub use paginate::{Next, next_link, pages};
+pub use stream::StreamResponse;
+pub use token_cache::{Lease, RefreshingCredential, StoredTokens, TokenStorage};

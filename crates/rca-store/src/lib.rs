@@ -1,1 +1,49 @@
-//! The durable part: inbox, jobs with leases, outbox and sealed secrets on SQLite or PostgreSQL
+#![doc = include_str!("../README.md")]
+
+mod analysis;
+mod api_token;
+mod audit;
+mod cluster;
+mod comment;
+mod delivery;
+mod error;
+mod hook;
+mod inbox;
+mod incident;
+mod integration;
+mod migration;
+mod oauth_state;
+mod page;
+mod repository;
+mod seal;
+mod secrets;
+mod sql;
+mod store;
+mod task;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod workspace;
+mod write;
+mod writer;
+
+pub use analysis::{Analysis, AnalysisFilter, Feedback};
+pub use api_token::{ApiToken, NewApiToken};
+pub use audit::{AuditCheck, AuditEntry, NewAudit};
+pub use cluster::{Cluster, ClusterFilter, ClusterHit};
+pub use comment::Comment;
+pub use delivery::{
+    Accepted, Delivery, DeliveryContent, DeliveryCounts, DeliveryFilter, DeliveryStatus,
+    NewDelivery,
+};
+pub use error::{Error, ErrorKind, Result};
+pub use hook::{Hook, HookChange, HookWithSecrets, NewHook};
+pub use incident::{Incident, NewIncident};
+pub use integration::{Integration, IntegrationChange, NewIntegration, RefreshLease};
+pub use oauth_state::OauthState;
+pub use page::{Page, PageRequest};
+pub use repository::{NewRepository, Repository, RepositoryFilter};
+pub use seal::KeyRing;
+pub use secrets::SecretOwner;
+pub use store::{Engine, Store, new_id};
+pub use task::{ClaimedTask, DEFAULT_MAX_ATTEMPTS, NewTask, Outcome, Task, TaskCounts};
+pub use write::Write;

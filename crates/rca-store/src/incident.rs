@@ -1,0 +1,158 @@
+//! Incidents: what an operator has to look at, each open once per (code, integration, repository).
+
+use crate::error::Result;
+use crate::page::{Page, PageRequest};
+use crate::sql::{Row, Sql};
+use crate::store::{Store, new_id};
+use sqlx::AnyConnection;
+
+/// An incident to open.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NewIncident {
+    /// The workspace that it belongs to.
+    pub workspace: String,
+    /// What is wrong, in snake_case.
+    pub code: String,
+    /// `low`, `medium` or `high`.
+    pub severity: String,
+    /// What is wrong, in words.
+    pub message: String,
+    /// What helps.
+    pub remedy: String,
+    /// The integration that it is about.
+    pub integration: Option<String>,
+    /// The repository that it is about.
+    pub repository: Option<String>,
+}
+
+/// A stored incident.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incident {
+    /// Its id.
+    pub id: String,
+    /// What is wrong, in snake_case.
+    pub code: String,
+    /// `low`, `medium` or `high`.
+    pub severity: String,
+    /// What is wrong, in words.
+    pub message: String,
+    /// What helps.
+    pub remedy: String,
+    /// The integration that it is about.
+    pub integration: Option<String>,
+    /// The repository that it is about.
+    pub repository: Option<String>,
+    /// When it began.
+    pub opened_at: i64,
+    /// When it ended.
+    pub resolved_at: Option<i64>,
+}
+
+impl Store {
+    /// Opens an incident unless one of its kind is open; returns it and whether it is new.
+    ///
+    /// # Errors
+    /// `Unavailable` when the write does not finish in time.
+    pub async fn open_incident(&self, incident: NewIncident) -> Result<(Incident, bool)> {
+        self.transact(move |connection, now| {
+            Box::pin(async move { open(connection, now, incident).await })
+        })
+        .await
+    }
+
+    /// Incidents of a workspace, the newest first.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn list_incidents(
+        &self,
+        workspace: &str,
+        only_open: bool,
+        page: &PageRequest,
+    ) -> Result<Page<Incident>> {
+        let mut sql = Sql::new("SELECT * FROM incident WHERE workspace = $1").bind(workspace);
+        if only_open {
+            sql = sql.push(" AND resolved_at IS NULL");
+        }
+        let mut connection = self.read().await?;
+        let rows = sql
+            .when(" AND id < ", page.cursor.clone())
+            .push(" ORDER BY id DESC LIMIT ")
+            .arg(page.fetch())
+            .all(&mut connection)
+            .await?;
+        let items = rows
+            .iter()
+            .map(Incident::from_row)
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Page::cut(items, page, |incident| incident.id.clone()))
+    }
+}
+
+impl Incident {
+    fn from_row(row: &Row) -> Result<Self> {
+        let present = |text: String| (!text.is_empty()).then_some(text);
+        Ok(Self {
+            id: row.text("id")?,
+            code: row.text("code")?,
+            severity: row.text("severity")?,
+            message: row.text("message")?,
+            remedy: row.text("remedy")?,
+            integration: present(row.text("integration_key")?),
+            repository: present(row.text("repository_key")?),
+            opened_at: row.int("opened_at")?,
+            resolved_at: row.int_opt("resolved_at")?,
+        })
+    }
+}
+
+pub(crate) async fn open(
+    connection: &mut AnyConnection,
+    now: i64,
+    incident: NewIncident,
+) -> Result<(Incident, bool)> {
+    let id = new_id();
+    let row = Sql::new(
+        "INSERT INTO incident (id, workspace, code, severity, message, remedy, integration_key, repository_key, opened_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+         ON CONFLICT (workspace, code, integration_key, repository_key) WHERE resolved_at IS NULL \
+         DO UPDATE SET message = excluded.message, remedy = excluded.remedy RETURNING *",
+    )
+    .bind(&id)
+    .bind(incident.workspace)
+    .bind(incident.code)
+    .bind(incident.severity)
+    .bind(incident.message)
+    .bind(incident.remedy)
+    .bind(incident.integration.unwrap_or_default())
+    .bind(incident.repository.unwrap_or_default())
+    .bind(now)
+    .one(connection)
+    .await?;
+    let incident = Incident::from_row(&row)?;
+    let new = incident.id == id;
+    Ok((incident, new))
+}
+
+/// Closes the open incident of this kind, if there is one.
+pub(crate) async fn resolve(
+    connection: &mut AnyConnection,
+    now: i64,
+    workspace: &str,
+    code: &str,
+    integration: Option<String>,
+    repository: Option<String>,
+) -> Result<()> {
+    Sql::new(
+        "UPDATE incident SET resolved_at = $1 WHERE workspace = $2 AND code = $3 AND integration_key = $4 \
+         AND repository_key = $5 AND resolved_at IS NULL",
+    )
+    .bind(now)
+    .bind(workspace)
+    .bind(code)
+    .bind(integration.unwrap_or_default())
+    .bind(repository.unwrap_or_default())
+    .execute(connection)
+    .await?;
+    Ok(())
+}

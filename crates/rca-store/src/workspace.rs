@@ -1,0 +1,80 @@
+//! Settings of a workspace, and small marks (cursors of polls and syncs) that survive a restart.
+
+use crate::error::{Error, Result};
+use crate::sql::Sql;
+use crate::store::Store;
+use serde_json::Value;
+use sqlx::AnyConnection;
+
+impl Store {
+    /// The settings document of a workspace; an empty object when none was stored.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such workspace.
+    pub async fn get_settings(&self, workspace: &str) -> Result<Value> {
+        let mut connection = self.read().await?;
+        Sql::new("SELECT settings FROM workspace WHERE id = $1")
+            .bind(workspace)
+            .optional(&mut connection)
+            .await?
+            .ok_or_else(|| Error::not_found("workspace"))?
+            .json("settings")
+    }
+
+    /// Replaces the settings document. Secrets do not belong in it: see [`crate::SecretOwner::settings`].
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such workspace.
+    pub async fn put_settings(&self, workspace: &str, settings: &Value) -> Result<()> {
+        let (workspace, settings) = (workspace.to_owned(), settings.clone());
+        self.transact(move |connection, _| {
+            Box::pin(async move {
+                let changed = Sql::new("UPDATE workspace SET settings = $1 WHERE id = $2")
+                    .bind(&settings)
+                    .bind(workspace)
+                    .execute(connection)
+                    .await?;
+                if changed == 0 {
+                    return Err(Error::not_found("workspace"));
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// A mark: a small document under a name, such as how far a poll has come.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn get_mark(&self, workspace: &str, name: &str) -> Result<Option<Value>> {
+        let mut connection = self.read().await?;
+        Sql::new("SELECT value FROM mark WHERE workspace = $1 AND name = $2")
+            .bind(workspace)
+            .bind(name)
+            .optional(&mut connection)
+            .await?
+            .map(|row| row.json("value"))
+            .transpose()
+    }
+}
+
+pub(crate) async fn set_mark(
+    connection: &mut AnyConnection,
+    now: i64,
+    workspace: &str,
+    name: &str,
+    value: &Value,
+) -> Result<()> {
+    Sql::new(
+        "INSERT INTO mark (workspace, name, value, updated_at) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (workspace, name) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
+    )
+    .bind(workspace)
+    .bind(name)
+    .bind(value)
+    .bind(now)
+    .execute(connection)
+    .await?;
+    Ok(())
+}

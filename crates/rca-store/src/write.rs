@@ -1,0 +1,238 @@
+//! Changes that a task makes together with its settlement, all or nothing.
+
+use crate::analysis::{Analysis, Feedback};
+use crate::audit::NewAudit;
+use crate::cluster::ClusterHit;
+use crate::comment::Comment;
+use crate::delivery::DeliveryStatus;
+use crate::error::Result;
+use crate::hook::HookChange;
+use crate::incident::NewIncident;
+use crate::seal::KeyRing;
+use crate::secrets::{SealedSecret, SecretOwner};
+use crate::store::Store;
+use crate::task::NewTask;
+use secrecy::SecretString;
+use serde_json::Value;
+use sqlx::AnyConnection;
+
+/// One change. Those of a list are made in order, in one transaction.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Write {
+    /// Enqueues a task, as [`Store::enqueue`] does.
+    Enqueue(NewTask),
+    /// Stores an analysis as it is now; that of the same job keeps its id.
+    UpsertAnalysis(Box<Analysis>),
+    /// Sets where a delivery is on its way; `analyses` are added.
+    SetDeliveryStatus {
+        /// The workspace.
+        workspace: String,
+        /// The delivery.
+        id: String,
+        /// The new status.
+        status: DeliveryStatus,
+        /// Why.
+        reason: Option<String>,
+        /// The analyses that it led to.
+        analyses: Vec<String>,
+    },
+    /// Stores a comment that was posted or edited.
+    UpsertComment(Comment),
+    /// Stores what was posted for an analysis, or why not.
+    RecordFeedback {
+        /// The workspace.
+        workspace: String,
+        /// The record.
+        feedback: Feedback,
+    },
+    /// Counts a failure in its cluster; the analysis must be stored before.
+    UpsertCluster(ClusterHit),
+    /// Sets the state of a cluster, and what fixed it.
+    SetClusterState {
+        /// The workspace.
+        workspace: String,
+        /// The cluster.
+        id: String,
+        /// `active`, `acknowledged` or `resolved`.
+        state: String,
+        /// The commit that fixed it; `None` keeps the last one.
+        last_fix: Option<String>,
+    },
+    /// Changes a hook.
+    SetHookState {
+        /// The workspace.
+        workspace: String,
+        /// The hook.
+        id: String,
+        /// What changes.
+        change: HookChange,
+    },
+    /// Stores the health of an integration.
+    SetIntegrationHealth {
+        /// The workspace.
+        workspace: String,
+        /// The integration.
+        id: String,
+        /// The health object.
+        health: Value,
+    },
+    /// Makes the tasks of an integration wait: the forge rejects its credential.
+    ParkIntegration {
+        /// The workspace.
+        workspace: String,
+        /// The integration.
+        id: String,
+        /// Why.
+        reason: String,
+    },
+    /// Lets the tasks of an integration go on.
+    UnparkIntegration {
+        /// The workspace.
+        workspace: String,
+        /// The integration.
+        id: String,
+    },
+    /// Opens an incident unless one of its kind is open.
+    OpenIncident(NewIncident),
+    /// Closes the open incident of a kind, if there is one.
+    ResolveIncident {
+        /// The workspace.
+        workspace: String,
+        /// What was wrong.
+        code: String,
+        /// The integration.
+        integration: Option<String>,
+        /// The repository.
+        repository: Option<String>,
+    },
+    /// Sets a mark, such as how far a poll has come.
+    SetMark {
+        /// The workspace.
+        workspace: String,
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: Value,
+    },
+    /// Seals and stores a secret.
+    PutSecret {
+        /// The workspace.
+        workspace: String,
+        /// What it belongs to.
+        owner: SecretOwner,
+        /// Its name.
+        name: String,
+        /// The secret.
+        secret: SecretString,
+    },
+    /// Appends to the audit.
+    Audit(NewAudit),
+}
+
+impl Store {
+    /// Makes changes without a task, in one transaction.
+    ///
+    /// # Errors
+    /// What the first failing change failed with; then none is made.
+    pub async fn write(&self, writes: Vec<Write>) -> Result<()> {
+        let keys = self.inner.keys.clone();
+        self.transact(move |connection, now| {
+            Box::pin(async move {
+                for write in writes {
+                    apply(connection, now, &keys, write).await?;
+                }
+                Ok(())
+            })
+        })
+        .await?;
+        self.wake();
+        Ok(())
+    }
+}
+
+pub(crate) async fn apply(
+    connection: &mut AnyConnection,
+    now: i64,
+    keys: &KeyRing,
+    write: Write,
+) -> Result<()> {
+    match write {
+        Write::Enqueue(task) => crate::task::enqueue_one(connection, now, task)
+            .await
+            .map(|_| ()),
+        Write::UpsertAnalysis(analysis) => {
+            crate::analysis::upsert(connection, now, &analysis).await
+        }
+        Write::SetDeliveryStatus {
+            workspace,
+            id,
+            status,
+            reason,
+            analyses,
+        } => {
+            crate::delivery::set_status(
+                connection, now, &workspace, &id, status, reason, &analyses,
+            )
+            .await
+        }
+        Write::UpsertComment(comment) => crate::comment::upsert(connection, now, comment).await,
+        Write::RecordFeedback {
+            workspace,
+            feedback,
+        } => crate::analysis::record_feedback(connection, now, &workspace, feedback).await,
+        Write::UpsertCluster(hit) => crate::cluster::hit(connection, now, hit).await,
+        Write::SetClusterState {
+            workspace,
+            id,
+            state,
+            last_fix,
+        } => crate::cluster::set_state(connection, &workspace, &id, &state, last_fix).await,
+        Write::SetHookState {
+            workspace,
+            id,
+            change,
+        } => crate::hook::update(connection, &workspace, &id, change).await,
+        Write::SetIntegrationHealth {
+            workspace,
+            id,
+            health,
+        } => crate::integration::set_health(connection, &workspace, &id, &health).await,
+        Write::ParkIntegration {
+            workspace,
+            id,
+            reason,
+        } => crate::integration::set_parked(connection, &workspace, &id, Some(reason)).await,
+        Write::UnparkIntegration { workspace, id } => {
+            crate::integration::set_parked(connection, &workspace, &id, None).await
+        }
+        Write::OpenIncident(incident) => crate::incident::open(connection, now, incident)
+            .await
+            .map(|_| ()),
+        Write::ResolveIncident {
+            workspace,
+            code,
+            integration,
+            repository,
+        } => {
+            crate::incident::resolve(connection, now, &workspace, &code, integration, repository)
+                .await
+        }
+        Write::SetMark {
+            workspace,
+            name,
+            value,
+        } => crate::workspace::set_mark(connection, now, &workspace, &name, &value).await,
+        Write::PutSecret {
+            workspace,
+            owner,
+            name,
+            secret,
+        } => {
+            SealedSecret::new(keys, &workspace, &owner, &name, &secret)?
+                .put(connection, now, None)
+                .await
+        }
+        Write::Audit(audit) => crate::audit::append(connection, now, &audit).await,
+    }
+}
