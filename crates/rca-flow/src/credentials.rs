@@ -77,7 +77,6 @@ struct TokenFacts {
 }
 
 /// The secrets to store for a token set.
-#[expect(clippy::disallowed_methods, reason = "the refresh token is copied from one secret to another")]
 pub(crate) fn secrets_of(tokens: &TokenSet) -> Vec<(&'static str, SecretString)> {
     let facts = TokenFacts { expires_at: tokens.expires_at, scopes: tokens.scopes.clone() };
     let facts = serde_json::to_string(&facts).unwrap_or_default();
@@ -195,7 +194,6 @@ pub(crate) async fn stored_tokens(store: &Store, integration: &Integration) -> R
         Error::new(ErrorKind::Unauthorized, "the integration has no token").with_hint("connect again")
     })?;
     let facts = secret(store, integration, TOKEN_FACTS).await?;
-    #[expect(clippy::disallowed_methods, reason = "expiry and scopes are stored beside the tokens")]
     let facts = facts.and_then(|facts| serde_json::from_str::<TokenFacts>(facts.expose_secret()).ok());
     Ok(TokenSet {
         access_token,
