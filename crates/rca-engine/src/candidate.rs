@@ -1,0 +1,184 @@
+//! Lines that may be the cause, and what was read about failed tests and places.
+
+use regex::Captures;
+
+use crate::report::{FailingTest, Location};
+use crate::rules::Rule;
+
+/// Candidates kept at most.
+const LIMIT: usize = 4096;
+/// Tests, places and packages kept at most, each.
+const FOUND: usize = 400;
+
+/// Lines that may be the cause.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Candidate {
+    pub(crate) focus: u64,
+    pub(crate) start: u64,
+    pub(crate) excerpt: Vec<String>,
+    /// The text of the focus line.
+    pub(crate) text: String,
+    /// The index of the rule; none for a line that only the CI system marked.
+    pub(crate) rule: Option<u16>,
+    pub(crate) weight: i32,
+    pub(crate) step: usize,
+    pub(crate) hash: u64,
+    /// The CI system marked the line as an error.
+    pub(crate) marked: bool,
+    /// Whether no passing log has the line; none without a baseline.
+    pub(crate) novel: Option<bool>,
+}
+
+impl Candidate {
+    pub(crate) fn new(line: u64, text: &str, rule: Option<u16>, weight: i32, step: usize) -> Self {
+        Self {
+            focus: line,
+            start: line,
+            excerpt: vec![text.to_owned()],
+            text: text.to_owned(),
+            rule,
+            weight,
+            step,
+            ..Self::default()
+        }
+    }
+
+    /// Adds a line further up. Lines between that were blank stay blank.
+    pub(crate) fn precede(&mut self, line: u64, text: &str) {
+        while self.start > line + 1 {
+            self.excerpt.insert(0, String::new());
+            self.start -= 1;
+        }
+        self.excerpt.insert(0, text.to_owned());
+        self.start = line;
+    }
+
+    /// Adds a line further down.
+    pub(crate) fn extend(&mut self, line: u64, text: &str) {
+        // Blank lines are shown, but a long gap ends the block.
+        if line > self.end() + 4 {
+            return;
+        }
+        while self.end() + 1 < line {
+            self.excerpt.push(String::new());
+        }
+        self.excerpt.push(text.to_owned());
+    }
+
+    /// The last line shown.
+    pub(crate) fn end(&self) -> u64 {
+        (self.start + self.excerpt.len() as u64).saturating_sub(1)
+    }
+}
+
+/// The candidates of a log: the heaviest and the latest, in bounded memory.
+#[derive(Debug, Default)]
+pub(crate) struct Candidates {
+    all: Vec<Candidate>,
+}
+
+impl Candidates {
+    pub(crate) fn add(&mut self, candidate: Candidate) {
+        self.all.push(candidate);
+        if self.all.len() >= LIMIT {
+            self.shrink();
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Candidate> {
+        self.all.iter()
+    }
+
+    /// Halves the list. Half of what stays are the latest, since most causes stand near the end; the
+    /// other half are the heaviest of the rest, since some stand early.
+    fn shrink(&mut self) {
+        self.all.sort_by_key(|candidate| candidate.focus);
+        let latest = self.all.split_off(self.all.len().saturating_sub(LIMIT / 4));
+        self.all.sort_by_key(|candidate| (std::cmp::Reverse(candidate.weight), candidate.focus));
+        self.all.truncate(LIMIT / 4);
+        self.all.extend(latest);
+    }
+}
+
+/// What the named groups of the rules' patterns say failed.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// Each with its step and its line.
+    pub(crate) tests: Vec<(usize, u64, &'static str, FailingTest)>,
+    pub(crate) locations: Vec<(usize, u64, Location)>,
+    pub(crate) packages: Vec<(usize, String)>,
+}
+
+impl Found {
+    /// Takes what one matching line says.
+    pub(crate) fn take(&mut self, step: usize, line: u64, rule: &'static Rule, captures: &Captures<'_>) {
+        let group = |name| captures.name(name).map(|value| value.as_str().trim().to_owned());
+        let number = |name| captures.name(name).and_then(|value| value.as_str().parse::<u64>().ok());
+        let (file, at) = (group("file").map(|path| relative(&path)), number("line"));
+        let message = group("message").filter(|text| !text.is_empty());
+        if let Some(package) = group("package")
+            && self.packages.len() < FOUND
+            && !self.packages.iter().any(|(_, known)| *known == package)
+        {
+            self.packages.push((step, package));
+        }
+        if let Some(name) = group("test").filter(|name| !name.is_empty()) {
+            let known = self.tests.iter_mut().find(|known| known.0 == step && known.3.name == name);
+            if let Some((_, _, _, test)) = known {
+                test.file = test.file.take().or(file);
+                test.line = test.line.or(at);
+                test.message = test.message.take().or(message);
+            } else if self.tests.len() < FOUND {
+                let test = FailingTest { name, file, line: at, message };
+                self.tests.push((step, line, rule.tool(), test));
+            }
+            return;
+        }
+        // A line of the block that a test opened says more about that test.
+        if let Some((_, opened, tool, test)) = self.tests.last_mut()
+            && *tool == rule.tool()
+            && line.saturating_sub(*opened) < 200
+            && (file.is_some() || message.is_some())
+        {
+            if test.message.is_none() {
+                test.message.clone_from(&message);
+            }
+            if test.file.is_none() && file.is_some() {
+                test.file.clone_from(&file);
+                test.line = at;
+            }
+        }
+        if let Some(path) = file
+            && self.locations.len() < FOUND
+        {
+            let location = Location { path, line: at, column: number("column"), message: message.unwrap_or_default() };
+            if !self.locations.iter().any(|(_, _, known)| *known == location) {
+                self.locations.push((step, line, location));
+            }
+        }
+    }
+}
+
+/// A path relative to the repository, where the checkout directory can be told.
+fn relative(path: &str) -> String {
+    // The directories that hosted runners check out into: GitHub `/home/runner/work/NAME/NAME/`,
+    // GitLab `/builds/GROUP/NAME/`, Travis `/home/travis/build/OWNER/NAME/`.
+    for (root, depth) in [
+        ("/home/runner/work/", 2),
+        ("/Users/runner/work/", 2),
+        ("/__w/", 2),
+        ("/home/travis/build/", 2),
+        ("/Users/travis/build/", 2),
+        ("/builds/", 2),
+        ("/opt/atlassian/pipelines/agent/build/", 0),
+    ] {
+        if let Some(rest) = path.strip_prefix(root) {
+            let mut rest = rest;
+            for _ in 0..depth {
+                rest = rest.split_once('/').map_or(rest, |(_, tail)| tail);
+            }
+            return rest.to_owned();
+        }
+    }
+    path.strip_prefix("./").unwrap_or(path).to_owned()
+}

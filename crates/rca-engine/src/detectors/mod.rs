@@ -1,0 +1,68 @@
+//! One file for each family of failures. Each file begins with what it recognises, why, and what to do.
+
+mod generic;
+
+/// Compilers, linkers, build tools and linters.
+mod build {
+    pub(super) mod go_build;
+    pub(super) mod javascript_build;
+    pub(super) mod jvm_build;
+    pub(super) mod linters;
+    pub(super) mod native;
+    pub(super) mod rustc;
+}
+
+/// Shells, files and settings.
+mod config {
+    pub(super) mod shell;
+}
+
+/// Package managers.
+mod dependency {
+    pub(super) mod packages;
+}
+
+/// Machines, networks, containers and source hosting.
+mod infra {
+    pub(super) mod containers;
+    pub(super) mod network;
+    pub(super) mod resources;
+    pub(super) mod source;
+}
+
+/// Test runners.
+mod test {
+    pub(super) mod go_tests;
+    pub(super) mod javascript;
+    pub(super) mod jvm;
+    pub(super) mod other_runners;
+    pub(super) mod pytest;
+    pub(super) mod rust_tests;
+    pub(super) mod unittest;
+}
+
+use crate::rules::Rule;
+
+/// The rules of all detectors. Of equally heavy rules on one line the first wins.
+pub(crate) const ALL: &[&[Rule]] = &[
+    test::pytest::RULES,
+    test::unittest::RULES,
+    test::rust_tests::RULES,
+    test::go_tests::RULES,
+    test::javascript::RULES,
+    test::jvm::RULES,
+    test::other_runners::RULES,
+    build::rustc::RULES,
+    build::native::RULES,
+    build::jvm_build::RULES,
+    build::go_build::RULES,
+    build::javascript_build::RULES,
+    build::linters::RULES,
+    dependency::packages::RULES,
+    infra::resources::RULES,
+    infra::network::RULES,
+    infra::source::RULES,
+    infra::containers::RULES,
+    config::shell::RULES,
+    generic::RULES,
+];

@@ -1,0 +1,409 @@
+//! Orders the candidates by fixed weights that can be read in the report, and writes the report.
+
+use sha2::{Digest, Sha256};
+
+use crate::analyzer::{Reader, hex};
+use crate::candidate::Candidate;
+use crate::frame::Dialect;
+use crate::report::{
+    BaselineSummary, Category, Consequence, Domain, Evidence, EvidenceRole, Failing, LogSummary,
+    Redactions, Report, Retry, SCHEMA, Severity, Status,
+};
+use crate::rules::{Role, Rule};
+use crate::template;
+
+/// A candidate below this claims nothing.
+const CLAIM: i32 = 30;
+/// A candidate of at least this weight proves a failure even where nothing else says that one happened.
+const PROOF: i32 = 70;
+/// Evidence this much below the best is not shown.
+const SPREAD: i32 = 45;
+
+struct Ranked<'a> {
+    candidate: &'a Candidate,
+    rule: Option<&'static Rule>,
+    score: i32,
+    why: Vec<String>,
+}
+
+/// Writes the report of what was read.
+pub(crate) fn report(reader: &Reader) -> Report {
+    let mut ranked: Vec<Ranked<'_>> =
+        reader.candidates.iter().map(|candidate| rank(reader, candidate)).collect();
+    ranked.sort_by_key(|item| (std::cmp::Reverse(item.score), item.candidate.focus));
+    let mut report = empty(reader);
+    if reader.text_lines == 0 {
+        report.status = Status::NotALog;
+        report.missing_context_hint = "the input has no text".to_owned();
+        return report;
+    }
+    if reader.binary_bytes > 64 * reader.text_lines && reader.binary_bytes > 4096 && !failed(reader) {
+        report.status = Status::NotALog;
+        report.missing_context_hint = "the input is binary data, not a log".to_owned();
+        return report;
+    }
+    let best = ranked.iter().find(|item| is_cause(item));
+    let proven = best.is_some_and(|item| {
+        item.candidate.weight >= PROOF && reader.decoder.dialect() == Dialect::Plain
+            || item.candidate.weight >= PROOF && item.candidate.marked
+            || item.candidate.weight >= PROOF && reader.decoder.dialect() == Dialect::Bitbucket
+    });
+    let passed = reader.steps.job_passed.is_some();
+    if passed || !(failed(reader) || proven || has_marked(&ranked)) {
+        report.status = Status::NotFailed;
+        return report;
+    }
+    report.steps = reader.steps.summaries();
+    report.failing = failing(reader, best);
+    match best.filter(|item| item.score >= CLAIM) {
+        Some(best) => claim(reader, &ranked, best, &mut report),
+        None => admit(reader, &ranked, &mut report),
+    }
+    report
+}
+
+/// Whether the log itself says that something failed.
+fn failed(reader: &Reader) -> bool {
+    reader.steps.job_failed.is_some() || reader.steps.has_failed_command() || reader.failure_lines > 0
+}
+
+fn has_marked(ranked: &[Ranked<'_>]) -> bool {
+    ranked.iter().any(|item| item.candidate.marked && item.score > 0)
+}
+
+fn is_cause(item: &Ranked<'_>) -> bool {
+    item.rule.is_none_or(|rule| matches!(rule.role, Role::Cause | Role::Detail))
+}
+
+/// Adds up the reasons for and against one candidate.
+fn rank<'a>(reader: &Reader, candidate: &'a Candidate) -> Ranked<'a> {
+    let rule = candidate.rule.and_then(|index| reader.rules.get(index));
+    let mut score = 0;
+    let mut why = Vec::new();
+    let mut add = |points: i32, reason: String| {
+        score += points;
+        why.push(format!("{points:+} {reason}"));
+    };
+    add(candidate.weight, rule.map_or_else(|| "marked as an error".to_owned(), |rule| format!("rule {}", rule.id)));
+    if candidate.marked && rule.is_some() {
+        add(8, "marked as an error by the CI system".to_owned());
+    }
+    let known_failure = reader.steps.has_failed_command() || reader.steps.job_failed.is_some();
+    if let Some(step) = reader.steps.get(candidate.step) {
+        let failing = reader.steps.failing();
+        if step.cleanup {
+            add(-90, "in clean-up".to_owned());
+        } else if step.exit_code == Some(0) {
+            add(-60, "the step passed".to_owned());
+        } else if step.exit_code.is_some() || failing == Some(candidate.step) && known_failure {
+            add(30, "in the failing step".to_owned());
+        } else if let Some(failing) = failing.filter(|_| reader.steps.has_failed_command()) {
+            if candidate.step > failing {
+                add(-30, "after the failing step".to_owned());
+            }
+        }
+    }
+    if let (Some(code), Some(rule)) = (reader.steps.exit_code(), rule)
+        && agrees(code, rule.category)
+    {
+        add(15, format!("exit code {code} agrees"));
+    }
+    match candidate.novel {
+        Some(true) => add(25, "in no passing log".to_owned()),
+        Some(false) => add(-60, "in passing logs too".to_owned()),
+        None => {}
+    }
+    let count = reader.counts.get(&(candidate.step, candidate.hash)).copied().unwrap_or(1);
+    if count > 20 {
+        add(-12, format!("repeated {count} times"));
+    } else if count > 4 {
+        add(-4, format!("repeated {count} times"));
+    }
+    Ranked { candidate, rule, score, why }
+}
+
+/// Exit codes that shells and kernels give a meaning.
+const fn agrees(code: i32, category: Category) -> bool {
+    matches!(
+        (code, category),
+        (137, Category::Oom)
+            | (124 | 143, Category::Timeout | Category::TestTimeout)
+            | (127, Category::MissingTool)
+            | (126, Category::Permission)
+            | (134 | 139, Category::Crash)
+    )
+}
+
+fn empty(reader: &Reader) -> Report {
+    Report {
+        schema: SCHEMA.to_owned(),
+        status: Status::NoCauseFound,
+        truncated: false,
+        root_cause: String::new(),
+        explanation: String::new(),
+        fix_suggestion: String::new(),
+        category: Category::Unknown,
+        domain: Domain::Unknown,
+        severity: Severity::Low,
+        confidence: 0.0,
+        flaky_hint: 0.0,
+        needs_more_context: false,
+        missing_context_hint: String::new(),
+        retry_likely_helps: Retry::Maybe,
+        evidence: Vec::new(),
+        consequences: Vec::new(),
+        failing: Failing::default(),
+        steps: Vec::new(),
+        fingerprint: String::new(),
+        template: String::new(),
+        baseline: BaselineSummary {
+            used: !reader.baseline.is_empty(),
+            logs: reader.baseline.logs(),
+            novel_lines: reader.novel_lines,
+        },
+        log: LogSummary {
+            dialect: reader.decoder.dialect().name().to_owned(),
+            duration_seconds: reader.decoder.duration(),
+            ..LogSummary::default()
+        },
+        redactions: Redactions::default(),
+        notes: Vec::new(),
+    }
+}
+
+/// Names the best candidate as the cause.
+fn claim(reader: &Reader, ranked: &[Ranked<'_>], best: &Ranked<'_>, report: &mut Report) {
+    let category = best.rule.map_or(Category::Unknown, |rule| rule.category);
+    report.status = Status::CauseFound;
+    report.category = category;
+    report.domain = category.domain();
+    report.severity = category.severity();
+    report.retry_likely_helps =
+        best.rule.and_then(|rule| rule.retry).unwrap_or_else(|| category.retry());
+    report.flaky_hint = match report.retry_likely_helps {
+        Retry::Yes => 0.8,
+        Retry::Maybe if category == Category::TestTimeout => 0.5,
+        Retry::Maybe => 0.3,
+        Retry::No => 0.05,
+    };
+    let (means, fix) = best.rule.and_then(|rule| rule.advice).unwrap_or_else(|| category.advice());
+    report.explanation = means.to_owned();
+    report.fix_suggestion = fix.to_owned();
+    report.root_cause = sentence(best, report);
+    report.template = template::mask(best.candidate.text.trim());
+    report.fingerprint = fingerprint(best, report);
+    report.confidence = confidence(reader, ranked, best);
+    if report.confidence < 0.4 {
+        report.needs_more_context = true;
+        report.missing_context_hint =
+            "the cause is a guess from general wording; a passing log of the same job would help".to_owned();
+    }
+    show(reader, ranked, report);
+    consequences(ranked, best, report);
+}
+
+/// Says that no line names the cause, and shows the end of the failing step.
+fn admit(reader: &Reader, ranked: &[Ranked<'_>], report: &mut Report) {
+    report.status = Status::NoCauseFound;
+    report.needs_more_context = true;
+    let mut hint = match (&report.failing.command, report.failing.exit_code) {
+        (Some(command), Some(code)) => format!("`{command}` ended with exit code {code} without saying why"),
+        (Some(command), None) => format!("`{command}` failed without saying why"),
+        (None, Some(code)) => format!("the job ended with exit code {code} without saying why"),
+        (None, None) => "the log ends without saying why the job failed".to_owned(),
+    };
+    if let Some(meaning) = report.failing.exit_code.and_then(meaning) {
+        hint.push_str("; ");
+        hint.push_str(meaning);
+    }
+    hint.push_str("; run it with more output, or give a passing log of the same job");
+    report.missing_context_hint = hint;
+    show(reader, ranked, report);
+}
+
+/// What an exit code usually means.
+const fn meaning(code: i32) -> Option<&'static str> {
+    match code {
+        124 => Some("124 is how `timeout` reports that the time was up"),
+        126 => Some("126 means that a file could not be executed"),
+        127 => Some("127 means that a command was not found"),
+        134 => Some("134 means that the process aborted"),
+        137 => Some("137 means that the process was killed, often because memory ran out"),
+        139 => Some("139 means a segmentation fault"),
+        143 => Some("143 means that the process was asked to end, often by a time limit"),
+        _ => None,
+    }
+}
+
+/// Chooses the evidence: the best first, no line twice, within the limits.
+fn show(reader: &Reader, ranked: &[Ranked<'_>], report: &mut Report) {
+    let mut left = reader.options.max_lines;
+    let top = ranked.iter().find(|item| is_cause(item)).map_or(0, |item| item.score);
+    let causes = ranked
+        .iter()
+        .filter(|item| is_cause(item) && item.score >= 0 && item.score >= top - SPREAD);
+    let mut seen: Vec<(u64, u64)> = Vec::new();
+    for item in causes {
+        if report.evidence.len() >= reader.options.max_evidence || left == 0 {
+            break;
+        }
+        let candidate = item.candidate;
+        if seen.iter().any(|(start, end)| (*start..=*end).contains(&candidate.focus)) {
+            continue;
+        }
+        let first = report.evidence.is_empty();
+        let limit = left.min(if first { 10 } else { 5 });
+        let mut evidence = evidence(reader, item, limit);
+        // Lines already shown are not shown again.
+        while let Some(line) = evidence.excerpt.first()
+            && evidence.start_line < evidence.focus_line
+            && (line.is_empty()
+                || seen.iter().any(|(start, end)| (*start..=*end).contains(&evidence.start_line)))
+        {
+            evidence.excerpt.remove(0);
+            evidence.start_line += 1;
+        }
+        evidence.rank = report.evidence.len() as u32 + 1;
+        evidence.role = if report.status == Status::CauseFound { EvidenceRole::Cause } else { EvidenceRole::Context };
+        left = left.saturating_sub(evidence.excerpt.len());
+        seen.push((evidence.start_line, evidence.end_line));
+        report.evidence.push(evidence);
+    }
+    if report.evidence.len() < 2 || report.status != Status::CauseFound || report.confidence < 0.6 {
+        let tail = reader.tail.clone().or_else(|| reader.last_lines(5));
+        if let Some(tail) = tail
+            && left > 0
+            && report.evidence.len() < reader.options.max_evidence
+            && !seen.iter().any(|(start, end)| (*start..=*end).contains(&tail.focus))
+        {
+            let item = Ranked { candidate: &tail, rule: None, score: 0, why: vec!["+0 last lines of the failing step".to_owned()] };
+            let mut evidence = evidence(reader, &item, left.min(6));
+            evidence.rank = report.evidence.len() as u32 + 1;
+            evidence.role = EvidenceRole::Context;
+            "step.tail".clone_into(&mut evidence.rule);
+            report.evidence.push(evidence);
+        }
+    }
+}
+
+fn evidence(reader: &Reader, item: &Ranked<'_>, limit: usize) -> Evidence {
+    let candidate = item.candidate;
+    let mut start = candidate.start;
+    let mut excerpt = candidate.excerpt.clone();
+    // The focus line stays, whatever has to go.
+    while excerpt.len() > limit && start < candidate.focus {
+        excerpt.remove(0);
+        start += 1;
+    }
+    excerpt.truncate(limit.max(1));
+    while excerpt.last().is_some_and(String::is_empty) && excerpt.len() > 1 {
+        excerpt.pop();
+    }
+    Evidence {
+        rank: 0,
+        start_line: start,
+        end_line: start + excerpt.len() as u64 - 1,
+        focus_line: candidate.focus,
+        role: EvidenceRole::Cause,
+        step: reader.steps.get(candidate.step).map(|step| step.name.clone()).unwrap_or_default(),
+        rule: item.rule.map_or("ci.annotation", |rule| rule.id).to_owned(),
+        score: item.score,
+        why: item.why.clone(),
+        excerpt,
+    }
+}
+
+/// What came after the cause and only passes it on.
+fn consequences(ranked: &[Ranked<'_>], best: &Ranked<'_>, report: &mut Report) {
+    let mut list: Vec<Consequence> = ranked
+        .iter()
+        .filter(|item| {
+            item.candidate.focus > best.candidate.focus
+                && item.rule.is_some_and(|rule| matches!(rule.role, Role::Summary | Role::Wrapper))
+        })
+        .map(|item| Consequence {
+            start_line: item.candidate.focus,
+            end_line: item.candidate.focus,
+            rule: item.rule.map_or("", |rule| rule.id).to_owned(),
+        })
+        .collect();
+    list.sort_by_key(|item| item.start_line);
+    list.truncate(20);
+    report.consequences = list;
+}
+
+fn failing(reader: &Reader, best: Option<&Ranked<'_>>) -> Failing {
+    let step = reader.steps.failing().and_then(|index| reader.steps.get(index));
+    // What other steps reported does not belong to this failure.
+    let same = |step: usize| best.is_none_or(|best| best.candidate.step == step);
+    Failing {
+        tool: best.and_then(|best| best.rule).map(|rule| rule.tool().to_owned()),
+        command: step.and_then(|step| step.command.clone()),
+        exit_code: reader.steps.exit_code(),
+        tests: reader.found.tests.iter().filter(|test| same(test.0)).map(|test| test.3.clone()).take(50).collect(),
+        locations: reader.found.locations.iter().filter(|place| same(place.0)).map(|place| place.2.clone()).take(50).collect(),
+        packages: reader.found.packages.iter().filter(|package| same(package.0)).map(|package| package.1.clone()).take(50).collect(),
+    }
+}
+
+/// The cause in one sentence: the test's name where there is one, and the line.
+fn sentence(best: &Ranked<'_>, report: &Report) -> String {
+    let text = best.candidate.text.trim();
+    let test = report.failing.tests.first().filter(|_| report.domain == Domain::Test);
+    let mut sentence = match test {
+        Some(test) if !text.contains(&test.name) => format!("{}: {text}", test.name),
+        Some(test) => match &test.message {
+            Some(message) if !text.contains(message.as_str()) => format!("{text}: {message}"),
+            _ => text.to_owned(),
+        },
+        None => text.to_owned(),
+    };
+    if sentence.len() > 300 {
+        let mut end = 300;
+        while !sentence.is_char_boundary(end) {
+            end -= 1;
+        }
+        sentence.truncate(end);
+        sentence.push('…');
+    }
+    sentence
+}
+
+/// Equal for one cause over runs, machines, paths and times.
+fn fingerprint(best: &Ranked<'_>, report: &Report) -> String {
+    let mut digest = Sha256::new();
+    digest.update(best.rule.map_or("ci.annotation", |rule| rule.id).as_bytes());
+    digest.update([0]);
+    digest.update(report.template.as_bytes());
+    if let Some(test) = report.failing.tests.first().filter(|_| report.domain == Domain::Test) {
+        digest.update([0]);
+        digest.update(template::mask(&test.name).as_bytes());
+    }
+    hex(digest.finalize().get(..16).unwrap_or_default())
+}
+
+/// How often a claim of this kind is right.
+fn confidence(reader: &Reader, ranked: &[Ranked<'_>], best: &Ranked<'_>) -> f64 {
+    let mut percent: i32 = match best.candidate.weight {
+        80.. => 92,
+        70..80 => 88,
+        60..70 => 80,
+        45..60 => 65,
+        35..45 => 50,
+        _ => 35,
+    };
+    let category = best.rule.map(|rule| rule.category);
+    let rival = ranked
+        .iter()
+        .any(|item| is_cause(item) && item.score > best.score - 8 && item.rule.map(|rule| rule.category) != category);
+    if rival {
+        percent -= 12;
+    }
+    if !reader.steps.has_failed_command() && reader.steps.job_failed.is_none() {
+        percent -= 8;
+    }
+    if best.candidate.novel == Some(true) {
+        percent += 6;
+    }
+    f64::from(percent.clamp(5, 98)) / 100.0
+}
