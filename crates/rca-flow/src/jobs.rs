@@ -172,10 +172,10 @@ fn field<T: DeserializeOwned>(task: &ClaimedTask, name: &str) -> Result<T, JobEr
 }
 
 /// The integration, repository and client of a task.
-struct Context {
-    integration: Integration,
-    repository: Repository,
-    client: Arc<dyn ForgeClient>,
+pub(crate) struct Context {
+    pub(crate) integration: Integration,
+    pub(crate) repository: Repository,
+    pub(crate) client: Arc<dyn ForgeClient>,
 }
 
 /// `None`: the repository is not monitored any more, or gone; nothing is to be done for it.

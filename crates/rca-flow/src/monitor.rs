@@ -210,13 +210,18 @@ impl Flow {
             let client = self.client(&integration).await?;
             let spec = self.hook_spec(forge, &hook.id, &secret)?;
             let repo = repo_ref(&repository);
-            if let Err(error) = client.require_hooks()?.update_hook(&repo, forge_hook_id, &spec).await {
-                let change = HookChange {
+            let change = match client.require_hooks()?.update_hook(&repo, forge_hook_id, &spec).await {
+                Ok(updated) => HookChange {
+                    last_error: Some(None),
+                    data: Some(json!({ "signed": updated.is_signed, "secret": secret.token_hash() })),
+                    ..HookChange::default()
+                },
+                Err(error) => HookChange {
                     last_error: Some(Some(format!("the new secret could not be set: {}", error.message()))),
                     ..HookChange::default()
-                };
-                self.store().update_hook(&caller.workspace, &hook.id, change).await?;
-            }
+                },
+            };
+            self.store().update_hook(&caller.workspace, &hook.id, change).await?;
         }
         self.store().write(vec![audit(caller, "hook.rotate_secret", &repository.id, json!({}))]).await?;
         Ok(WebhookSecret {

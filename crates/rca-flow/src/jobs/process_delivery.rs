@@ -14,6 +14,8 @@ use crate::{flow::Flow, monitor::repo_ref, receive::delivered};
 
 /// How long the API may lag behind its own hooks.
 const LAG: Duration = Duration::from_mins(2);
+/// So many passed runs are remembered per comment: one for each workflow of a commit, and some to spare.
+const KEPT_RUNS: usize = 10;
 
 pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobResult {
     let event: Event = field(task, "event")?;
@@ -115,10 +117,17 @@ async fn healed(flow: &Flow, context: &Context, run: &Run) -> Result<Vec<Write>,
         let is_red = flow.store().get_mark(&integration.workspace, &mark).await?.is_some_and(|state| state == "red");
         if is_red {
             let runs = super::feedback::runs_mark(&repository.id, key);
+            let known = flow.store().get_mark(&integration.workspace, &runs).await?;
+            let mut known: Vec<String> =
+                known.and_then(|known| serde_json::from_value(known).ok()).unwrap_or_default();
+            let id = run.root_id.as_ref().unwrap_or(&run.id);
+            known.retain(|other| other != id);
+            known.insert(0, id.clone());
+            known.truncate(KEPT_RUNS);
             writes.push(Write::SetMark {
                 workspace: integration.workspace.clone(),
                 name: runs,
-                value: json!(run.root_id.as_ref().unwrap_or(&run.id)),
+                value: json!(known),
             });
             writes.push(Write::Enqueue(feedback_task(&integration.id, &integration.workspace, &repository.id, target)));
         }
