@@ -4,7 +4,6 @@ use sha2::{Digest, Sha256};
 
 use crate::analyzer::{Reader, hex};
 use crate::candidate::Candidate;
-use crate::frame::Dialect;
 use crate::report::{
     BaselineSummary, Category, Consequence, Domain, Evidence, EvidenceRole, Failing, LogSummary,
     Redactions, Report, Retry, SCHEMA, Severity, Status,
@@ -15,7 +14,7 @@ use crate::template;
 /// A candidate below this claims nothing.
 const CLAIM: i32 = 30;
 /// A candidate of at least this weight proves a failure even where nothing else says that one happened.
-const PROOF: i32 = 70;
+const PROOF: i32 = 74;
 /// Evidence this much below the best is not shown.
 const SPREAD: i32 = 45;
 
@@ -44,9 +43,7 @@ pub(crate) fn report(reader: &Reader) -> Report {
     }
     let best = ranked.iter().find(|item| is_cause(item));
     let proven = best.is_some_and(|item| {
-        item.candidate.weight >= PROOF && reader.decoder.dialect() == Dialect::Plain
-            || item.candidate.weight >= PROOF && item.candidate.marked
-            || item.candidate.weight >= PROOF && reader.decoder.dialect() == Dialect::Bitbucket
+        item.candidate.weight >= PROOF && item.score >= PROOF
     });
     let passed = reader.steps.job_passed.is_some();
     if passed || !(failed(reader) || proven || has_marked(&ranked)) {
@@ -88,9 +85,13 @@ fn rank<'a>(reader: &Reader, candidate: &'a Candidate) -> Ranked<'a> {
     if candidate.marked && rule.is_some() {
         add(8, "marked as an error by the CI system".to_owned());
     }
+    let soft = is_soft(rule);
+    let failing = reader.steps.failing();
+    if soft && candidate.muted {
+        add(-30, "logged below the level of an error".to_owned());
+    }
     let known_failure = reader.steps.has_failed_command() || reader.steps.job_failed.is_some();
     if let Some(step) = reader.steps.get(candidate.step) {
-        let failing = reader.steps.failing();
         if step.cleanup {
             add(-90, "in clean-up".to_owned());
         } else if step.exit_code == Some(0) {
@@ -100,6 +101,8 @@ fn rank<'a>(reader: &Reader, candidate: &'a Candidate) -> Ranked<'a> {
         } else if let Some(failing) = failing.filter(|_| reader.steps.has_failed_command()) {
             if candidate.step > failing {
                 add(-30, "after the failing step".to_owned());
+            } else if soft {
+                add(-25, "before the failing step".to_owned());
             }
         }
     }
@@ -107,6 +110,21 @@ fn rank<'a>(reader: &Reader, candidate: &'a Candidate) -> Ranked<'a> {
         && agrees(code, rule.category)
     {
         add(15, format!("exit code {code} agrees"));
+    }
+    if soft {
+        let end = reader.end_of_failure();
+        let distance = end.saturating_sub(candidate.focus);
+        if distance > 1000 {
+            add(-16, "the job went on for long".to_owned());
+        } else if distance > 150 {
+            add(-8, "the job went on".to_owned());
+        } else if distance <= 12 {
+            add(4, "just before the end".to_owned());
+        }
+        let agrees = rule.zip(reader.steps.exit_code()).is_some_and(|(rule, code)| agrees(code, rule.category));
+        if reader.hard_steps.contains(&candidate.step) && !agrees {
+            add(-16, "a test or a compiler failed in the same step".to_owned());
+        }
     }
     match candidate.novel {
         Some(true) => add(25, "in no passing log".to_owned()),
@@ -120,6 +138,26 @@ fn rank<'a>(reader: &Reader, candidate: &'a Candidate) -> Ranked<'a> {
         add(-4, format!("repeated {count} times"));
     }
     Ranked { candidate, rule, score, why }
+}
+
+/// Incidents that a job can survive: they count less when the job went on, or something failed by itself.
+fn is_soft(rule: Option<&'static Rule>) -> bool {
+    rule.is_none_or(|rule| {
+        matches!(
+            rule.category,
+            Category::Network
+                | Category::ServiceUnavailable
+                | Category::RateLimit
+                | Category::Auth
+                | Category::MissingTool
+                | Category::MissingFile
+                | Category::MissingDependency
+                | Category::Permission
+                | Category::ScriptError
+                | Category::DockerImage
+                | Category::Unknown
+        )
+    })
 }
 
 /// Exit codes that shells and kernels give a meaning.
@@ -270,9 +308,9 @@ fn show(reader: &Reader, ranked: &[Ranked<'_>], report: &mut Report) {
         report.evidence.push(evidence);
     }
     if report.evidence.len() < 2 || report.status != Status::CauseFound || report.confidence < 0.6 {
-        let tail = reader.tail.clone().or_else(|| reader.last_lines(5));
-        if let Some(tail) = tail
-            && left > 0
+        let tails = [reader.wrapper_tail.clone(), reader.tail.clone().or_else(|| reader.last_lines(5))];
+        for tail in tails.into_iter().flatten() {
+            if left > 0
             && report.evidence.len() < reader.options.max_evidence
             && !seen.iter().any(|(start, end)| (*start..=*end).contains(&tail.focus))
         {
@@ -281,7 +319,10 @@ fn show(reader: &Reader, ranked: &[Ranked<'_>], report: &mut Report) {
             evidence.rank = report.evidence.len() as u32 + 1;
             evidence.role = EvidenceRole::Context;
             "step.tail".clone_into(&mut evidence.rule);
+            left = left.saturating_sub(evidence.excerpt.len());
+            seen.push((evidence.start_line, evidence.end_line));
             report.evidence.push(evidence);
+            }
         }
     }
 }
