@@ -137,8 +137,7 @@ impl Analyzer {
     /// Sets how much the report shows, and which values it must not.
     #[must_use]
     pub fn with_options(mut self, options: Options) -> Self {
-        self.redactor =
-            Redactor::new().with_known(options.known_secrets.iter().map(String::as_str));
+        self.redactor = Redactor::new().with_known(options.known_secrets.iter().map(String::as_str));
         self.reader.options = options;
         self
     }
@@ -387,11 +386,12 @@ impl<'a, I: Iterator<Item = (u16, &'a crate::rules::Rule)>> Heaviest<'a> for I {
 /// The program logged the line below the level of an error.
 fn is_muted(text: &str) -> bool {
     let head: &str = clip(text).get(..60).unwrap_or(text);
-    ["[warn", "warning:", "warning]", "[info", " info ", " debug ", "[debug", "info:", "debug:", " warn ", "warn:"]
-        .iter()
-        .any(|level| {
-            head.as_bytes().windows(level.len()).any(|part| part.eq_ignore_ascii_case(level.as_bytes()))
-        })
+    [
+        "[warn", "warning:", "warning]", "[info", " info ", " debug ", "[debug", "info:", "debug:", " warn ",
+        "warn:",
+    ]
+    .iter()
+    .any(|level| head.as_bytes().windows(level.len()).any(|part| part.eq_ignore_ascii_case(level.as_bytes())))
 }
 
 /// The part of a line that can be shown.

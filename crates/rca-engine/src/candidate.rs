@@ -160,7 +160,8 @@ impl Found {
         if let Some(path) = file
             && self.locations.len() < FOUND
         {
-            let location = Location { path, line: at, column: number("column"), message: message.unwrap_or_default() };
+            let location =
+                Location { path, line: at, column: number("column"), message: message.unwrap_or_default() };
             if !self.locations.iter().any(|(_, _, known)| *known == location) {
                 self.locations.push((step, line, location));
             }

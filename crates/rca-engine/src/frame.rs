@@ -52,10 +52,7 @@ impl Decoder {
         let shown = marks::strip_inner(shown);
         // Valid UTF-8 is by far the commonest; broken bytes become replacement characters.
         let text = String::from_utf8_lossy(shown);
-        self.text.extend(
-            text.chars()
-                .filter(|character| !character.is_control() || *character == '\t'),
-        );
+        self.text.extend(text.chars().filter(|character| !character.is_control() || *character == '\t'));
         self.text.truncate(self.text.trim_end().len());
         self.plain = plain;
         let text = std::mem::take(&mut self.text);

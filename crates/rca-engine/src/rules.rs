@@ -129,11 +129,7 @@ impl Rule {
     }
 
     /// The lines that must match and those that must not.
-    pub(crate) const fn tested(
-        mut self,
-        yes: &'static [&'static str],
-        no: &'static [&'static str],
-    ) -> Self {
+    pub(crate) const fn tested(mut self, yes: &'static [&'static str], no: &'static [&'static str]) -> Self {
         self.yes = yes;
         self.no = no;
         self

@@ -4,7 +4,10 @@
 //! **Why:** "BUILD FAILURE" and the help footers only pass the error on.
 //! **What to do:** fix the first compiler error; for artifacts check the repository and the version.
 
-use crate::report::Category::{CompileError, ConfigError, DependencyResolution, LintFormat, PolicyCheck, TestFailure, ToolchainVersion, Unknown};
+use crate::report::Category::{
+    CompileError, ConfigError, DependencyResolution, LintFormat, PolicyCheck, TestFailure, ToolchainVersion,
+    Unknown,
+};
 use crate::rules::{Role, Rule};
 
 pub(crate) const RULES: &[Rule] = &[

@@ -4,7 +4,9 @@
 //! **Why:** `make: *** Error 1` only passes on what the compiler said above it.
 //! **What to do:** fix the first error; for headers and libraries install the development package.
 
-use crate::report::Category::{CompileError, ConfigError, Crash, LinkError, MissingDependency, MissingFile, ToolchainVersion};
+use crate::report::Category::{
+    CompileError, ConfigError, Crash, LinkError, MissingDependency, MissingFile, ToolchainVersion,
+};
 use crate::rules::{Role, Rule};
 
 pub(crate) const RULES: &[Rule] = &[

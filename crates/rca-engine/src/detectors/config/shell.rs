@@ -4,7 +4,9 @@
 //! **Why:** the shell names the command or the file; the exit code only repeats the kind.
 //! **What to do:** install the tool, correct the path, or provide the variable in the job's settings.
 
-use crate::report::Category::{ArtifactCache, ConfigError, MissingFile, MissingTool, Permission, ScriptError, ToolchainVersion};
+use crate::report::Category::{
+    ArtifactCache, ConfigError, MissingFile, MissingTool, Permission, ScriptError, ToolchainVersion,
+};
 use crate::rules::Rule;
 
 pub(crate) const RULES: &[Rule] = &[

@@ -5,7 +5,9 @@
 //! **Why:** the manager names the package; what follows are its hints.
 //! **What to do:** correct the requirement or the lock file, and commit it.
 
-use crate::report::Category::{CompileError, Checksum, DependencyResolution, MissingDependency, Network, PolicyCheck, ToolchainVersion};
+use crate::report::Category::{
+    Checksum, CompileError, DependencyResolution, MissingDependency, Network, PolicyCheck, ToolchainVersion,
+};
 use crate::report::Retry;
 use crate::rules::{Role, Rule};
 
