@@ -17,7 +17,6 @@ mod template;
 pub use crate::analyzer::{Analyzer, Options, analyze};
 pub use crate::baseline::{Baseline, Learner};
 pub use crate::report::{
-    BaselineSummary, Category, Consequence, Domain, Evidence, EvidenceRole, Failing, FailingTest,
-    Location, LogSummary, Redactions, Report, Retry, SCHEMA, Severity, Status, StepStatus,
-    StepSummary,
+    BaselineSummary, Category, Consequence, Domain, Evidence, EvidenceRole, Failing, FailingTest, Location,
+    LogSummary, Redactions, Report, Retry, SCHEMA, Severity, Status, StepStatus, StepSummary,
 };

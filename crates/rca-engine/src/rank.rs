@@ -4,10 +4,9 @@ use sha2::{Digest, Sha256};
 
 use crate::analyzer::{Reader, hex};
 use crate::candidate::Candidate;
-use crate::frame::Dialect;
 use crate::report::{
-    BaselineSummary, Category, Consequence, Domain, Evidence, EvidenceRole, Failing, LogSummary,
-    Redactions, Report, Retry, SCHEMA, Severity, Status,
+    BaselineSummary, Category, Consequence, Domain, Evidence, EvidenceRole, Failing, LogSummary, Redactions,
+    Report, Retry, SCHEMA, Severity, Status,
 };
 use crate::rules::{Role, Rule};
 use crate::template;
@@ -15,7 +14,7 @@ use crate::template;
 /// A candidate below this claims nothing.
 const CLAIM: i32 = 30;
 /// A candidate of at least this weight proves a failure even where nothing else says that one happened.
-const PROOF: i32 = 70;
+const PROOF: i32 = 74;
 /// Evidence this much below the best is not shown.
 const SPREAD: i32 = 45;
 
@@ -43,11 +42,7 @@ pub(crate) fn report(reader: &Reader) -> Report {
         return report;
     }
     let best = ranked.iter().find(|item| is_cause(item));
-    let proven = best.is_some_and(|item| {
-        item.candidate.weight >= PROOF && reader.decoder.dialect() == Dialect::Plain
-            || item.candidate.weight >= PROOF && item.candidate.marked
-            || item.candidate.weight >= PROOF && reader.decoder.dialect() == Dialect::Bitbucket
-    });
+    let proven = best.is_some_and(|item| item.candidate.weight >= PROOF && item.score >= PROOF);
     let passed = reader.steps.job_passed.is_some();
     if passed || !(failed(reader) || proven || has_marked(&ranked)) {
         report.status = Status::NotFailed;
@@ -84,14 +79,25 @@ fn rank<'a>(reader: &Reader, candidate: &'a Candidate) -> Ranked<'a> {
         score += points;
         why.push(format!("{points:+} {reason}"));
     };
-    add(candidate.weight, rule.map_or_else(|| "marked as an error".to_owned(), |rule| format!("rule {}", rule.id)));
+    add(
+        candidate.weight,
+        rule.map_or_else(|| "marked as an error".to_owned(), |rule| format!("rule {}", rule.id)),
+    );
     if candidate.marked && rule.is_some() {
         add(8, "marked as an error by the CI system".to_owned());
     }
+    let soft = is_soft(rule);
+    let failing = reader.steps.failing();
+    if soft && candidate.muted {
+        add(-30, "logged below the level of an error".to_owned());
+    }
     let known_failure = reader.steps.has_failed_command() || reader.steps.job_failed.is_some();
     if let Some(step) = reader.steps.get(candidate.step) {
-        let failing = reader.steps.failing();
-        if step.cleanup {
+        let by_runner = rule.is_some_and(|rule| matches!(rule.tool(), "job" | "runner"));
+        if by_runner {
+            // The runner's own verdict stands after the steps it is about.
+            add(30, "said by the CI system".to_owned());
+        } else if step.cleanup {
             add(-90, "in clean-up".to_owned());
         } else if step.exit_code == Some(0) {
             add(-60, "the step passed".to_owned());
@@ -100,6 +106,8 @@ fn rank<'a>(reader: &Reader, candidate: &'a Candidate) -> Ranked<'a> {
         } else if let Some(failing) = failing.filter(|_| reader.steps.has_failed_command()) {
             if candidate.step > failing {
                 add(-30, "after the failing step".to_owned());
+            } else if soft {
+                add(-25, "before the failing step".to_owned());
             }
         }
     }
@@ -107,6 +115,22 @@ fn rank<'a>(reader: &Reader, candidate: &'a Candidate) -> Ranked<'a> {
         && agrees(code, rule.category)
     {
         add(15, format!("exit code {code} agrees"));
+    }
+    if soft {
+        let end = reader.end_of_failure();
+        let distance = end.saturating_sub(candidate.focus);
+        if distance > 1000 {
+            add(-16, "the job went on for long".to_owned());
+        } else if distance > 150 {
+            add(-8, "the job went on".to_owned());
+        } else if distance <= 12 {
+            add(4, "just before the end".to_owned());
+        }
+        let agrees =
+            rule.zip(reader.steps.exit_code()).is_some_and(|(rule, code)| agrees(code, rule.category));
+        if reader.hard_steps.contains(&candidate.step) && !agrees {
+            add(-16, "a test or a compiler failed in the same step".to_owned());
+        }
     }
     match candidate.novel {
         Some(true) => add(25, "in no passing log".to_owned()),
@@ -120,6 +144,26 @@ fn rank<'a>(reader: &Reader, candidate: &'a Candidate) -> Ranked<'a> {
         add(-4, format!("repeated {count} times"));
     }
     Ranked { candidate, rule, score, why }
+}
+
+/// Incidents that a job can survive: they count less when the job went on, or something failed by itself.
+fn is_soft(rule: Option<&'static Rule>) -> bool {
+    rule.is_none_or(|rule| {
+        matches!(
+            rule.category,
+            Category::Network
+                | Category::ServiceUnavailable
+                | Category::RateLimit
+                | Category::Auth
+                | Category::MissingTool
+                | Category::MissingFile
+                | Category::MissingDependency
+                | Category::Permission
+                | Category::ScriptError
+                | Category::DockerImage
+                | Category::Unknown
+        )
+    })
 }
 
 /// Exit codes that shells and kernels give a meaning.
@@ -178,8 +222,7 @@ fn claim(reader: &Reader, ranked: &[Ranked<'_>], best: &Ranked<'_>, report: &mut
     report.category = category;
     report.domain = category.domain();
     report.severity = category.severity();
-    report.retry_likely_helps =
-        best.rule.and_then(|rule| rule.retry).unwrap_or_else(|| category.retry());
+    report.retry_likely_helps = best.rule.and_then(|rule| rule.retry).unwrap_or_else(|| category.retry());
     report.flaky_hint = match report.retry_likely_helps {
         Retry::Yes => 0.8,
         Retry::Maybe if category == Category::TestTimeout => 0.5,
@@ -239,9 +282,7 @@ const fn meaning(code: i32) -> Option<&'static str> {
 fn show(reader: &Reader, ranked: &[Ranked<'_>], report: &mut Report) {
     let mut left = reader.options.max_lines;
     let top = ranked.iter().find(|item| is_cause(item)).map_or(0, |item| item.score);
-    let causes = ranked
-        .iter()
-        .filter(|item| is_cause(item) && item.score >= 0 && item.score >= top - SPREAD);
+    let causes = ranked.iter().filter(|item| is_cause(item) && item.score >= 0 && item.score >= top - SPREAD);
     let mut seen: Vec<(u64, u64)> = Vec::new();
     for item in causes {
         if report.evidence.len() >= reader.options.max_evidence || left == 0 {
@@ -264,24 +305,33 @@ fn show(reader: &Reader, ranked: &[Ranked<'_>], report: &mut Report) {
             evidence.start_line += 1;
         }
         evidence.rank = report.evidence.len() as u32 + 1;
-        evidence.role = if report.status == Status::CauseFound { EvidenceRole::Cause } else { EvidenceRole::Context };
+        evidence.role =
+            if report.status == Status::CauseFound { EvidenceRole::Cause } else { EvidenceRole::Context };
         left = left.saturating_sub(evidence.excerpt.len());
         seen.push((evidence.start_line, evidence.end_line));
         report.evidence.push(evidence);
     }
     if report.evidence.len() < 2 || report.status != Status::CauseFound || report.confidence < 0.6 {
-        let tail = reader.tail.clone().or_else(|| reader.last_lines(5));
-        if let Some(tail) = tail
-            && left > 0
-            && report.evidence.len() < reader.options.max_evidence
-            && !seen.iter().any(|(start, end)| (*start..=*end).contains(&tail.focus))
-        {
-            let item = Ranked { candidate: &tail, rule: None, score: 0, why: vec!["+0 last lines of the failing step".to_owned()] };
-            let mut evidence = evidence(reader, &item, left.min(6));
-            evidence.rank = report.evidence.len() as u32 + 1;
-            evidence.role = EvidenceRole::Context;
-            "step.tail".clone_into(&mut evidence.rule);
-            report.evidence.push(evidence);
+        let tails = [reader.wrapper_tail.clone(), reader.tail.clone().or_else(|| reader.last_lines(5))];
+        for tail in tails.into_iter().flatten() {
+            if left > 0
+                && report.evidence.len() < reader.options.max_evidence
+                && !seen.iter().any(|(start, end)| (*start..=*end).contains(&tail.focus))
+            {
+                let item = Ranked {
+                    candidate: &tail,
+                    rule: None,
+                    score: 0,
+                    why: vec!["+0 last lines of the failing step".to_owned()],
+                };
+                let mut evidence = evidence(reader, &item, left.min(6));
+                evidence.rank = report.evidence.len() as u32 + 1;
+                evidence.role = EvidenceRole::Context;
+                "step.tail".clone_into(&mut evidence.rule);
+                left = left.saturating_sub(evidence.excerpt.len());
+                seen.push((evidence.start_line, evidence.end_line));
+                report.evidence.push(evidence);
+            }
         }
     }
 }
@@ -340,9 +390,30 @@ fn failing(reader: &Reader, best: Option<&Ranked<'_>>) -> Failing {
         tool: best.and_then(|best| best.rule).map(|rule| rule.tool().to_owned()),
         command: step.and_then(|step| step.command.clone()),
         exit_code: reader.steps.exit_code(),
-        tests: reader.found.tests.iter().filter(|test| same(test.0)).map(|test| test.3.clone()).take(50).collect(),
-        locations: reader.found.locations.iter().filter(|place| same(place.0)).map(|place| place.2.clone()).take(50).collect(),
-        packages: reader.found.packages.iter().filter(|package| same(package.0)).map(|package| package.1.clone()).take(50).collect(),
+        tests: reader
+            .found
+            .tests
+            .iter()
+            .filter(|test| same(test.0))
+            .map(|test| test.3.clone())
+            .take(50)
+            .collect(),
+        locations: reader
+            .found
+            .locations
+            .iter()
+            .filter(|place| same(place.0))
+            .map(|place| place.2.clone())
+            .take(50)
+            .collect(),
+        packages: reader
+            .found
+            .packages
+            .iter()
+            .filter(|package| same(package.0))
+            .map(|package| package.1.clone())
+            .take(50)
+            .collect(),
     }
 }
 
@@ -393,9 +464,9 @@ fn confidence(reader: &Reader, ranked: &[Ranked<'_>], best: &Ranked<'_>) -> f64 
         _ => 35,
     };
     let category = best.rule.map(|rule| rule.category);
-    let rival = ranked
-        .iter()
-        .any(|item| is_cause(item) && item.score > best.score - 8 && item.rule.map(|rule| rule.category) != category);
+    let rival = ranked.iter().any(|item| {
+        is_cause(item) && item.score > best.score - 8 && item.rule.map(|rule| rule.category) != category
+    });
     if rival {
         percent -= 12;
     }

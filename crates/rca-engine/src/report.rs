@@ -337,9 +337,7 @@ impl Category {
             | Self::PolicyCheck
             | Self::DocBuild
             | Self::Coverage => Domain::Code,
-            Self::TestFailure | Self::TestTimeout | Self::TestCollection | Self::Crash => {
-                Domain::Test
-            }
+            Self::TestFailure | Self::TestTimeout | Self::TestCollection | Self::Crash => Domain::Test,
             Self::DependencyResolution
             | Self::MissingDependency
             | Self::Checksum
@@ -369,11 +367,9 @@ impl Category {
     /// How bad a failure of this category is.
     pub const fn severity(self) -> Severity {
         match self {
-            Self::LintFormat
-            | Self::PolicyCheck
-            | Self::DocBuild
-            | Self::Coverage
-            | Self::Cancelled => Severity::Low,
+            Self::LintFormat | Self::PolicyCheck | Self::DocBuild | Self::Coverage | Self::Cancelled => {
+                Severity::Low
+            }
             Self::CompileError
             | Self::LinkError
             | Self::Crash
@@ -420,10 +416,9 @@ impl Category {
                 "The objects compiled, but the linker could not put them together.",
                 "Add the missing library or definition, or correct the order and the search path.",
             ),
-            Self::TypeCheck => (
-                "The type checker rejected the source.",
-                "Correct the types at the reported place.",
-            ),
+            Self::TypeCheck => {
+                ("The type checker rejected the source.", "Correct the types at the reported place.")
+            }
             Self::LintFormat => (
                 "A style or format check failed.",
                 "Run the formatter or linter locally and commit the result.",
@@ -432,18 +427,16 @@ impl Category {
                 "A check of the project's own rules failed.",
                 "Do what the check asks for, or change its rule on purpose.",
             ),
-            Self::DocBuild => (
-                "The documentation does not build.",
-                "Correct the reported place in the documentation.",
-            ),
+            Self::DocBuild => {
+                ("The documentation does not build.", "Correct the reported place in the documentation.")
+            }
             Self::Coverage => (
                 "The coverage is below the required threshold.",
                 "Add tests for the uncovered code or adjust the threshold on purpose.",
             ),
-            Self::TestFailure => (
-                "A test failed.",
-                "Run the named test locally; compare the expected with the actual value.",
-            ),
+            Self::TestFailure => {
+                ("A test failed.", "Run the named test locally; compare the expected with the actual value.")
+            }
             Self::TestTimeout => (
                 "A test did not end in time.",
                 "Look for a missing signal or a slow dependency; raise the limit only if the work is really that long.",
@@ -484,22 +477,17 @@ impl Category {
                 "A configuration is wrong or incomplete.",
                 "Correct the reported setting or provide the missing variable.",
             ),
-            Self::ScriptError => (
-                "A script of the job failed.",
-                "Look at the reported line of the script.",
-            ),
+            Self::ScriptError => ("A script of the job failed.", "Look at the reported line of the script."),
             Self::Permission => (
                 "An operation was not allowed.",
                 "Grant the permission, or run the step as the user that owns the resource.",
             ),
-            Self::Oom => (
-                "The job ran out of memory.",
-                "Use fewer parallel workers or a machine with more memory.",
-            ),
-            Self::DiskFull => (
-                "The disk is full.",
-                "Free space on the runner or use one with a larger disk.",
-            ),
+            Self::Oom => {
+                ("The job ran out of memory.", "Use fewer parallel workers or a machine with more memory.")
+            }
+            Self::DiskFull => {
+                ("The disk is full.", "Free space on the runner or use one with a larger disk.")
+            }
             Self::Timeout => (
                 "The job took longer than allowed.",
                 "Find out what it waited for; raise the limit only if the work is really that long.",

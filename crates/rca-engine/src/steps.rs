@@ -105,10 +105,8 @@ impl StepTracker {
     /// The index of the step that failed first, or, when only the job's end says so, of the last one
     /// that is not clean-up.
     pub(crate) fn failing(&self) -> Option<usize> {
-        let explicit = self
-            .steps
-            .iter()
-            .position(|step| step.exit_code.is_some_and(|code| code != 0) && !step.cleanup);
+        let explicit =
+            self.steps.iter().position(|step| step.exit_code.is_some_and(|code| code != 0) && !step.cleanup);
         explicit.or_else(|| {
             let last = self.steps.iter().rposition(|step| !step.cleanup && step.exit_code != Some(0))?;
             Some(last)
@@ -123,7 +121,8 @@ impl StepTracker {
 
     /// The steps as the report shows them.
     pub(crate) fn summaries(&self) -> Vec<StepSummary> {
-        let failing = if self.job_failed.is_some() || self.has_failed_command() { self.failing() } else { None };
+        let failing =
+            if self.job_failed.is_some() || self.has_failed_command() { self.failing() } else { None };
         let shown = self.steps.iter().enumerate().filter(|(_, step)| !step.name.is_empty());
         shown
             .map(|(index, step)| StepSummary {

@@ -149,7 +149,11 @@ CREATE TABLE task (
 CREATE UNIQUE INDEX task_dedup ON task (workspace, dedup_key) WHERE state IN ('ready', 'running');
 CREATE INDEX task_live ON task (priority DESC, turn, id) WHERE state IN ('ready', 'running');
 CREATE INDEX task_lane ON task (lane, turn) WHERE state IN ('ready', 'running');
-CREATE INDEX task_state ON task (state, updated_at);
+-- Partial on purpose: an index over all states would draw SQLite's planner away from the order of claiming.
+CREATE INDEX task_due ON task (run_at) WHERE state = 'ready';
+CREATE INDEX task_lease ON task (lease_until) WHERE state = 'running';
+CREATE INDEX task_done ON task (updated_at) WHERE state = 'done';
+CREATE INDEX task_dead ON task (workspace, id) WHERE state = 'dead';
 
 CREATE TABLE delivery (
     id TEXT PRIMARY KEY NOT NULL,
@@ -175,7 +179,7 @@ CREATE TABLE delivery (
 );
 CREATE INDEX delivery_workspace ON delivery (workspace, id);
 CREATE INDEX delivery_task ON delivery (task);
-CREATE INDEX delivery_status ON delivery (status, received_at);
+CREATE INDEX delivery_received ON delivery (received_at);
 
 CREATE TABLE cluster (
     id TEXT PRIMARY KEY NOT NULL,

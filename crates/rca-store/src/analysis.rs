@@ -177,10 +177,9 @@ impl Store {
             .when(" AND commit_sha = ", filter.commit_sha.clone())
             .when(" AND job_name = ", filter.job_name.clone())
             .when(" AND id < ", page.cursor.clone());
-        for (column, other, value) in [
-            ("repository", "repository_key", &filter.repository),
-            ("run_id", "root_run_id", &filter.run_id),
-        ] {
+        for (column, other, value) in
+            [("repository", "repository_key", &filter.repository), ("run_id", "root_run_id", &filter.run_id)]
+        {
             if let Some(value) = value {
                 sql = sql
                     .push(&format!(" AND ({column} = "))
@@ -191,15 +190,8 @@ impl Store {
             }
         }
         let mut connection = self.read().await?;
-        let rows = sql
-            .push(" ORDER BY id DESC LIMIT ")
-            .arg(page.fetch())
-            .all(&mut connection)
-            .await?;
-        let items = rows
-            .iter()
-            .map(Analysis::from_row)
-            .collect::<Result<Vec<_>>>()?;
+        let rows = sql.push(" ORDER BY id DESC LIMIT ").arg(page.fetch()).all(&mut connection).await?;
+        let items = rows.iter().map(Analysis::from_row).collect::<Result<Vec<_>>>()?;
         Ok(Page::cut(items, page, |analysis| analysis.id.clone()))
     }
 
@@ -230,9 +222,7 @@ impl Store {
                     reason: row.text_opt("reason")?,
                     updated_at: row.int("updated_at")?,
                 };
-                all.entry(feedback.analysis.clone())
-                    .or_default()
-                    .push(feedback);
+                all.entry(feedback.analysis.clone()).or_default().push(feedback);
             }
         }
         Ok(all)
@@ -327,36 +317,30 @@ pub(crate) async fn create_if_new(
     analysis: Analysis,
 ) -> Result<(Analysis, bool)> {
     // Without a target: either of the two unique rules may speak.
-    let new = analysis
-        .insert(now)
-        .push(" ON CONFLICT DO NOTHING RETURNING *")
-        .optional(connection)
-        .await?;
+    let new = analysis.insert(now).push(" ON CONFLICT DO NOTHING RETURNING *").optional(connection).await?;
     if let Some(row) = new {
         return Ok((Analysis::from_row(&row)?, true));
     }
-    let row = Sql::new("SELECT * FROM analysis WHERE workspace = $1 AND (idempotency_key = $2 OR (integration_key = $3 \
-         AND repository_key = $4 AND run_id = $5 AND attempt = $6 AND job_id = $7)) ORDER BY id LIMIT 1")
-        .bind(&analysis.workspace)
-        .bind(&analysis.idempotency_key)
-        .bind(analysis.integration.unwrap_or_default())
-        .bind(&analysis.repository_key)
-        .bind(&analysis.run_id)
-        .bind(analysis.attempt)
-        .bind(&analysis.job_id)
-        .optional(connection)
-        .await?
-        .ok_or_else(|| Error::new(ErrorKind::Conflict, "an analysis with this id exists already"))?;
+    let row = Sql::new(
+        "SELECT * FROM analysis WHERE workspace = $1 AND (idempotency_key = $2 OR (integration_key = $3 \
+         AND repository_key = $4 AND run_id = $5 AND attempt = $6 AND job_id = $7)) ORDER BY id LIMIT 1",
+    )
+    .bind(&analysis.workspace)
+    .bind(&analysis.idempotency_key)
+    .bind(analysis.integration.unwrap_or_default())
+    .bind(&analysis.repository_key)
+    .bind(&analysis.run_id)
+    .bind(analysis.attempt)
+    .bind(&analysis.job_id)
+    .optional(connection)
+    .await?
+    .ok_or_else(|| Error::new(ErrorKind::Conflict, "an analysis with this id exists already"))?;
     Ok((Analysis::from_row(&row)?, false))
 }
 
 /// Stores an analysis as it is now; one of the same job keeps its id, its cluster unless a new one is given, and its
 /// time of creation.
-pub(crate) async fn upsert(
-    connection: &mut AnyConnection,
-    now: i64,
-    analysis: &Analysis,
-) -> Result<()> {
+pub(crate) async fn upsert(connection: &mut AnyConnection, now: i64, analysis: &Analysis) -> Result<()> {
     const KEPT: &[&str] = &[
         "forge",
         "repository",

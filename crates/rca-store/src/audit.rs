@@ -56,15 +56,8 @@ impl Store {
     ///
     /// # Errors
     /// `Unavailable` when the database does not answer.
-    pub async fn list_audit(
-        &self,
-        workspace: &str,
-        page: &PageRequest,
-    ) -> Result<Page<AuditEntry>> {
-        let before = page
-            .cursor
-            .as_ref()
-            .and_then(|cursor| cursor.parse::<i64>().ok());
+    pub async fn list_audit(&self, workspace: &str, page: &PageRequest) -> Result<Page<AuditEntry>> {
+        let before = page.cursor.as_ref().and_then(|cursor| cursor.parse::<i64>().ok());
         let mut connection = self.read().await?;
         let rows = Sql::new("SELECT * FROM audit WHERE workspace = $1")
             .bind(workspace)
@@ -73,10 +66,7 @@ impl Store {
             .arg(page.fetch())
             .all(&mut connection)
             .await?;
-        let items = rows
-            .iter()
-            .map(AuditEntry::from_row)
-            .collect::<Result<Vec<_>>>()?;
+        let items = rows.iter().map(AuditEntry::from_row).collect::<Result<Vec<_>>>()?;
         Ok(Page::cut(items, page, |entry| entry.seq.to_string()))
     }
 
@@ -95,12 +85,14 @@ impl Store {
         let mut previous = String::new();
         let mut checked = 0;
         while checked < last {
-            let rows = Sql::new("SELECT * FROM audit WHERE workspace = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT 1000")
-                .bind(workspace)
-                .bind(checked)
-                .bind(last)
-                .all(&mut connection)
-                .await?;
+            let rows = Sql::new(
+                "SELECT * FROM audit WHERE workspace = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT 1000",
+            )
+            .bind(workspace)
+            .bind(checked)
+            .bind(last)
+            .all(&mut connection)
+            .await?;
             if rows.is_empty() {
                 break;
             }
@@ -108,24 +100,15 @@ impl Store {
                 let expected = checked + 1;
                 let entry = Entry::from_row(&row)?;
                 let hash = entry.hash(workspace, &previous);
-                if entry.seq != expected
-                    || row.text("previous")? != previous
-                    || row.text("hash")? != hash
-                {
-                    return Ok(AuditCheck {
-                        entries: checked,
-                        broken_at: Some(expected),
-                    });
+                if entry.seq != expected || row.text("previous")? != previous || row.text("hash")? != hash {
+                    return Ok(AuditCheck { entries: checked, broken_at: Some(expected) });
                 }
                 previous = hash;
                 checked = expected;
             }
         }
         let whole = checked == last && previous == last_hash;
-        Ok(AuditCheck {
-            entries: checked,
-            broken_at: (!whole).then_some(checked + 1),
-        })
+        Ok(AuditCheck { entries: checked, broken_at: (!whole).then_some(checked + 1) })
     }
 }
 
@@ -185,17 +168,15 @@ impl AuditEntry {
     }
 }
 
-pub(crate) async fn append(
-    connection: &mut AnyConnection,
-    now: i64,
-    audit: &NewAudit,
-) -> Result<()> {
+pub(crate) async fn append(connection: &mut AnyConnection, now: i64, audit: &NewAudit) -> Result<()> {
     // Taking the number locks the workspace's row until COMMIT, so the chain has one order on both engines.
-    let head = Sql::new("UPDATE workspace SET audit_seq = audit_seq + 1 WHERE id = $1 RETURNING audit_seq, audit_hash")
-        .bind(&audit.workspace)
-        .optional(connection)
-        .await?
-        .ok_or_else(|| Error::not_found("workspace"))?;
+    let head = Sql::new(
+        "UPDATE workspace SET audit_seq = audit_seq + 1 WHERE id = $1 RETURNING audit_seq, audit_hash",
+    )
+    .bind(&audit.workspace)
+    .optional(connection)
+    .await?
+    .ok_or_else(|| Error::not_found("workspace"))?;
     let previous = head.text("audit_hash")?;
     let clean = |text: &str| text.replace('\0', "\u{fffd}");
     let entry = Entry {

@@ -76,13 +76,8 @@ impl Store {
     ///
     /// # Errors
     /// `Unavailable` when the database does not answer.
-    pub async fn find_cluster(
-        &self,
-        workspace: &str,
-        fingerprint: &str,
-    ) -> Result<Option<Cluster>> {
-        self.one_cluster("fingerprint", workspace, fingerprint)
-            .await
+    pub async fn find_cluster(&self, workspace: &str, fingerprint: &str) -> Result<Option<Cluster>> {
+        self.one_cluster("fingerprint", workspace, fingerprint).await
     }
 
     /// Clusters of a workspace, the newest first.
@@ -107,11 +102,7 @@ impl Store {
                 .push(")");
         }
         let mut connection = self.read().await?;
-        let rows = sql
-            .push(" ORDER BY id DESC LIMIT ")
-            .arg(page.fetch())
-            .all(&mut connection)
-            .await?;
+        let rows = sql.push(" ORDER BY id DESC LIMIT ").arg(page.fetch()).all(&mut connection).await?;
         let mut items = Vec::with_capacity(rows.len());
         for row in &rows {
             items.push(Cluster::from_row(row)?);
@@ -135,13 +126,7 @@ impl Store {
     ///
     /// # Errors
     /// `NotFound` when the workspace has no such cluster.
-    pub async fn set_cluster_state(
-        &self,
-        workspace: &str,
-        id: &str,
-        state: &str,
-        actor: &str,
-    ) -> Result<()> {
+    pub async fn set_cluster_state(&self, workspace: &str, id: &str, state: &str, actor: &str) -> Result<()> {
         let (workspace, id) = (workspace.to_owned(), id.to_owned());
         let (state, actor) = (state.to_owned(), actor.to_owned());
         self.transact(move |connection, now| {
@@ -164,20 +149,13 @@ impl Store {
         .await
     }
 
-    async fn one_cluster(
-        &self,
-        column: &str,
-        workspace: &str,
-        value: &str,
-    ) -> Result<Option<Cluster>> {
+    async fn one_cluster(&self, column: &str, workspace: &str, value: &str) -> Result<Option<Cluster>> {
         let mut connection = self.read().await?;
-        let row = Sql::new(format!(
-            "SELECT * FROM cluster WHERE workspace = $1 AND {column} = $2"
-        ))
-        .bind(workspace)
-        .bind(value)
-        .optional(&mut connection)
-        .await?;
+        let row = Sql::new(format!("SELECT * FROM cluster WHERE workspace = $1 AND {column} = $2"))
+            .bind(workspace)
+            .bind(value)
+            .optional(&mut connection)
+            .await?;
         let Some(row) = row else { return Ok(None) };
         let mut cluster = Cluster::from_row(&row)?;
         cluster.repositories = Sql::new(
@@ -272,13 +250,15 @@ pub(crate) async fn set_state(
     state: &str,
     last_fix: Option<String>,
 ) -> Result<()> {
-    let changed = Sql::new("UPDATE cluster SET state = $1, last_fix = coalesce($2, last_fix) WHERE workspace = $3 AND id = $4")
-        .bind(state)
-        .bind(last_fix)
-        .bind(workspace)
-        .bind(id)
-        .execute(connection)
-        .await?;
+    let changed = Sql::new(
+        "UPDATE cluster SET state = $1, last_fix = coalesce($2, last_fix) WHERE workspace = $3 AND id = $4",
+    )
+    .bind(state)
+    .bind(last_fix)
+    .bind(workspace)
+    .bind(id)
+    .execute(connection)
+    .await?;
     if changed == 0 {
         return Err(Error::not_found("cluster"));
     }

@@ -77,11 +77,7 @@ impl Comment {
     }
 }
 
-pub(crate) async fn upsert(
-    connection: &mut AnyConnection,
-    now: i64,
-    comment: Comment,
-) -> Result<()> {
+pub(crate) async fn upsert(connection: &mut AnyConnection, now: i64, comment: Comment) -> Result<()> {
     Sql::new(
         "INSERT INTO comment (workspace, integration, repository, target, marker, forge_comment_id, url, body_hash, state, \
          run_id, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \

@@ -187,9 +187,7 @@ impl fmt::Debug for NewDelivery {
 
 impl fmt::Debug for DeliveryContent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DeliveryContent")
-            .field("body_bytes", &self.body.len())
-            .finish_non_exhaustive()
+        f.debug_struct("DeliveryContent").field("body_bytes", &self.body.len()).finish_non_exhaustive()
     }
 }
 
@@ -210,11 +208,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::accept_delivery`].
-    pub async fn accept_ignored_delivery(
-        &self,
-        delivery: NewDelivery,
-        reason: &str,
-    ) -> Result<Accepted> {
+    pub async fn accept_ignored_delivery(&self, delivery: NewDelivery, reason: &str) -> Result<Accepted> {
         self.accept(delivery, Err(reason.to_owned())).await
     }
 
@@ -246,9 +240,9 @@ impl Store {
         let (workspace, id) = (workspace.to_owned(), id.to_owned());
         let (reason, analyses) = (reason.map(str::to_owned), analyses.to_vec());
         self.transact(move |connection, now| {
-            Box::pin(async move {
-                set_status(connection, now, &workspace, &id, status, reason, &analyses).await
-            })
+            Box::pin(
+                async move { set_status(connection, now, &workspace, &id, status, reason, &analyses).await },
+            )
         })
         .await
     }
@@ -259,15 +253,13 @@ impl Store {
     /// `Unavailable` when the database does not answer.
     pub async fn get_delivery(&self, workspace: &str, id: &str) -> Result<Option<Delivery>> {
         let mut connection = self.read().await?;
-        Sql::new(format!(
-            "SELECT {COLUMNS} FROM delivery WHERE workspace = $1 AND id = $2"
-        ))
-        .bind(workspace)
-        .bind(id)
-        .optional(&mut connection)
-        .await?
-        .map(|row| Delivery::from_row(&row))
-        .transpose()
+        Sql::new(format!("SELECT {COLUMNS} FROM delivery WHERE workspace = $1 AND id = $2"))
+            .bind(workspace)
+            .bind(id)
+            .optional(&mut connection)
+            .await?
+            .map(|row| Delivery::from_row(&row))
+            .transpose()
     }
 
     /// The headers and the body of a delivery.
@@ -282,19 +274,12 @@ impl Store {
             .optional(&mut connection)
             .await?
             .ok_or_else(|| Error::not_found("delivery"))?;
-        let plain = self
-            .inner
-            .keys
-            .open(content_place(workspace, id), &row.blob("sealed")?)?;
+        let plain = self.inner.keys.open(content_place(workspace, id), &row.blob("sealed")?)?;
         let broken = || Error::new(ErrorKind::Database, "a stored delivery has no valid content");
         let (length, rest) = plain.split_first_chunk::<4>().ok_or_else(broken)?;
-        let (headers, body) = rest
-            .split_at_checked(u32::from_be_bytes(*length) as usize)
-            .ok_or_else(broken)?;
-        Ok(DeliveryContent {
-            headers: serde_json::from_slice(headers)?,
-            body: Bytes::copy_from_slice(body),
-        })
+        let (headers, body) =
+            rest.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or_else(broken)?;
+        Ok(DeliveryContent { headers: serde_json::from_slice(headers)?, body: Bytes::copy_from_slice(body) })
     }
 
     /// Deliveries of a workspace, the newest first.
@@ -321,10 +306,7 @@ impl Store {
             .arg(page.fetch())
             .all(&mut connection)
             .await?;
-        let items = rows
-            .iter()
-            .map(Delivery::from_row)
-            .collect::<Result<Vec<_>>>()?;
+        let items = rows.iter().map(Delivery::from_row).collect::<Result<Vec<_>>>()?;
         Ok(Page::cut(items, page, |delivery| delivery.id.clone()))
     }
 
@@ -453,8 +435,7 @@ impl Incoming {
         let headers = serde_json::to_vec(&delivery.headers)?;
         let length = u32::try_from(headers.len())
             .map_err(|_| Error::new(ErrorKind::Invalid, "the headers of the delivery are too long"))?;
-        let mut plain =
-            zeroize::Zeroizing::new(Vec::with_capacity(4 + headers.len() + delivery.body.len()));
+        let mut plain = zeroize::Zeroizing::new(Vec::with_capacity(4 + headers.len() + delivery.body.len()));
         plain.extend_from_slice(&length.to_be_bytes());
         plain.extend_from_slice(&headers);
         plain.extend_from_slice(&delivery.body);
@@ -469,32 +450,17 @@ impl Incoming {
             }
             (new_id(), task)
         });
-        Ok(Self {
-            key_id: i64::from(keys.primary_id()),
-            id,
-            delivery,
-            sealed,
-            then,
-        })
+        Ok(Self { key_id: i64::from(keys.primary_id()), id, delivery, sealed, then })
     }
 
     fn key(&self) -> (String, String, String) {
         let delivery = &self.delivery;
-        (
-            delivery.workspace.clone(),
-            delivery.hook.clone(),
-            delivery.delivery_key.clone(),
-        )
+        (delivery.workspace.clone(), delivery.hook.clone(), delivery.delivery_key.clone())
     }
 }
 
 pub(crate) fn content_place<'a>(workspace: &'a str, id: &'a str) -> Place<'a> {
-    Place {
-        workspace,
-        table: "delivery",
-        row: id,
-        column: "sealed",
-    }
+    Place { workspace, table: "delivery", row: id, column: "sealed" }
 }
 
 /// Writes a batch: one insert for the deliveries, one for their tasks. Answers in the order of `incoming`.
@@ -524,10 +490,7 @@ pub(crate) async fn accept_many(
                 tasks.push(task.clone());
             }
         } else {
-            ids.insert(
-                key.clone(),
-                count_duplicates(connection, key, again + 1).await?,
-            );
+            ids.insert(key.clone(), count_duplicates(connection, key, again + 1).await?);
         }
     }
     let live = enqueue_many(connection, now, tasks).await?;
@@ -576,20 +539,12 @@ async fn insert<'a>(
     for item in items {
         let delivery = &item.delivery;
         let (status, reason, task, spec, finished) = match &item.then {
-            Ok((task, spec)) => (
-                DeliveryStatus::Pending,
-                None,
-                Some(task.clone()),
-                Some(spec_of_task(spec)),
-                None,
-            ),
-            Err(reason) => (
-                DeliveryStatus::Ignored,
-                Some(reason.clone()),
-                None,
-                None,
-                Some(delivery.received_at),
-            ),
+            Ok((task, spec)) => {
+                (DeliveryStatus::Pending, None, Some(task.clone()), Some(spec_of_task(spec)), None)
+            }
+            Err(reason) => {
+                (DeliveryStatus::Ignored, Some(reason.clone()), None, None, Some(delivery.received_at))
+            }
         };
         sql = sql
             .push(separator)

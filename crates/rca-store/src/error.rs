@@ -43,17 +43,10 @@ pub enum ErrorKind {
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
-            source: None,
-        }
+        Self { kind, message: message.into(), source: None }
     }
 
-    pub(crate) fn with_source(
-        mut self,
-        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Self {
+    pub(crate) fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
     }
@@ -97,15 +90,9 @@ impl std::error::Error for Error {
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         let kind = match &error {
-            sqlx::Error::Database(database) if database.is_unique_violation() => {
-                ErrorKind::Conflict
-            }
-            sqlx::Error::Database(database) if database.is_foreign_key_violation() => {
-                ErrorKind::Conflict
-            }
-            sqlx::Error::Database(database)
-                if database.code().is_some_and(|code| is_transient(&code)) =>
-            {
+            sqlx::Error::Database(database) if database.is_unique_violation() => ErrorKind::Conflict,
+            sqlx::Error::Database(database) if database.is_foreign_key_violation() => ErrorKind::Conflict,
+            sqlx::Error::Database(database) if database.code().is_some_and(|code| is_transient(&code)) => {
                 ErrorKind::Unavailable
             }
             sqlx::Error::Io(_)
@@ -140,11 +127,7 @@ impl From<serde_json::Error> for Error {
 /// also in the low byte of an extended code.
 fn is_transient(code: &str) -> bool {
     if code.len() == 5 {
-        return ["08", "40", "53", "57"]
-            .iter()
-            .any(|class| code.starts_with(class))
-            || code == "55P03";
+        return ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class)) || code == "55P03";
     }
-    code.parse::<u32>()
-        .is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 7 | 8 | 10 | 13 | 14))
+    code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 7 | 8 | 10 | 13 | 14))
 }

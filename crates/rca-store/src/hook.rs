@@ -94,13 +94,7 @@ impl Store {
     /// `Conflict` when the id is taken or the integration does not exist.
     pub async fn insert_hook(&self, hook: NewHook) -> Result<Hook> {
         let owner = SecretOwner::hook(&hook.id);
-        let secret = SealedSecret::new(
-            &self.inner.keys,
-            &hook.workspace,
-            &owner,
-            CURRENT,
-            &hook.secret,
-        )?;
+        let secret = SealedSecret::new(&self.inner.keys, &hook.workspace, &owner, CURRENT, &hook.secret)?;
         self.transact(move |connection, now| {
             Box::pin(async move {
                 let row = Sql::new(
@@ -131,11 +125,7 @@ impl Store {
     /// # Errors
     /// `Unsealable` when a secret cannot be opened.
     pub async fn get_hook(&self, id: &str) -> Result<Option<HookWithSecrets>> {
-        self.live_hook(
-            Sql::new(format!("SELECT h.* FROM {LIVE} AND h.id = $1")).bind(id),
-            false,
-        )
-        .await
+        self.live_hook(Sql::new(format!("SELECT h.* FROM {LIVE} AND h.id = $1")).bind(id), false).await
     }
 
     /// The GitLab way: the hook whose current (or not yet ended previous) token has this hash.
@@ -178,11 +168,7 @@ impl Store {
     ///
     /// # Errors
     /// `Unavailable` when the database does not answer.
-    pub async fn find_hook_of_repository(
-        &self,
-        workspace: &str,
-        repository: &str,
-    ) -> Result<Option<Hook>> {
+    pub async fn find_hook_of_repository(&self, workspace: &str, repository: &str) -> Result<Option<Hook>> {
         let mut connection = self.read().await?;
         Sql::new(
             "SELECT * FROM hook WHERE workspace = $1 AND repository = $2 AND removed_at IS NULL \
@@ -305,7 +291,8 @@ impl Store {
                 Ok(())
             })
         })
-        .await
+        .await?;
+        self.wipe_log().await
     }
 
     async fn live_hook(&self, mut sql: Sql, needs_now: bool) -> Result<Option<HookWithSecrets>> {
@@ -331,13 +318,7 @@ impl Store {
         let mut secrets = Vec::with_capacity(rows.len());
         for row in &rows {
             let name = row.text("name")?;
-            secrets.push(open(
-                &self.inner.keys,
-                row,
-                &hook.workspace,
-                &owner,
-                &name,
-            )?);
+            secrets.push(open(&self.inner.keys, row, &hook.workspace, &owner, &name)?);
         }
         Ok((!secrets.is_empty()).then_some(HookWithSecrets { hook, secrets }))
     }

@@ -26,40 +26,22 @@ struct Waiting {
 impl Inbox {
     pub(crate) fn start(store: Weak<Inner>) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        Self {
-            queue,
-            task: tokio::spawn(serve(store, waiting)),
-        }
+        Self { queue, task: tokio::spawn(serve(store, waiting)) }
     }
 
     /// Hands a delivery over; the answer comes after COMMIT. The returned future does not borrow the inbox.
-    pub(crate) fn accept(
-        &self,
-        incoming: Incoming,
-    ) -> impl Future<Output = Result<Accepted>> + Send + use<> {
+    pub(crate) fn accept(&self, incoming: Incoming) -> impl Future<Output = Result<Accepted>> + Send + use<> {
         let queue = self.queue.clone();
         async move {
             let (answer, answered) = oneshot::channel();
-            let waiting = Waiting {
-                incoming: Arc::new(incoming),
-                answer,
-            };
+            let waiting = Waiting { incoming: Arc::new(incoming), answer };
             let work = async {
-                queue
-                    .send(waiting)
-                    .await
-                    .map_err(|_| Error::unavailable("the store is closed"))?;
-                answered
-                    .await
-                    .map_err(|_| Error::unavailable("the store is closed"))?
+                queue.send(waiting).await.map_err(|_| Error::unavailable("the store is closed"))?;
+                answered.await.map_err(|_| Error::unavailable("the store is closed"))?
             };
             tokio::time::timeout(WRITE_TIMEOUT, work)
                 .await
-                .unwrap_or_else(|_| {
-                    Err(Error::unavailable(
-                        "the database did not accept a delivery in time",
-                    ))
-                })
+                .unwrap_or_else(|_| Err(Error::unavailable("the database did not accept a delivery in time")))
         }
     }
 
@@ -109,10 +91,7 @@ async fn serve(store: Weak<Inner>, mut queue: mpsc::Receiver<Waiting>) {
 }
 
 async fn write(store: &Inner, batch: &[Waiting]) -> Result<Vec<Accepted>> {
-    let incoming: Vec<Arc<Incoming>> = batch
-        .iter()
-        .map(|waiting| Arc::clone(&waiting.incoming))
-        .collect();
+    let incoming: Vec<Arc<Incoming>> = batch.iter().map(|waiting| Arc::clone(&waiting.incoming)).collect();
     if incoming.is_empty() {
         return Ok(Vec::new());
     }

@@ -54,10 +54,8 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the write does not finish in time.
     pub async fn open_incident(&self, incident: NewIncident) -> Result<(Incident, bool)> {
-        self.transact(move |connection, now| {
-            Box::pin(async move { open(connection, now, incident).await })
-        })
-        .await
+        self.transact(move |connection, now| Box::pin(async move { open(connection, now, incident).await }))
+            .await
     }
 
     /// Incidents of a workspace, the newest first.
@@ -81,10 +79,7 @@ impl Store {
             .arg(page.fetch())
             .all(&mut connection)
             .await?;
-        let items = rows
-            .iter()
-            .map(Incident::from_row)
-            .collect::<Result<Vec<_>>>()?;
+        let items = rows.iter().map(Incident::from_row).collect::<Result<Vec<_>>>()?;
         Ok(Page::cut(items, page, |incident| incident.id.clone()))
     }
 }

@@ -292,7 +292,8 @@ impl Store {
                 Ok(())
             })
         })
-        .await
+        .await?;
+        self.wipe_log().await
     }
 
     /// Tries to become the one who refreshes the token; `None` means that somebody else does: wait and re-read the
@@ -340,11 +341,7 @@ impl Store {
     ///
     /// # Errors
     /// `Fenced` when the lease ran out and somebody else took it: nothing was written.
-    pub async fn commit_refresh(
-        &self,
-        lease: RefreshLease,
-        secrets: &[(&str, SecretString)],
-    ) -> Result<()> {
+    pub async fn commit_refresh(&self, lease: RefreshLease, secrets: &[(&str, SecretString)]) -> Result<()> {
         let owner = SecretOwner::integration(&lease.integration);
         let sealed = self.seal_all(&lease.workspace, &owner, secrets)?;
         self.transact(move |connection, now| {
@@ -442,9 +439,7 @@ impl Store {
     ) -> Result<Vec<SealedSecret>> {
         secrets
             .iter()
-            .map(|(name, secret)| {
-                SealedSecret::new(&self.inner.keys, workspace, owner, name, secret)
-            })
+            .map(|(name, secret)| SealedSecret::new(&self.inner.keys, workspace, owner, name, secret))
             .collect()
     }
 }
@@ -499,13 +494,12 @@ pub(crate) async fn set_parked(
     id: &str,
     reason: Option<String>,
 ) -> Result<()> {
-    let changed =
-        Sql::new("UPDATE integration SET parked_reason = $1 WHERE workspace = $2 AND id = $3")
-            .bind(reason)
-            .bind(workspace)
-            .bind(id)
-            .execute(connection)
-            .await?;
+    let changed = Sql::new("UPDATE integration SET parked_reason = $1 WHERE workspace = $2 AND id = $3")
+        .bind(reason)
+        .bind(workspace)
+        .bind(id)
+        .execute(connection)
+        .await?;
     if changed == 0 {
         return Err(Error::not_found("integration"));
     }

@@ -15,6 +15,7 @@ mod migration;
 mod oauth_state;
 mod page;
 mod repository;
+mod retention;
 mod seal;
 mod secrets;
 mod sql;
@@ -32,8 +33,7 @@ pub use audit::{AuditCheck, AuditEntry, NewAudit};
 pub use cluster::{Cluster, ClusterFilter, ClusterHit};
 pub use comment::Comment;
 pub use delivery::{
-    Accepted, Delivery, DeliveryContent, DeliveryCounts, DeliveryFilter, DeliveryStatus,
-    NewDelivery,
+    Accepted, Delivery, DeliveryContent, DeliveryCounts, DeliveryFilter, DeliveryStatus, NewDelivery,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use hook::{Hook, HookChange, HookWithSecrets, NewHook};
@@ -42,6 +42,7 @@ pub use integration::{Integration, IntegrationChange, NewIntegration, RefreshLea
 pub use oauth_state::OauthState;
 pub use page::{Page, PageRequest};
 pub use repository::{NewRepository, Repository, RepositoryFilter};
+pub use retention::{Pruned, Retention};
 pub use seal::KeyRing;
 pub use secrets::SecretOwner;
 pub use store::{Engine, Store, new_id};

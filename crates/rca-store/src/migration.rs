@@ -13,11 +13,8 @@ struct Migration {
 }
 
 /// In order. A released migration is never edited: its checksum is kept in the database.
-const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "initial",
-    text: include_str!("../migrations/0001_initial.sql"),
-}];
+const MIGRATIONS: &[Migration] =
+    &[Migration { version: 1, name: "initial", text: include_str!("../migrations/0001_initial.sql") }];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migration (version BIGINT PRIMARY KEY NOT NULL, \
     name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at BIGINT NOT NULL)";
@@ -38,15 +35,16 @@ pub(crate) async fn migrate(connection: &mut AnyConnection, engine: Engine) -> R
 
 async fn apply(connection: &mut AnyConnection, engine: Engine) -> Result<()> {
     sqlx::raw_sql(TABLE).execute(&mut *connection).await?;
-    let applied = Sql::new("SELECT version, checksum FROM schema_migration ORDER BY version")
-        .all(connection)
-        .await?;
+    let applied =
+        Sql::new("SELECT version, checksum FROM schema_migration ORDER BY version").all(connection).await?;
     for row in &applied {
         let version = row.int("version")?;
         let Some(known) = MIGRATIONS.iter().find(|known| known.version == version) else {
             return Err(Error::new(
                 ErrorKind::SchemaTooNew,
-                format!("the database has schema version {version}, newer than this program; run the newer version"),
+                format!(
+                    "the database has schema version {version}, newer than this program; run the newer version"
+                ),
             ));
         };
         if row.text("checksum")? != known.checksum() {
@@ -63,17 +61,17 @@ async fn apply(connection: &mut AnyConnection, engine: Engine) -> Result<()> {
             Engine::Sqlite => migration.text.replace("BYTEA", "BLOB"),
             Engine::Postgres => migration.text.to_owned(),
         };
-        sqlx::raw_sql(AssertSqlSafe(text))
-            .execute(&mut *connection)
-            .await?;
+        sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut *connection).await?;
         let now = clock(connection, engine).await?;
-        Sql::new("INSERT INTO schema_migration (version, name, checksum, applied_at) VALUES ($1, $2, $3, $4)")
-            .bind(migration.version)
-            .bind(migration.name)
-            .bind(migration.checksum())
-            .bind(now)
-            .execute(connection)
-            .await?;
+        Sql::new(
+            "INSERT INTO schema_migration (version, name, checksum, applied_at) VALUES ($1, $2, $3, $4)",
+        )
+        .bind(migration.version)
+        .bind(migration.name)
+        .bind(migration.checksum())
+        .bind(now)
+        .execute(connection)
+        .await?;
         tracing::info!(version = migration.version, "database schema migrated");
     }
     Ok(())

@@ -39,10 +39,7 @@ impl Store {
     /// `Conflict` when the state is stored already.
     pub async fn put_oauth_state(&self, state: OauthState) -> Result<()> {
         let plain = zeroize::Zeroizing::new(serde_json::to_vec(&state.data)?);
-        let sealed = self
-            .inner
-            .keys
-            .seal(place(&state.workspace, &state.state_hash), &plain)?;
+        let sealed = self.inner.keys.seal(place(&state.workspace, &state.state_hash), &plain)?;
         let key_id = i64::from(self.inner.keys.primary_id());
         self.transact(move |connection, now| {
             Box::pin(async move {
@@ -104,10 +101,5 @@ impl Store {
 }
 
 fn place<'a>(workspace: &'a str, hash: &'a str) -> Place<'a> {
-    Place {
-        workspace,
-        table: "oauth_state",
-        row: hash,
-        column: "sealed",
-    }
+    Place { workspace, table: "oauth_state", row: hash, column: "sealed" }
 }

@@ -20,20 +20,14 @@ pub struct Page<T> {
 
 impl Default for PageRequest {
     fn default() -> Self {
-        Self {
-            limit: 100,
-            cursor: None,
-        }
+        Self { limit: 100, cursor: None }
     }
 }
 
 impl PageRequest {
     /// The first `limit` items.
     pub fn first(limit: u32) -> Self {
-        Self {
-            limit,
-            cursor: None,
-        }
+        Self { limit, cursor: None }
     }
 
     fn size(&self) -> usize {
@@ -47,18 +41,10 @@ impl PageRequest {
 }
 
 impl<T> Page<T> {
-    pub(crate) fn cut(
-        mut items: Vec<T>,
-        request: &PageRequest,
-        cursor: impl Fn(&T) -> String,
-    ) -> Self {
+    pub(crate) fn cut(mut items: Vec<T>, request: &PageRequest, cursor: impl Fn(&T) -> String) -> Self {
         let more = items.len() > request.size();
         items.truncate(request.size());
-        let next_cursor = if more {
-            items.last().map(cursor)
-        } else {
-            None
-        };
+        let next_cursor = if more { items.last().map(cursor) } else { None };
         Self { items, next_cursor }
     }
 }

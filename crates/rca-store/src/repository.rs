@@ -88,9 +88,7 @@ impl Store {
         let started = self.now().await?;
         let mut repositories = repositories;
         // A page that moved while it was listed can name a repository twice; one statement must not.
-        repositories.sort_by(|a, b| {
-            (&a.integration, &a.forge_id).cmp(&(&b.integration, &b.forge_id))
-        });
+        repositories.sort_by(|a, b| (&a.integration, &a.forge_id).cmp(&(&b.integration, &b.forge_id)));
         repositories.dedup_by(|a, b| a.integration == b.integration && a.forge_id == b.forge_id);
         for chunk in repositories.chunks(CHUNK) {
             let chunk = chunk.to_vec();
@@ -161,32 +159,16 @@ impl Store {
             .when(" AND monitored = ", filter.monitored)
             .when(" AND seen_at < ", filter.not_seen_since);
         if let Some(search) = &filter.search {
-            sql = sql
-                .push(" AND lower(full_name) LIKE ")
-                .arg(contains(search))
-                .push(" ESCAPE '!'");
+            sql = sql.push(" AND lower(full_name) LIKE ").arg(contains(search)).push(" ESCAPE '!'");
         }
         if let Some(cursor) = &page.cursor {
-            let (name, id) = read_cursor(cursor).ok_or_else(|| {
-                Error::new(ErrorKind::Invalid, "the cursor is not one of this list")
-            })?;
-            sql = sql
-                .push(" AND (full_name, id) > (")
-                .arg(name)
-                .push(", ")
-                .arg(id)
-                .push(")");
+            let (name, id) = read_cursor(cursor)
+                .ok_or_else(|| Error::new(ErrorKind::Invalid, "the cursor is not one of this list"))?;
+            sql = sql.push(" AND (full_name, id) > (").arg(name).push(", ").arg(id).push(")");
         }
         let mut connection = self.read().await?;
-        let rows = sql
-            .push(" ORDER BY full_name, id LIMIT ")
-            .arg(page.fetch())
-            .all(&mut connection)
-            .await?;
-        let items = rows
-            .iter()
-            .map(Repository::from_row)
-            .collect::<Result<Vec<_>>>()?;
+        let rows = sql.push(" ORDER BY full_name, id LIMIT ").arg(page.fetch()).all(&mut connection).await?;
+        let items = rows.iter().map(Repository::from_row).collect::<Result<Vec<_>>>()?;
         Ok(Page::cut(items, page, |repository| {
             URL_SAFE_NO_PAD.encode(format!("{}\n{}", repository.id, repository.full_name))
         }))
@@ -198,9 +180,7 @@ impl Store {
     /// `Unavailable` when the database does not answer.
     pub async fn get_repository(&self, workspace: &str, id: &str) -> Result<Option<Repository>> {
         self.one_repository(
-            Sql::new("SELECT * FROM repository WHERE workspace = $1 AND id = $2")
-                .bind(workspace)
-                .bind(id),
+            Sql::new("SELECT * FROM repository WHERE workspace = $1 AND id = $2").bind(workspace).bind(id),
         )
         .await
     }
@@ -216,12 +196,10 @@ impl Store {
         forge_id: &str,
     ) -> Result<Option<Repository>> {
         self.one_repository(
-            Sql::new(
-                "SELECT * FROM repository WHERE workspace = $1 AND integration = $2 AND forge_id = $3",
-            )
-            .bind(workspace)
-            .bind(integration)
-            .bind(forge_id),
+            Sql::new("SELECT * FROM repository WHERE workspace = $1 AND integration = $2 AND forge_id = $3")
+                .bind(workspace)
+                .bind(integration)
+                .bind(forge_id),
         )
         .await
     }
@@ -252,23 +230,19 @@ impl Store {
     ///
     /// # Errors
     /// `Unavailable` when the write does not finish in time.
-    pub async fn set_monitored(
-        &self,
-        workspace: &str,
-        ids: &[String],
-        monitored: bool,
-    ) -> Result<u64> {
+    pub async fn set_monitored(&self, workspace: &str, ids: &[String], monitored: bool) -> Result<u64> {
         let (workspace, ids) = (workspace.to_owned(), ids.to_vec());
         self.transact(move |connection, _| {
             Box::pin(async move {
                 let mut changed = 0;
                 for ids in ids.chunks(CHUNK) {
-                    changed += Sql::new("UPDATE repository SET monitored = $1 WHERE workspace = $2 AND id IN ")
-                        .bind(monitored)
-                        .bind(&workspace)
-                        .list(ids)
-                        .execute(connection)
-                        .await?;
+                    changed +=
+                        Sql::new("UPDATE repository SET monitored = $1 WHERE workspace = $2 AND id IN ")
+                            .bind(monitored)
+                            .bind(&workspace)
+                            .list(ids)
+                            .execute(connection)
+                            .await?;
                 }
                 Ok(changed)
             })
@@ -282,46 +256,46 @@ impl Store {
     /// `Unavailable` when the write does not finish in time.
     pub async fn delete_repositories(&self, workspace: &str, ids: &[String]) -> Result<u64> {
         let (workspace, ids) = (workspace.to_owned(), ids.to_vec());
-        self.transact(move |connection, now| {
-            Box::pin(async move {
-                let mut changed = 0;
-                for ids in ids.chunks(CHUNK) {
-                    Sql::new(
-                        "DELETE FROM secret WHERE workspace = $1 AND owner_table = 'hook' \
+        let changed = self
+            .transact(move |connection, now| {
+                Box::pin(async move {
+                    let mut changed = 0;
+                    for ids in ids.chunks(CHUNK) {
+                        Sql::new(
+                            "DELETE FROM secret WHERE workspace = $1 AND owner_table = 'hook' \
                          AND owner_id IN (SELECT id FROM hook WHERE workspace = $1 AND repository IN ",
-                    )
-                    .bind(&workspace)
-                    .list(ids)
-                    .push(")")
-                    .execute(connection)
-                    .await?;
-                    Sql::new(
-                        "UPDATE hook SET removed_at = $1, token_hash = NULL, previous_token_hash = NULL \
+                        )
+                        .bind(&workspace)
+                        .list(ids)
+                        .push(")")
+                        .execute(connection)
+                        .await?;
+                        Sql::new(
+                            "UPDATE hook SET removed_at = $1, token_hash = NULL, previous_token_hash = NULL \
                          WHERE workspace = $2 AND removed_at IS NULL AND repository IN ",
-                    )
-                    .bind(now)
-                    .bind(&workspace)
-                    .list(ids)
-                    .execute(connection)
-                    .await?;
-                    changed += Sql::new("DELETE FROM repository WHERE workspace = $1 AND id IN ")
+                        )
+                        .bind(now)
                         .bind(&workspace)
                         .list(ids)
                         .execute(connection)
                         .await?;
-                }
-                Ok(changed)
+                        changed += Sql::new("DELETE FROM repository WHERE workspace = $1 AND id IN ")
+                            .bind(&workspace)
+                            .list(ids)
+                            .execute(connection)
+                            .await?;
+                    }
+                    Ok(changed)
+                })
             })
-        })
-        .await
+            .await?;
+        self.wipe_log().await?;
+        Ok(changed)
     }
 
     async fn one_repository(&self, sql: Sql) -> Result<Option<Repository>> {
         let mut connection = self.read().await?;
-        sql.optional(&mut connection)
-            .await?
-            .map(|row| Repository::from_row(&row))
-            .transpose()
+        sql.optional(&mut connection).await?.map(|row| Repository::from_row(&row)).transpose()
     }
 }
 

@@ -43,9 +43,7 @@ pub(crate) struct Place<'a> {
 impl KeyRing {
     /// A ring with one new random key, held in memory only: for tests and for [`KeyRing::generate_file`].
     pub fn generate() -> Self {
-        Self {
-            keys: Arc::new(vec![Key::random(1)]),
-        }
+        Self { keys: Arc::new(vec![Key::random(1)]) }
     }
 
     /// Reads a key file.
@@ -54,20 +52,14 @@ impl KeyRing {
     /// `Invalid` when the file cannot be read, is readable by others than its owner, or holds no valid key.
     pub fn from_file(path: &Path) -> Result<Self> {
         let mut file = std::fs::File::open(path).map_err(|error| {
-            Error::new(
-                ErrorKind::Invalid,
-                format!("cannot open the master key file {}", path.display()),
-            )
-            .with_source(error)
+            Error::new(ErrorKind::Invalid, format!("cannot open the master key file {}", path.display()))
+                .with_source(error)
         })?;
         refuse_open_mode(&file, path)?;
         let mut text = Zeroizing::new(String::new());
         file.read_to_string(&mut text).map_err(|error| {
-            Error::new(
-                ErrorKind::Invalid,
-                format!("cannot read the master key file {}", path.display()),
-            )
-            .with_source(error)
+            Error::new(ErrorKind::Invalid, format!("cannot read the master key file {}", path.display()))
+                .with_source(error)
         })?;
         Self::parse(&text)
     }
@@ -79,11 +71,8 @@ impl KeyRing {
     pub fn generate_file(path: &Path) -> Result<Self> {
         let ring = Self::generate();
         write_private(path, &ring.to_text()).map_err(|error| {
-            Error::new(
-                ErrorKind::Invalid,
-                format!("cannot create the master key file {}", path.display()),
-            )
-            .with_source(error)
+            Error::new(ErrorKind::Invalid, format!("cannot create the master key file {}", path.display()))
+                .with_source(error)
         })?;
         Ok(ring)
     }
@@ -102,9 +91,7 @@ impl KeyRing {
         write_private(&temporary, &ring.to_text())
             .and_then(|()| std::fs::rename(&temporary, path))
             .and_then(|()| match path.parent() {
-                Some(parent) if !parent.as_os_str().is_empty() => {
-                    std::fs::File::open(parent)?.sync_all()
-                }
+                Some(parent) if !parent.as_os_str().is_empty() => std::fs::File::open(parent)?.sync_all(),
                 _ => Ok(()),
             })
             .map_err(|error| {
@@ -122,26 +109,20 @@ impl KeyRing {
     /// # Errors
     /// `Invalid` when all 255 key ids are used.
     pub fn with_new_primary(&self) -> Result<Self> {
-        let id = (1..=u8::MAX)
-            .find(|id| self.key(*id).is_none())
-            .ok_or_else(|| {
-                Error::new(
-                    ErrorKind::Invalid,
-                    "all 255 master key ids are in use; remove old keys after a reseal",
-                )
-            })?;
+        let id = (1..=u8::MAX).find(|id| self.key(*id).is_none()).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Invalid,
+                "all 255 master key ids are in use; remove old keys after a reseal",
+            )
+        })?;
         let mut keys = vec![Key::random(id)];
         keys.extend(self.keys.iter().map(Key::copy));
-        Ok(Self {
-            keys: Arc::new(keys),
-        })
+        Ok(Self { keys: Arc::new(keys) })
     }
 
     /// The same ring without any key but the primary: for after a complete reseal.
     pub fn only_primary(&self) -> Self {
-        Self {
-            keys: Arc::new(self.keys.iter().take(1).map(Key::copy).collect()),
-        }
+        Self { keys: Arc::new(self.keys.iter().take(1).map(Key::copy).collect()) }
     }
 
     /// The id of the key that seals.
@@ -162,14 +143,9 @@ impl KeyRing {
         let failed = || Error::new(ErrorKind::Unsealable, "cannot seal a value");
         let key = self.key(id).ok_or_else(failed)?;
         let nonce: [u8; NONCE_BYTES] = rand::random();
-        let payload = Payload {
-            msg: plain,
-            aad: &place.to_bytes(id),
-        };
+        let payload = Payload { msg: plain, aad: &place.to_bytes(id) };
         let cipher = XChaCha20Poly1305::new((&*key.bytes).into());
-        let ciphertext = cipher
-            .encrypt(&XNonce::from(nonce), payload)
-            .map_err(|_| failed())?;
+        let ciphertext = cipher.encrypt(&XNonce::from(nonce), payload).map_err(|_| failed())?;
         let mut sealed = Vec::with_capacity(HEADER_BYTES + ciphertext.len());
         sealed.extend_from_slice(&[FORMAT, id]);
         sealed.extend_from_slice(&nonce);
@@ -184,22 +160,16 @@ impl KeyRing {
                 format!("cannot open a sealed value of table {}: {why}", place.table),
             )
         };
-        let (header, ciphertext) = sealed
-            .split_at_checked(HEADER_BYTES)
-            .ok_or_else(|| failed("it is too short"))?;
+        let (header, ciphertext) =
+            sealed.split_at_checked(HEADER_BYTES).ok_or_else(|| failed("it is too short"))?;
         let [FORMAT, id, nonce @ ..] = header else {
             return Err(failed("its format is unknown"));
         };
-        let key = self.key(*id).ok_or_else(|| {
-            failed("its master key is missing; restore the key file it was sealed with")
-        })?;
-        let nonce: [u8; NONCE_BYTES] = nonce
-            .try_into()
-            .map_err(|_| failed("its nonce is too short"))?;
-        let payload = Payload {
-            msg: ciphertext,
-            aad: &place.to_bytes(*id),
-        };
+        let key = self
+            .key(*id)
+            .ok_or_else(|| failed("its master key is missing; restore the key file it was sealed with"))?;
+        let nonce: [u8; NONCE_BYTES] = nonce.try_into().map_err(|_| failed("its nonce is too short"))?;
+        let payload = Payload { msg: ciphertext, aad: &place.to_bytes(*id) };
         XChaCha20Poly1305::new((&*key.bytes).into())
             .decrypt(&XNonce::from(nonce), payload)
             .map(Zeroizing::new)
@@ -232,22 +202,19 @@ impl KeyRing {
             keys.push(Key { id, bytes });
         }
         if keys.is_empty() {
-            return Err(Error::new(
-                ErrorKind::Invalid,
-                "the master key file holds no key",
-            ));
+            return Err(Error::new(ErrorKind::Invalid, "the master key file holds no key"));
         }
-        Ok(Self {
-            keys: Arc::new(keys),
-        })
+        Ok(Self { keys: Arc::new(keys) })
     }
 
     fn to_text(&self) -> Zeroizing<String> {
         // Reserved in full, so that no reallocation leaves a copy of a key behind.
         let mut text = Zeroizing::new(String::with_capacity(200 + self.keys.len() * 80));
-        text.push_str("# Forge RCA master keys. The first seals, all open. Keep a copy apart from the database.\n");
+        text.push_str(
+            "# Forge RCA master keys. The first seals, all open. Keep a copy apart from the database.\n",
+        );
         for key in self.keys.iter() {
-            let mut digits = hex::encode(&*key.bytes);
+            let mut digits = hex::encode(key.bytes.as_slice());
             let _ = writeln!(text, "{} {digits}", key.id);
             digits.zeroize();
         }
@@ -258,25 +225,17 @@ impl KeyRing {
 impl fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ids: Vec<u8> = self.keys.iter().map(|key| key.id).collect();
-        f.debug_struct("KeyRing")
-            .field("key_ids", &ids)
-            .finish_non_exhaustive()
+        f.debug_struct("KeyRing").field("key_ids", &ids).finish_non_exhaustive()
     }
 }
 
 impl Key {
     fn random(id: u8) -> Self {
-        Self {
-            id,
-            bytes: Zeroizing::new(rand::random()),
-        }
+        Self { id, bytes: Zeroizing::new(rand::random()) }
     }
 
     fn copy(&self) -> Self {
-        Self {
-            id: self.id,
-            bytes: self.bytes.clone(),
-        }
+        Self { id: self.id, bytes: self.bytes.clone() }
     }
 }
 

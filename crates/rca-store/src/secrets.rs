@@ -19,10 +19,7 @@ pub struct SecretOwner {
 impl SecretOwner {
     /// Any kind of object.
     pub fn new(table: impl Into<String>, id: impl Into<String>) -> Self {
-        Self {
-            table: table.into(),
-            id: id.into(),
-        }
+        Self { table: table.into(), id: id.into() }
     }
 
     /// An integration: access and refresh tokens, client secret.
@@ -54,10 +51,8 @@ impl Store {
         secret: &SecretString,
     ) -> Result<()> {
         let secret = SealedSecret::new(&self.inner.keys, workspace, owner, name, secret)?;
-        self.transact(move |connection, now| {
-            Box::pin(async move { secret.put(connection, now, None).await })
-        })
-        .await
+        self.transact(move |connection, now| Box::pin(async move { secret.put(connection, now, None).await }))
+            .await
     }
 
     /// Opens a secret.
@@ -90,10 +85,13 @@ impl Store {
     /// `Unavailable` when the write does not finish in time.
     pub async fn delete_secrets(&self, workspace: &str, owner: &SecretOwner) -> Result<u64> {
         let (workspace, owner) = (workspace.to_owned(), owner.clone());
-        self.transact(move |connection, _| {
-            Box::pin(async move { delete(connection, &workspace, &owner).await })
-        })
-        .await
+        let wiped = self
+            .transact(move |connection, _| {
+                Box::pin(async move { delete(connection, &workspace, &owner).await })
+            })
+            .await?;
+        self.wipe_log().await?;
+        Ok(wiped)
     }
 
     /// Seals everything anew that an older master key sealed: at most `limit` rows per call, and returns how many
@@ -107,11 +105,7 @@ impl Store {
         for source in SOURCES {
             let rows = {
                 let mut connection = self.read().await?;
-                Sql::new(source.select)
-                    .bind(primary)
-                    .bind(i64::from(limit))
-                    .all(&mut connection)
-                    .await?
+                Sql::new(source.select).bind(primary).bind(i64::from(limit)).all(&mut connection).await?
             };
             for row in rows {
                 let (workspace, table, id, column) = (
@@ -120,12 +114,7 @@ impl Store {
                     row.text("place_row")?,
                     row.text("place_column")?,
                 );
-                let place = Place {
-                    workspace: &workspace,
-                    table: &table,
-                    row: &id,
-                    column: &column,
-                };
+                let place = Place { workspace: &workspace, table: &table, row: &id, column: &column };
                 let old = row.blob("sealed")?;
                 let new = keys.seal(place, &keys.open(place, &old)?)?;
                 let update = source.update;
@@ -198,10 +187,6 @@ pub(crate) struct SealedSecret {
 }
 
 impl SealedSecret {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "sealing is one of the places that may see a secret"
-    )]
     pub(crate) fn new(
         keys: &KeyRing,
         workspace: &str,
@@ -259,12 +244,7 @@ pub(crate) async fn delete(
 }
 
 pub(crate) fn place<'a>(workspace: &'a str, owner: &'a SecretOwner, name: &'a str) -> Place<'a> {
-    Place {
-        workspace,
-        table: &owner.table,
-        row: &owner.id,
-        column: name,
-    }
+    Place { workspace, table: &owner.table, row: &owner.id, column: name }
 }
 
 /// Opens the column `sealed` of a row of the table `secret`.

@@ -14,10 +14,7 @@ pub(crate) struct Sql {
 
 impl Sql {
     pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            values: AnyArguments::default(),
-        }
+        Self { text: text.into(), values: AnyArguments::default() }
     }
 
     /// Binds the next `$n` that already stands in the text.
@@ -72,16 +69,12 @@ impl Sql {
     }
 
     pub(crate) async fn execute(self, connection: &mut AnyConnection) -> Result<u64> {
-        let result = sqlx::query_with(AssertSqlSafe(self.text), self.values)
-            .execute(connection)
-            .await?;
+        let result = sqlx::query_with(AssertSqlSafe(self.text), self.values).execute(connection).await?;
         Ok(result.rows_affected())
     }
 
     pub(crate) async fn all(self, connection: &mut AnyConnection) -> Result<Vec<Row>> {
-        let rows = sqlx::query_with(AssertSqlSafe(self.text), self.values)
-            .fetch_all(connection)
-            .await?;
+        let rows = sqlx::query_with(AssertSqlSafe(self.text), self.values).fetch_all(connection).await?;
         Ok(rows.into_iter().map(Row).collect())
     }
 
@@ -106,11 +99,7 @@ pub(crate) enum Bind {
 
 /// PostgreSQL refuses U+0000 in text (its manual, "Character Types"); names from a forge may hold it.
 fn storable(text: String) -> String {
-    if text.contains('\0') {
-        text.replace('\0', "\u{fffd}")
-    } else {
-        text
-    }
+    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
 }
 
 impl From<String> for Bind {

@@ -20,8 +20,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 const READERS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 16;
 
-pub(crate) const SQLITE_NOW: &str =
-    "SELECT CAST(round(unixepoch('subsec') * 1000) AS INTEGER) AS now";
+pub(crate) const SQLITE_NOW: &str = "SELECT CAST(round(unixepoch('subsec') * 1000) AS INTEGER) AS now";
 const POSTGRES_NOW: &str = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS now";
 
 /// SQLite before this version can corrupt a database in WAL mode with several connections (its WAL-reset fault).
@@ -79,11 +78,7 @@ impl Store {
     }
 
     async fn open_sqlite(url: &str, keys: KeyRing) -> Result<Self> {
-        let url = if url.contains('?') {
-            format!("{url}&mode=rwc")
-        } else {
-            format!("{url}?mode=rwc")
-        };
+        let url = if url.contains('?') { format!("{url}&mode=rwc") } else { format!("{url}?mode=rwc") };
         let mut writing = AnyConnection::connect(&url).await?;
         for pragma in SQLITE_PRAGMAS {
             sqlx::raw_sql(*pragma).execute(&mut writing).await?;
@@ -96,22 +91,18 @@ impl Store {
             .acquire_timeout(CONNECT_TIMEOUT)
             .after_connect(|connection, _| {
                 Box::pin(async move {
-                    sqlx::raw_sql("PRAGMA busy_timeout = 4000; PRAGMA query_only = ON; PRAGMA cache_size = -8192")
-                        .execute(connection)
-                        .await?;
+                    sqlx::raw_sql(
+                        "PRAGMA busy_timeout = 4000; PRAGMA query_only = ON; PRAGMA cache_size = -8192",
+                    )
+                    .execute(connection)
+                    .await?;
                     Ok(())
                 })
             })
             .connect(&url)
             .await?;
         let (writer, task) = Writer::start(writing);
-        Ok(Self::assemble(
-            Engine::Sqlite,
-            pool,
-            Some((writer, task)),
-            keys,
-            default_workspace,
-        ))
+        Ok(Self::assemble(Engine::Sqlite, pool, Some((writer, task)), keys, default_workspace))
     }
 
     async fn open_postgres(url: &str, keys: KeyRing) -> Result<Self> {
@@ -137,13 +128,7 @@ impl Store {
         crate::migration::migrate(&mut connection, Engine::Postgres).await?;
         let default_workspace = prepare(&mut connection, Engine::Postgres, &keys).await?;
         drop(connection);
-        Ok(Self::assemble(
-            Engine::Postgres,
-            pool,
-            None,
-            keys,
-            default_workspace,
-        ))
+        Ok(Self::assemble(Engine::Postgres, pool, None, keys, default_workspace))
     }
 
     fn assemble(
@@ -202,12 +187,7 @@ impl Store {
 
     /// Finishes the writes that were accepted and closes all connections. Later calls fail as `Unavailable`.
     pub async fn close(&self) {
-        let inbox = self
-            .inner
-            .inbox
-            .write()
-            .ok()
-            .and_then(|mut slot| slot.take());
+        let inbox = self.inner.inbox.write().ok().and_then(|mut slot| slot.take());
         if let Some(inbox) = inbox {
             inbox.close().await;
         }
@@ -226,11 +206,21 @@ impl Store {
         Ok(self.inner.pool.acquire().await?)
     }
 
-    pub(crate) async fn transact<T: Send + 'static>(
-        &self,
-        operation: impl Operation<T>,
-    ) -> Result<T> {
+    pub(crate) async fn transact<T: Send + 'static>(&self, operation: impl Operation<T>) -> Result<T> {
         self.inner.transact(operation).await
+    }
+
+    /// SQLite: removes the bytes of wiped rows from the write-ahead log too. The rows themselves were overwritten in
+    /// the file (`secure_delete`). PostgreSQL leaves old row versions to its vacuum.
+    pub(crate) async fn wipe_log(&self) -> Result<()> {
+        let writer = self.inner.quick_writer.read().ok().and_then(|slot| slot.clone());
+        match writer {
+            Some(writer) => {
+                writer.request_checkpoint();
+                self.transact(|_, _| Box::pin(async { Ok(()) })).await
+            }
+            None => Ok(()),
+        }
     }
 
     /// Tells waiting workers of this process that there may be work.
@@ -241,10 +231,7 @@ impl Store {
 
 impl Inner {
     /// Runs `operation` in a transaction and returns after COMMIT. On failure nothing of it is written.
-    pub(crate) async fn transact<T: Send + 'static>(
-        &self,
-        operation: impl Operation<T>,
-    ) -> Result<T> {
+    pub(crate) async fn transact<T: Send + 'static>(&self, operation: impl Operation<T>) -> Result<T> {
         let work = async {
             match self.engine {
                 Engine::Sqlite => {
@@ -264,11 +251,7 @@ impl Inner {
         };
         tokio::time::timeout(WRITE_TIMEOUT, work)
             .await
-            .unwrap_or_else(|_| {
-                Err(Error::unavailable(
-                    "the database did not finish a write in time",
-                ))
-            })
+            .unwrap_or_else(|_| Err(Error::unavailable("the database did not finish a write in time")))
     }
 }
 
@@ -308,7 +291,9 @@ async fn check_sqlite(connection: &mut AnyConnection) -> Result<()> {
     let unsafe_setting = |name: &str, found: &str| {
         Error::new(
             ErrorKind::UnsafeSettings,
-            format!("SQLite runs with {name} = {found}, under which accepted deliveries can be lost; use a local file"),
+            format!(
+                "SQLite runs with {name} = {found}, under which accepted deliveries can be lost; use a local file"
+            ),
         )
     };
     let mode = Sql::new("SELECT journal_mode AS value FROM pragma_journal_mode")
@@ -319,36 +304,17 @@ async fn check_sqlite(connection: &mut AnyConnection) -> Result<()> {
         return Err(unsafe_setting("journal_mode", &mode));
     }
     for (text, name, least) in [
-        (
-            "SELECT synchronous AS value FROM pragma_synchronous",
-            "synchronous",
-            2,
-        ),
-        (
-            "SELECT foreign_keys AS value FROM pragma_foreign_keys",
-            "foreign_keys",
-            1,
-        ),
-        (
-            "SELECT timeout AS value FROM pragma_busy_timeout",
-            "busy_timeout",
-            1,
-        ),
-        (
-            "SELECT secure_delete AS value FROM pragma_secure_delete",
-            "secure_delete",
-            1,
-        ),
+        ("SELECT synchronous AS value FROM pragma_synchronous", "synchronous", 2),
+        ("SELECT foreign_keys AS value FROM pragma_foreign_keys", "foreign_keys", 1),
+        ("SELECT timeout AS value FROM pragma_busy_timeout", "busy_timeout", 1),
+        ("SELECT secure_delete AS value FROM pragma_secure_delete", "secure_delete", 1),
     ] {
         let value = Sql::new(text).one(connection).await?.int("value")?;
         if value < least {
             return Err(unsafe_setting(name, &value.to_string()));
         }
     }
-    let version = Sql::new("SELECT sqlite_version() AS value")
-        .one(connection)
-        .await?
-        .text("value")?;
+    let version = Sql::new("SELECT sqlite_version() AS value").one(connection).await?.text("value")?;
     let mut numbers = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
     let mut next = || numbers.next().unwrap_or(0);
     if (next(), next(), next()) < SQLITE_LEAST {
@@ -368,7 +334,9 @@ async fn check_postgres(connection: &mut AnyConnection) -> Result<()> {
         if value == "off" {
             return Err(Error::new(
                 ErrorKind::UnsafeSettings,
-                format!("PostgreSQL runs with {name} = off, under which accepted deliveries can be lost; set it to on"),
+                format!(
+                    "PostgreSQL runs with {name} = off, under which accepted deliveries can be lost; set it to on"
+                ),
             ));
         }
     }
@@ -378,12 +346,7 @@ async fn check_postgres(connection: &mut AnyConnection) -> Result<()> {
 const KEY_CHECK: &[u8] = b"forge-rca key check 1";
 
 fn key_check_place(id: &str) -> Place<'_> {
-    Place {
-        workspace: "",
-        table: "key_check",
-        row: id,
-        column: "sealed",
-    }
+    Place { workspace: "", table: "key_check", row: id, column: "sealed" }
 }
 
 /// Checks the master key against the database and makes sure that the default workspace exists.
@@ -391,12 +354,12 @@ async fn prepare(connection: &mut AnyConnection, engine: Engine, keys: &KeyRing)
     let wrong = |id: i64, why: &str| {
         Error::new(
             ErrorKind::WrongKey,
-            format!("this database was sealed with master key {id}, {why}; restore the key file that belongs to it"),
+            format!(
+                "this database was sealed with master key {id}, {why}; restore the key file that belongs to it"
+            ),
         )
     };
-    let checks = Sql::new("SELECT key_id, sealed FROM key_check ORDER BY key_id")
-        .all(connection)
-        .await?;
+    let checks = Sql::new("SELECT key_id, sealed FROM key_check ORDER BY key_id").all(connection).await?;
     let primary = i64::from(keys.primary_id());
     let mut primary_known = false;
     for row in &checks {
@@ -436,10 +399,8 @@ async fn prepare(connection: &mut AnyConnection, engine: Engine, keys: &KeyRing)
             .execute(connection)
             .await?;
         // Two replicas may start on an empty database with different keys: only one of them wins.
-        let row = Sql::new("SELECT sealed FROM key_check WHERE key_id = $1")
-            .bind(primary)
-            .one(connection)
-            .await?;
+        let row =
+            Sql::new("SELECT sealed FROM key_check WHERE key_id = $1").bind(primary).one(connection).await?;
         keys.open(key_check_place(&primary.to_string()), &row.blob("sealed")?)
             .map_err(|_| wrong(primary, "and the given key of that number is another one"))?;
     }
@@ -450,10 +411,7 @@ async fn prepare(connection: &mut AnyConnection, engine: Engine, keys: &KeyRing)
     .bind(now)
     .execute(connection)
     .await?;
-    Sql::new("SELECT id FROM workspace WHERE is_default = 1")
-        .one(connection)
-        .await?
-        .text("id")
+    Sql::new("SELECT id FROM workspace WHERE is_default = 1").one(connection).await?.text("id")
 }
 
 pub(crate) async fn is_key_used(connection: &mut AnyConnection, id: i64) -> Result<bool> {

@@ -214,12 +214,7 @@ impl Store {
     ///
     /// # Errors
     /// `Unavailable` when the database does not answer in time.
-    pub async fn claim(
-        &self,
-        kinds: &[&str],
-        count: u32,
-        lease_ms: i64,
-    ) -> Result<Vec<ClaimedTask>> {
+    pub async fn claim(&self, kinds: &[&str], count: u32, lease_ms: i64) -> Result<Vec<ClaimedTask>> {
         let kinds: Vec<String> = kinds.iter().map(|&kind| kind.to_owned()).collect();
         let engine = self.inner.engine;
         self.transact(move |connection, now| {
@@ -260,23 +255,12 @@ impl Store {
     /// # Errors
     /// `Fenced` when the lease went to somebody else: nothing was written. Otherwise what a write failed with; then
     /// nothing was written either and the task is still held.
-    pub async fn settle(
-        &self,
-        task: &ClaimedTask,
-        outcome: Outcome,
-        writes: Vec<Write>,
-    ) -> Result<()> {
-        let (id, token, keys) = (
-            task.id.clone(),
-            task.lease_token.clone(),
-            self.inner.keys.clone(),
-        );
+    pub async fn settle(&self, task: &ClaimedTask, outcome: Outcome, writes: Vec<Write>) -> Result<()> {
+        let (id, token, keys) = (task.id.clone(), task.lease_token.clone(), self.inner.keys.clone());
         self.transact(move |connection, now| {
             Box::pin(async move {
                 let ended = end(connection, now, &id, &token, &outcome).await?;
-                for write in writes {
-                    crate::write::apply(connection, now, &keys, write).await?;
-                }
+                crate::write::apply_all(connection, now, &keys, writes).await?;
                 match ended {
                     Some(ended) => follow(connection, now, ended).await,
                     None => Ok(()),
@@ -309,10 +293,7 @@ impl Store {
         notified.as_mut().enable();
         let (due, now) = {
             let mut connection = self.read().await?;
-            (
-                next_due(&mut connection).await?,
-                clock(&mut connection, self.inner.engine).await?,
-            )
+            (next_due(&mut connection).await?, clock(&mut connection, self.inner.engine).await?)
         };
         let wait = due.map_or(timeout, |due| {
             // Something due that the caller does not take (another kind, no free slot) must not make it spin.
@@ -445,13 +426,23 @@ impl Task {
 }
 
 async fn next_due(connection: &mut AnyConnection) -> Result<Option<i64>> {
-    Sql::new(format!(
-        "SELECT min(CASE WHEN state = 'ready' THEN run_at ELSE lease_until END) AS due FROM task \
-         WHERE state IN ('ready', 'running') AND {CLAIMABLE_INTEGRATION}"
+    // Walks the due times in order and stops at the first task that may run.
+    let ready = Sql::new(format!(
+        "SELECT run_at AS due FROM task WHERE state = 'ready' AND {CLAIMABLE_INTEGRATION} ORDER BY run_at LIMIT 1"
     ))
-    .one(connection)
-    .await?
-    .int_opt("due")
+    .optional(connection)
+    .await?;
+    let lease = Sql::new(format!(
+        "SELECT lease_until AS due FROM task WHERE state = 'running' AND {CLAIMABLE_INTEGRATION} ORDER BY lease_until LIMIT 1"
+    ))
+    .optional(connection)
+    .await?;
+    let mut earliest = None;
+    for row in [ready, lease].into_iter().flatten() {
+        let due = row.int("due")?;
+        earliest = Some(earliest.map_or(due, |other: i64| other.min(due)));
+    }
+    Ok(earliest)
 }
 
 async fn claim(
@@ -468,26 +459,28 @@ async fn claim(
         Engine::Sqlite => "",
         Engine::Postgres => " FOR UPDATE SKIP LOCKED",
     };
-    let rows = Sql::new("WITH picked AS MATERIALIZED (SELECT id FROM task WHERE state IN ('ready', 'running') AND kind IN ")
-        .list(kinds)
-        .push(" AND ((state = 'ready' AND run_at <= ")
-        .arg(now)
-        .push(") OR (state = 'running' AND lease_until < ")
-        .arg(now)
-        .push(" AND attempts < max_attempts)) AND ")
-        .push(CLAIMABLE_INTEGRATION)
-        .push(" ORDER BY priority DESC, turn, id LIMIT ")
-        .arg(i64::from(count))
-        .push(locking)
-        .push(") UPDATE task SET state = 'running', attempts = attempts + 1, lease_token = ")
-        .arg(&token)
-        .push(", lease_until = ")
-        .arg(now + lease_ms)
-        .push(", updated_at = ")
-        .arg(now)
-        .push(" WHERE id IN (SELECT id FROM picked) RETURNING *")
-        .all(connection)
-        .await?;
+    let rows = Sql::new(
+        "WITH picked AS MATERIALIZED (SELECT id FROM task WHERE state IN ('ready', 'running') AND kind IN ",
+    )
+    .list(kinds)
+    .push(" AND ((state = 'ready' AND run_at <= ")
+    .arg(now)
+    .push(") OR (state = 'running' AND lease_until < ")
+    .arg(now)
+    .push(" AND attempts < max_attempts)) AND ")
+    .push(CLAIMABLE_INTEGRATION)
+    .push(" ORDER BY priority DESC, turn, id LIMIT ")
+    .arg(i64::from(count))
+    .push(locking)
+    .push(") UPDATE task SET state = 'running', attempts = attempts + 1, lease_token = ")
+    .arg(&token)
+    .push(", lease_until = ")
+    .arg(now + lease_ms)
+    .push(", updated_at = ")
+    .arg(now)
+    .push(" WHERE id IN (SELECT id FROM picked) RETURNING *")
+    .all(connection)
+    .await?;
     let mut claimed = Vec::with_capacity(rows.len());
     for row in &rows {
         claimed.push((
@@ -545,12 +538,14 @@ async fn end(
     token: &str,
     outcome: &Outcome,
 ) -> Result<Option<Ended>> {
-    let held = Sql::new("SELECT attempts, max_attempts FROM task WHERE id = $1 AND lease_token = $2 AND state = 'running'")
-        .bind(id)
-        .bind(token)
-        .optional(connection)
-        .await?
-        .ok_or_else(fenced)?;
+    let held = Sql::new(
+        "SELECT attempts, max_attempts FROM task WHERE id = $1 AND lease_token = $2 AND state = 'running'",
+    )
+    .bind(id)
+    .bind(token)
+    .optional(connection)
+    .await?
+    .ok_or_else(fenced)?;
     let used_up = held.int("attempts")? >= held.int("max_attempts")?;
     let (state, delay, given_back, error) = match outcome {
         Outcome::Done => ("done", 0, 0, None),
@@ -589,10 +584,7 @@ async fn end(
 }
 
 fn fenced() -> Error {
-    Error::new(
-        ErrorKind::Fenced,
-        "the lease of the task is lost; its result was dropped",
-    )
+    Error::new(ErrorKind::Fenced, "the lease of the task is lost; its result was dropped")
 }
 
 /// What the end of a task brings with it: the second run that was asked for meanwhile, and the state of the
@@ -635,15 +627,9 @@ fn task_again(row: &Row, payload: Option<Value>) -> Result<NewTask> {
     })
 }
 
-pub(crate) async fn enqueue_one(
-    connection: &mut AnyConnection,
-    now: i64,
-    task: NewTask,
-) -> Result<String> {
+pub(crate) async fn enqueue_one(connection: &mut AnyConnection, now: i64, task: NewTask) -> Result<String> {
     let ids = enqueue_many(connection, now, vec![(new_id(), task)]).await?;
-    ids.into_values()
-        .next()
-        .ok_or_else(|| Error::new(ErrorKind::Database, "an enqueue returned no row"))
+    ids.into_values().next().ok_or_else(|| Error::new(ErrorKind::Database, "an enqueue returned no row"))
 }
 
 /// Enqueues many tasks with one statement; answers the live task's id per (workspace, dedup key).
@@ -677,18 +663,17 @@ pub(crate) async fn enqueue_many(
     );
     let mut first = true;
     for ((workspace, dedup_key), (id, task)) in unique {
-        let lane = task
-            .integration
-            .clone()
-            .unwrap_or_else(|| workspace.clone());
+        let lane = task.integration.clone().unwrap_or_else(|| workspace.clone());
         let turn = match turns.get(&lane) {
             Some(last) => last + TURN_MS,
             None => {
-                let last = Sql::new("SELECT max(turn) AS last FROM task WHERE lane = $1 AND state IN ('ready', 'running')")
-                    .bind(&lane)
-                    .one(connection)
-                    .await?
-                    .int_opt("last")?;
+                let last = Sql::new(
+                    "SELECT max(turn) AS last FROM task WHERE lane = $1 AND state IN ('ready', 'running')",
+                )
+                .bind(&lane)
+                .one(connection)
+                .await?
+                .int_opt("last")?;
                 last.map_or(now, |last| now.max(last + TURN_MS))
             }
         };
@@ -735,12 +720,5 @@ pub(crate) async fn enqueue_many(
         )
         .all(connection)
         .await?;
-    rows.iter()
-        .map(|row| {
-            Ok((
-                (row.text("workspace")?, row.text("dedup_key")?),
-                row.text("id")?,
-            ))
-        })
-        .collect()
+    rows.iter().map(|row| Ok(((row.text("workspace")?, row.text("dedup_key")?), row.text("id")?))).collect()
 }

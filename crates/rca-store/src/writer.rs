@@ -9,6 +9,8 @@ use crate::sql::Sql;
 use sqlx::AnyConnection;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{mpsc, oneshot};
 
 /// Most operations in one COMMIT.
@@ -32,6 +34,7 @@ impl<T, F> Operation<T> for F where
 #[derive(Clone)]
 pub(crate) struct Writer {
     queue: mpsc::Sender<Box<dyn Job>>,
+    checkpoint: Arc<AtomicBool>,
 }
 
 trait Job: Send {
@@ -51,23 +54,21 @@ impl Writer {
     /// Starts the writer task; the handle resolves when the connection is closed.
     pub(crate) fn start(connection: AnyConnection) -> (Self, tokio::task::JoinHandle<()>) {
         let (queue, jobs) = mpsc::channel(QUEUE);
-        (Self { queue }, tokio::spawn(serve(connection, jobs)))
+        let checkpoint = Arc::new(AtomicBool::new(false));
+        let task = tokio::spawn(serve(connection, jobs, Arc::clone(&checkpoint)));
+        (Self { queue, checkpoint }, task)
+    }
+
+    /// The next batch is answered after the write-ahead log was emptied, if no reader holds it.
+    pub(crate) fn request_checkpoint(&self) {
+        self.checkpoint.store(true, Ordering::SeqCst);
     }
 
     pub(crate) async fn run<T: Send + 'static>(&self, operation: impl Operation<T>) -> Result<T> {
         let (answer, answered) = oneshot::channel();
-        let job = Typed {
-            operation: Some(operation),
-            outcome: None,
-            answer,
-        };
-        self.queue
-            .send(Box::new(job))
-            .await
-            .map_err(|_| Error::unavailable("the store is closed"))?;
-        answered
-            .await
-            .map_err(|_| Error::unavailable("the store closed before the write was done"))?
+        let job = Typed { operation: Some(operation), outcome: None, answer };
+        self.queue.send(Box::new(job)).await.map_err(|_| Error::unavailable("the store is closed"))?;
+        answered.await.map_err(|_| Error::unavailable("the store closed before the write was done"))?
     }
 }
 
@@ -105,7 +106,11 @@ where
     }
 }
 
-async fn serve(mut connection: AnyConnection, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
+async fn serve(
+    mut connection: AnyConnection,
+    mut jobs: mpsc::Receiver<Box<dyn Job>>,
+    checkpoint: Arc<AtomicBool>,
+) {
     let mut batch = Vec::with_capacity(BATCH);
     while jobs.recv_many(&mut batch, BATCH).await > 0 {
         let result = commit_batch(&mut connection, &mut batch).await;
@@ -114,8 +119,17 @@ async fn serve(mut connection: AnyConnection, mut jobs: mpsc::Receiver<Box<dyn J
             // Fails harmlessly when the engine has rolled back by itself.
             let _ = statement(&mut connection, "ROLLBACK").await;
         }
+        if checkpoint.swap(false, Ordering::SeqCst) {
+            // A reader that is busy now must not hold up all writes for it.
+            let text =
+                "PRAGMA busy_timeout = 200; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA busy_timeout = 4000";
+            if let Err(error) = statement(&mut connection, text).await {
+                tracing::warn!(%error, "the write-ahead log was not emptied");
+            }
+        }
+        let result = result.as_ref().copied();
         for job in batch.drain(..) {
-            job.finish(result.as_ref().map(|()| ()));
+            job.finish(result);
         }
     }
     let _ = statement(&mut connection, "PRAGMA wal_checkpoint(TRUNCATE)").await;
@@ -139,10 +153,7 @@ async fn commit_batch(connection: &mut AnyConnection, batch: &mut [Box<dyn Job>]
 }
 
 async fn clock_sqlite(connection: &mut AnyConnection) -> Result<i64> {
-    Sql::new(crate::store::SQLITE_NOW)
-        .one(connection)
-        .await?
-        .int("now")
+    Sql::new(crate::store::SQLITE_NOW).one(connection).await?.int("now")
 }
 
 async fn statement(connection: &mut AnyConnection, text: &'static str) -> Result<()> {

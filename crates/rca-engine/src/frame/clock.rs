@@ -16,7 +16,9 @@ pub(crate) fn read(line: &[u8]) -> Option<(u64, usize)> {
         }
     }
     let number = |from: usize, to: usize| {
-        head.get(from..to)?.iter().try_fold(0_u64, |sum, byte| Some(sum * 10 + u64::from(byte.checked_sub(b'0')?)))
+        head.get(from..to)?
+            .iter()
+            .try_fold(0_u64, |sum, byte| Some(sum * 10 + u64::from(byte.checked_sub(b'0')?)))
     };
     let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
     let seconds = number(11, 13)? * 3600 + number(14, 16)? * 60 + number(17, 19)?;

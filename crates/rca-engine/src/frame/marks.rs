@@ -71,8 +71,12 @@ pub(super) fn read<'a>(part: &'a [u8], decoder: &mut Decoder) -> &'a [u8] {
                 let name = name.split('[').next().unwrap_or_default().to_owned();
                 let cleanup = matches!(
                     name.as_str(),
-                    "cleanup_file_variables" | "after_script" | "archive_cache" | "archive_cache_on_failure"
-                        | "upload_artifacts_on_failure" | "upload_artifacts_on_success"
+                    "cleanup_file_variables"
+                        | "after_script"
+                        | "archive_cache"
+                        | "archive_cache_on_failure"
+                        | "upload_artifacts_on_failure"
+                        | "upload_artifacts_on_success"
                 );
                 decoder.events.push(if cleanup { Event::Cleanup(name) } else { Event::Start(name) });
                 return b"";
@@ -86,10 +90,12 @@ pub(super) fn read<'a>(part: &'a [u8], decoder: &mut Decoder) -> &'a [u8] {
         Some(b't') => {
             if let Some(name) = part.strip_prefix(b"travis_fold:start:") {
                 decoder.name(Dialect::Travis);
-                let end = name.iter().position(|byte| !(byte.is_ascii_alphanumeric() || b"._-".contains(byte)));
+                let end =
+                    name.iter().position(|byte| !(byte.is_ascii_alphanumeric() || b"._-".contains(byte)));
                 let (name, rest) = name.split_at(end.unwrap_or(name.len()));
                 let name = text(name);
-                let cleanup = ["after_", "cache", "before_cache"].iter().any(|prefix| name.starts_with(prefix));
+                let cleanup =
+                    ["after_", "cache", "before_cache"].iter().any(|prefix| name.starts_with(prefix));
                 decoder.events.push(if cleanup { Event::Cleanup(name) } else { Event::Start(name) });
                 return rest;
             }
@@ -368,7 +374,8 @@ fn after_colon(rest: &[u8]) -> &[u8] {
 }
 
 fn text(bytes: &[u8]) -> String {
-    let mut text = String::from_utf8_lossy(bytes.get(..300.min(bytes.len())).unwrap_or_default()).into_owned();
+    let mut text =
+        String::from_utf8_lossy(bytes.get(..300.min(bytes.len())).unwrap_or_default()).into_owned();
     text.retain(|character| !character.is_control());
     text.truncate(text.trim_end().len());
     text

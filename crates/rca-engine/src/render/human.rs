@@ -36,9 +36,15 @@ impl Report {
         let mut out = String::new();
         let path = options.path.as_deref().map(printable).unwrap_or_default();
         let _ = match self.status {
-            Status::CauseFound => writeln!(out, "{red}{}{reset}", cut(&printable(&self.root_cause), options.width)),
-            Status::NoCauseFound => writeln!(out, "{bold}no cause found{reset}: {}", printable(&self.missing_context_hint)),
-            Status::NotALog => writeln!(out, "{bold}not a log{reset}: {}", printable(&self.missing_context_hint)),
+            Status::CauseFound => {
+                writeln!(out, "{red}{}{reset}", cut(&printable(&self.root_cause), options.width))
+            }
+            Status::NoCauseFound => {
+                writeln!(out, "{bold}no cause found{reset}: {}", printable(&self.missing_context_hint))
+            }
+            Status::NotALog => {
+                writeln!(out, "{bold}not a log{reset}: {}", printable(&self.missing_context_hint))
+            }
             Status::NotFailed => writeln!(out, "nothing in this log says that the job failed"),
         };
         if self.status == Status::CauseFound {
@@ -52,9 +58,21 @@ impl Report {
         }
         for evidence in &self.evidence {
             out.push('\n');
-            let step = if evidence.step.is_empty() { String::new() } else { format!(" in {}", printable(&evidence.step)) };
-            let place = if path.is_empty() { format!("line {}", evidence.focus_line) } else { format!("{path}:{}", evidence.focus_line) };
-            let _ = writeln!(out, "{bold}{place}{reset}{dim}{}{reset}", cut(&step, options.width.saturating_sub(place.len())));
+            let step = if evidence.step.is_empty() {
+                String::new()
+            } else {
+                format!(" in {}", printable(&evidence.step))
+            };
+            let place = if path.is_empty() {
+                format!("line {}", evidence.focus_line)
+            } else {
+                format!("{path}:{}", evidence.focus_line)
+            };
+            let _ = writeln!(
+                out,
+                "{bold}{place}{reset}{dim}{}{reset}",
+                cut(&step, options.width.saturating_sub(place.len()))
+            );
             lines(evidence, &options, &mut out);
         }
         if !self.explanation.is_empty() {
@@ -84,7 +102,10 @@ pub(super) fn printable(text: &str) -> String {
         match character {
             '\t' => out.push_str("    "),
             // Direction overrides, zero-width and tag characters change what is read.
-            '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
             | '\u{e0000}'..='\u{e007f}' => {
                 let _ = write!(out, "<U+{:04X}>", u32::from(character));
             }

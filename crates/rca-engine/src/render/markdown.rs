@@ -34,7 +34,11 @@ impl Report {
             } else {
                 format!("Lines {}-{}", evidence.start_line, evidence.end_line)
             };
-            let step = if evidence.step.is_empty() { String::new() } else { format!(" in {}", code(&evidence.step)) };
+            let step = if evidence.step.is_empty() {
+                String::new()
+            } else {
+                format!(" in {}", code(&evidence.step))
+            };
             let text: Vec<String> = evidence.excerpt.iter().map(|line| printable(line)).collect();
             let text = text.join("\n");
             let fence = "`".repeat(longest_run(&text).max(2) + 1);

@@ -4,7 +4,9 @@
 //! **Why:** `npm ERR! Lifecycle script failed` only passes on what the tool said above it.
 //! **What to do:** fix the reported place; run the linter with its fix option for style.
 
-use crate::report::Category::{CompileError, LintFormat, MissingDependency, Oom, PolicyCheck, ScriptError, TypeCheck};
+use crate::report::Category::{
+    CompileError, LintFormat, MissingDependency, Oom, PolicyCheck, ScriptError, TypeCheck,
+};
 use crate::rules::{Role, Rule};
 
 pub(crate) const RULES: &[Rule] = &[

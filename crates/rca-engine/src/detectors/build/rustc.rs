@@ -4,7 +4,9 @@
 //! **Why:** the first error is the one to fix; "could not compile" only passes it on.
 //! **What to do:** `rustc --explain CODE`; for dependencies `cargo update -p NAME` or a changed requirement.
 
-use crate::report::Category::{CompileError, DependencyResolution, LinkError, LintFormat, DocBuild, Network, ToolchainVersion};
+use crate::report::Category::{
+    CompileError, DependencyResolution, DocBuild, LinkError, LintFormat, Network, ToolchainVersion,
+};
 use crate::rules::{Role, Rule};
 
 pub(crate) const RULES: &[Rule] = &[

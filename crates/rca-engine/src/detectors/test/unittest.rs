@@ -4,7 +4,9 @@
 //! **Why:** the last line of a traceback is the exception; the frames above say where it came from.
 //! **What to do:** run `python -m unittest NAME`; read the deepest frame in your own code.
 
-use crate::report::Category::{Crash, MissingDependency, Oom, Network, ScriptError, TestCollection, TestFailure};
+use crate::report::Category::{
+    Crash, MissingDependency, Network, Oom, ScriptError, TestCollection, TestFailure,
+};
 use crate::rules::{Role, Rule};
 
 pub(crate) const RULES: &[Rule] = &[

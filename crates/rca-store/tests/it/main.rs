@@ -1,0 +1,19 @@
+//! The store from outside, on both engines.
+
+// `cfg(test)` is always on here; it tells clippy that helpers beside the tests are test code too.
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod inbox;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod objects;
+#[cfg(test)]
+mod open;
+#[cfg(test)]
+mod queue;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod vault;
