@@ -1,6 +1,6 @@
 //! Reads a log once and keeps what may matter.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use sha2::{Digest, Sha256};
 
@@ -10,7 +10,7 @@ use crate::frame::Decoder;
 use crate::input::LineSplitter;
 use crate::rank;
 use crate::redact::Redactor;
-use crate::report::Report;
+use crate::report::{Domain, Report};
 use crate::rules::{Role, RuleSet};
 use crate::steps::StepTracker;
 use crate::template;
@@ -79,6 +79,10 @@ pub(crate) struct Reader {
     pub(crate) found: Found,
     /// The last lines before a command was declared failed.
     pub(crate) tail: Option<Candidate>,
+    /// Steps in which a test or a compiler failed by itself.
+    pub(crate) hard_steps: BTreeSet<usize>,
+    /// The last lines before the first line that passes a failure on.
+    pub(crate) wrapper_tail: Option<Candidate>,
     pub(crate) counts: HashMap<(usize, u64), u32>,
     pub(crate) novel_lines: u64,
     /// Lines that count failures or pass them on.
@@ -115,6 +119,8 @@ impl Analyzer {
                 candidates: Candidates::default(),
                 found: Found::default(),
                 tail: None,
+                wrapper_tail: None,
+                hard_steps: BTreeSet::new(),
                 counts: HashMap::new(),
                 novel_lines: 0,
                 failure_lines: 0,
@@ -233,6 +239,13 @@ impl Reader {
             }
             !done
         });
+        // Ansible says on the next line when a task may fail.
+        if text == "...ignoring" {
+            self.candidates.discount_last();
+            for (candidate, _) in &mut self.open {
+                candidate.weight = 0;
+            }
+        }
         if self.decoder.is_quiet() {
             self.remember(number);
             return;
@@ -249,19 +262,30 @@ impl Reader {
     /// Makes the best rule of a line a candidate.
     fn consider(&mut self, number: u64, matched: &[u16], novel: Option<bool>) {
         let rules = || matched.iter().filter_map(|&index| Some((index, self.rules.get(index)?)));
-        if rules().any(|(_, rule)| rule.role == Role::Noise) {
-            return;
-        }
         let text = self.decoder.text();
         let step = self.steps.index();
         // The first of the heaviest, so that the order of the rules decides ties.
         let best = rules().rev_max();
+        if best.is_some_and(|(_, rule)| rule.role == Role::Noise) {
+            return;
+        }
         if let Some((_, rule)) = best
             && matches!(rule.role, Role::Summary | Role::Wrapper)
             && !self.steps.in_cleanup()
         {
             self.failure_lines += 1;
+            if rule.role == Role::Wrapper && self.wrapper_tail.is_none() {
+                self.wrapper_tail = self.last_lines(5);
+            }
             self.last_failure_line = number;
+        }
+        if let Some((_, rule)) = best
+            && rule.role == Role::Cause
+            && rule.weight >= 74
+            && matches!(rule.category.domain(), Domain::Test | Domain::Code)
+            && self.hard_steps.len() < 1000
+        {
+            self.hard_steps.insert(step);
         }
         for (index, rule) in rules() {
             if let Some(pattern) = self.rules.pattern(index)
@@ -290,6 +314,7 @@ impl Reader {
         candidate.hash = hash;
         candidate.marked = marked;
         candidate.novel = novel;
+        candidate.muted = is_muted(text);
         let context = self.ring.iter().rev().take(usize::from(before));
         for (line, text) in context.take_while(|(_, text)| !text.is_empty()) {
             candidate.precede(*line, text);
@@ -304,6 +329,16 @@ impl Reader {
     fn close_all(&mut self) {
         for (candidate, _) in self.open.drain(..) {
             self.candidates.add(candidate);
+        }
+    }
+
+    /// The line on which the first failure was reported, or the end of the log.
+    pub(crate) fn end_of_failure(&self) -> u64 {
+        let step = self.steps.failing().and_then(|index| self.steps.get(index));
+        match step {
+            Some(step) if step.exit_code.is_some() => step.exit_line,
+            Some(step) => step.end_line,
+            None => self.last_failure_line,
         }
     }
 
@@ -346,6 +381,17 @@ impl<'a, I: Iterator<Item = (u16, &'a crate::rules::Rule)>> Heaviest<'a> for I {
     fn rev_max(self) -> Option<(u16, &'a crate::rules::Rule)> {
         self.reduce(|best, next| if next.1.weight > best.1.weight { next } else { best })
     }
+}
+
+/// The program logged the line below the level of an error.
+fn is_muted(text: &str) -> bool {
+    let head: &str = clip(text).get(..60).unwrap_or(text);
+    [
+        "[warn", "warning:", "warning]", "[info", " info ", " debug ", "[debug", "info:", "debug:", " warn ",
+        "warn:",
+    ]
+    .iter()
+    .any(|level| head.as_bytes().windows(level.len()).any(|part| part.eq_ignore_ascii_case(level.as_bytes())))
 }
 
 /// The part of a line that can be shown.

@@ -25,6 +25,8 @@ pub(crate) struct Candidate {
     pub(crate) hash: u64,
     /// The CI system marked the line as an error.
     pub(crate) marked: bool,
+    /// The program logged the line below the level of an error.
+    pub(crate) muted: bool,
     /// Whether no passing log has the line; none without a baseline.
     pub(crate) novel: Option<bool>,
 }
@@ -82,6 +84,13 @@ impl Candidates {
         self.all.push(candidate);
         if self.all.len() >= LIMIT {
             self.shrink();
+        }
+    }
+
+    /// The last candidate turned out to be allowed to fail.
+    pub(crate) fn discount_last(&mut self) {
+        if let Some(last) = self.all.last_mut() {
+            last.weight = 0;
         }
     }
 

@@ -37,7 +37,14 @@ impl Decoder {
         line = self.take_prefix(line);
         let mut shown: &[u8] = b"";
         for part in line.split(|&byte| byte == b'\r') {
-            let rest = marks::read(part, self);
+            let mut rest = marks::read(part, self);
+            // Travis's macOS terminals print the name of a capability, `nl`, before some lines.
+            if self.dialect == Dialect::Travis
+                && let Some(tail) = rest.strip_prefix(b"nl")
+                && !tail.first().is_some_and(u8::is_ascii_lowercase)
+            {
+                rest = tail;
+            }
             if !rest.is_empty() {
                 shown = rest;
             }

@@ -97,7 +97,16 @@ impl Rule {
     ) -> Self {
         let mut rule = Self::cause(id, category, 8, literals, pattern);
         rule.role = role;
+        if matches!(role, Role::Noise) {
+            rule.weight = 100;
+        }
         rule
+    }
+
+    /// Replaces the weight. A line is noise only where no heavier rule matches it.
+    pub(crate) const fn with_weight(mut self, weight: i32) -> Self {
+        self.weight = weight;
+        self
     }
 
     /// Shows this many lines around the matching one.

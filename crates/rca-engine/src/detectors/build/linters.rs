@@ -5,7 +5,7 @@
 //! **What to do:** fix the finding, run the formatter, or change the rule on purpose.
 
 use crate::report::Category::{CompileError, Coverage, DocBuild, LintFormat, PolicyCheck, TypeCheck};
-use crate::rules::Rule;
+use crate::rules::{Role, Rule};
 
 pub(crate) const RULES: &[Rule] = &[
     Rule::cause("mypy.error", TypeCheck, 82, &[".py:"], r"^(?P<file>[\w./\\-]+\.pyi?):(?P<line>\d+):(?:(?P<column>\d+):)? error: (?P<message>.+)")
@@ -49,6 +49,8 @@ pub(crate) const RULES: &[Rule] = &[
         .tested(&["** (CompileError) lib/a.ex:102: undefined function i/1"], &["CompileError"]),
     Rule::cause("erlc.error", CompileError, 78, &[".erl:"], r"^(?P<file>\S+\.[eh]rl):(?P<line>\d+)(?::(?P<column>\d+))?: (?P<message>(?:syntax error|field|record|function|variable|undefined|can't find|import) .+|.* undefined.*)")
         .tested(&["src/v.erl:91: field description undefined in record vhost"], &["src/v.erl:91: Warning: unused"]),
+    Rule::of(Role::Noise, "erlc.warning", CompileError, &[": Warning: "], r"\.[eh]rl:\d+(?::\d+)?: Warning: ")
+        .tested(&["test/a.erl:3: Warning: behaviour gm undefined"], &[]),
     Rule::cause("haskell.error", CompileError, 82, &[".hs:"], r"^(?P<file>\S+\.l?hs):(?P<line>\d+):(?P<column>\d+): error:(?P<message>.*)")
         .span(0, 5)
         .tested(&["src/A.hs:38:10: error:"], &["src/A.hs:38:10: warning: x"]),

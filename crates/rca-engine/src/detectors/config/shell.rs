@@ -30,7 +30,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::cause("config.invalid_yaml", ConfigError, 78, &["yaml", "YAML"], r"(?i)(?:yaml: line \d+:|error (?:parsing|converting) yaml|invalid yaml|yaml\.(?:scanner|parser)\.\w+Error|Invalid workflow file)")
         .span(0, 2)
         .tested(&["error: yaml: line 12: did not find expected key"], &["yaml ok"]),
-    Rule::cause("config.unknown_option", ConfigError, 72, &["unknown option", "unrecognized option", "invalid option", "unknown flag", "unrecognized arguments", "Unknown argument", "unexpected argument", "No such option"], r"(?i)(?:^\S*:? ?(?:error: )?(?:\S+: )?(?:unknown|unrecognized|invalid|illegal) (?:option|flag|argument)s?\b|error: unexpected argument|^(?:Error: )?No such option)")
+    Rule::cause("config.unknown_option", ConfigError, 72, &["unknown option", "unrecognized option", "invalid option", "unknown flag", "unrecognized arguments", "Unknown argument", "unexpected argument", "No such option"], r"(?i)(?:^(?:\S+: )*(?:unknown|unrecognized|invalid|illegal) (?:option|flag|argument)s?\b|error: unexpected argument|^(?:Error: )?No such option)")
         .span(0, 1)
         .tested(&["error: unknown option '--foo'", "tar: unrecognized option '--x'", "Error: unknown flag: --foo"], &["print unknown options"]),
     Rule::cause("config.version", ToolchainVersion, 70, &["Unable to find", "not found in", "No matching version", "is not supported", "Version "], r"^(?:Error: )?(?:Unable to (?:find|locate) (?:\w+ )?version|(?:The )?[Vv]ersion '?\S+'? (?:with arch \S+ |\S+ )?(?:was )?not found|Could not find satisfied version)")

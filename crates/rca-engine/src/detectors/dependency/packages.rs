@@ -88,6 +88,7 @@ pub(crate) const RULES: &[Rule] = &[
         .span(0, 2)
         .tested(&["Error in library(\"x\") : there is no package called ‘x’", "Package required but not available: ‘lubridate’"], &["package x is available"]),
     Rule::cause("emacs.package", DependencyResolution, 72, &["is unavailable", "No version of ", "Could not create connection to"], r"\(error \(?\x22(?:Package `.+' is unavailable|No version of .+ is available|Could not create connection to .+)|^Package `.+' is unavailable")
+        .span(0, 2)
         .tested(&["signal(error (\"Package `emacs-25.1' is unavailable\"))", "  signal(error (\"No version of x >= nil is available\"))"], &["is unavailable"]),
     Rule::cause("cabal.resolve", DependencyResolution, 80, &["Could not resolve dependencies:", "cannot satisfy -package"], r"(?:Could not resolve dependencies:$|cannot satisfy -package)")
         .span(0, 5)

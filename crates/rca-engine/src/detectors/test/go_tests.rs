@@ -8,6 +8,9 @@ use crate::report::Category::{Crash, TestFailure, TestTimeout};
 use crate::rules::{Role, Rule};
 
 pub(crate) const RULES: &[Rule] = &[
+    Rule::cause("go.subtest", TestFailure, 80, &["--- FAIL: "], r"^\s+--- FAIL: (?P<test>\S+) \([\d.]+s\)")
+        .span(0, 4)
+        .tested(&["    --- FAIL: TestA/sub (0.00s)"], &["--- FAIL: TestA (0.00s)"]),
     Rule::cause("go.test", TestFailure, 78, &["--- FAIL: "], r"^\s*--- FAIL: (?P<test>\S+) \([\d.]+s\)")
         .span(0, 4)
         .tested(

@@ -16,7 +16,7 @@ pub(crate) const RULES: &[Rule] = &[
         .tested(&["  ● Test suite failed to run"], &["Test suite ran"]),
     Rule::of(Role::Noise, "jest.console", TestFailure, &["● Console"], r"^\s*● Console$|^\s*● Cannot log after tests are done")
         .tested(&["  ● Console"], &[]),
-    Rule::cause("jest.file", TestFailure, 62, &["FAIL "], r"^\s*FAIL {1,2}(?P<file>[\w@./-]+\.(?:[cm]?[jt]sx?|vue))(?: \([\d.]+ ?m?s\))?(?: > (?P<test>.+))?$")
+    Rule::cause("jest.file", TestFailure, 68, &["FAIL "], r"^\s*FAIL {1,2}(?P<file>[\w@./-]+\.(?:[cm]?[jt]sx?|vue))(?: \([\d.]+ ?m?s\))?(?: > (?P<test>.+))?$")
         .span(0, 6)
         .tested(&["FAIL test/a.test.js (11.4s)", " FAIL  src/a.test.ts > adds"], &["PASS test/a.test.js"]),
     Rule::detail("vitest.error", TestFailure, 60, &["AssertionError: ", "Error: "], r"^(?:AssertionError|TypeError|ReferenceError|RangeError|SyntaxError): (?P<message>.+)")

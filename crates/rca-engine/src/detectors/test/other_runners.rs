@@ -26,9 +26,9 @@ pub(crate) const RULES: &[Rule] = &[
         .tested(&["rspec ./spec/a_spec.rb:12 # Calc adds"], &[]),
     Rule::of(Role::Summary, "rspec.summary", TestFailure, &[" examples, "], r"^\d+ examples?, [1-9]\d* failures?")
         .tested(&["12 examples, 1 failure"], &["12 examples, 0 failures"]),
-    Rule::cause("minitest.failed", TestFailure, 76, &["Failure:", "Error:"], r"^\s*(?:\d+\) )?(?:Failure|Error):$")
+    Rule::cause("minitest.failed", TestFailure, 76, &[") Failure:", ") Error:"], r"^\s*\d+\) (?:Failure|Error):$")
         .span(0, 5)
-        .tested(&["  1) Failure:", "Error:"], &["Failure: x"]),
+        .tested(&["  1) Failure:", "  2) Error:"], &["Error:"]),
     Rule::cause("exunit.failed", TestFailure, 80, &[") test ", ") doctest ", ") property "], r"^\s*\d+\) (?P<test>(?:test|doctest|property) .+ \([\w.]+\))$")
         .span(0, 7)
         .tested(&["  1) test adds numbers (CalcTest)"], &["  1) adds"]),
@@ -47,9 +47,15 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::detail("erlang.reason", TestFailure, 48, &["Reason: ", "Reason == "], r"^\s*(?:\*\* )?Reason(?::| ==) \{?\S")
         .span(1, 3)
         .tested(&["Reason: {badmatch,{error,enoent}}"], &[]),
+    Rule::cause("erlang.crash", Crash, 74, &["Crash dump is being written", "System process <", "init terminating in do_boot"], r"^(?:System process <[\d.]+> terminated|Crash dump is being written to|.*init terminating in do_boot)")
+        .span(2, 1)
+        .tested(&["Crash dump is being written to: erl_crash.dump...done", "System process <0.0.0> terminated: {badmatch}"], &["dump written"]),
     Rule::cause("prove.failed", TestFailure, 70, &["Failed test", "Failed tests"], r"^#?\s*Failed test(?:s)?\b")
         .span(0, 4)
         .tested(&["#   Failed test 'adds'", "  Failed tests:  1-2"], &["No Failed test"]),
+    Rule::cause("qunit.module", TestFailure, 74, &["Module Failed: ", "Test Failed: "], r"^\s*(?:Module|Test) Failed: (?P<test>.+)")
+        .span(0, 4)
+        .tested(&["Module Failed: date-time-input"], &["Module Passed: x"]),
     Rule::cause("prove.dubious", TestFailure, 62, &["Dubious, test returned", "subtests"], r"^\s*(?:Dubious, test returned \d+|Failed \d+/\d+ subtests)")
         .span(3, 0)
         .tested(&["Failed 1/13 subtests", "Dubious, test returned 9 (wstat 2304, 0x900)"], &["13 subtests"]),

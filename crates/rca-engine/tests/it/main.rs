@@ -1,0 +1,6 @@
+//! The engine through its public interface.
+
+mod baselines;
+mod bounds;
+mod detectors;
+mod rendering;

@@ -1,0 +1,48 @@
+//! What goes in and out: requests refuse unknown fields, answers are exactly the objects of the HTTP API.
+
+use forge_core::ForgeKind;
+use rca_engine::Report;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+mod analysis;
+mod integration;
+mod repository;
+
+pub use analysis::{
+    AnalyseRequest, AnalysisFilter, AnalysisView, Analysed, AnalysedJob, DeliveryAnswer, DeliveryView,
+    FeedbackView, IngestAnswer, IngestRequest, IntroducedBy,
+};
+pub use integration::{
+    AuthorizeRequest, Backfill, BackfillChange, Can, Credential, Disconnected, FeedbackChange, FeedbackPolicy,
+    Health, HealthStatus, IntegrationPatch, IntegrationView, LeftoverHook, Mode, Perimeter, PerimeterMode,
+    Problem, ReplaceTokenRequest, Scopes, StartRequest, Started, TokenRequest,
+};
+pub use repository::{
+    HookView, MonitorItem, MonitorOutcome, MonitorRequest, OperationView, RepositoryFilter, RepositoryView,
+    WebhookSecret,
+};
+
+/// A page of a list.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct List<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Give this as `cursor` to read on; null at the end.
+    pub next_cursor: Option<String>,
+}
+
+/// A time in RFC 3339 from milliseconds since 1970.
+pub(crate) fn time(milliseconds: i64) -> String {
+    jiff::Timestamp::from_millisecond(milliseconds).map(|time| time.to_string()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn times_are_rfc_3339() {
+        assert_eq!(super::time(0), "1970-01-01T00:00:00Z");
+    }
+}
