@@ -50,9 +50,24 @@ pub(crate) fn report(reader: &Reader) -> Report {
     }
     report.steps = reader.steps.summaries();
     report.failing = failing(reader, best);
+    if let Some(best) = best
+        && let Some(test) =
+            report.failing.tests.iter_mut().find(|test| best.candidate.text.contains(&test.name))
+        && test.message.is_none()
+    {
+        // Most runners print the message below the name.
+        let below = (best.candidate.start..).zip(&best.candidate.excerpt);
+        let mut below = below.filter(|(line, text)| *line > best.candidate.focus && !text.trim().is_empty());
+        test.message = below.next().map(|(_, text)| text.trim().to_owned());
+    }
     match best.filter(|item| item.score >= CLAIM) {
         Some(best) => claim(reader, &ranked, best, &mut report),
-        None => admit(reader, &ranked, &mut report),
+        None => match (told_by_code(report.failing.exit_code), &reader.tail) {
+            (Some((category, sentence)), Some(tail)) => {
+                claim_by_code(reader, category, sentence, tail, &mut report);
+            }
+            _ => admit(reader, &ranked, &mut report),
+        },
     }
     report
 }
@@ -245,6 +260,50 @@ fn claim(reader: &Reader, ranked: &[Ranked<'_>], best: &Ranked<'_>, report: &mut
     consequences(ranked, best, report);
 }
 
+/// Exit codes that name the cause when no line does.
+const fn told_by_code(code: Option<i32>) -> Option<(Category, &'static str)> {
+    match code {
+        Some(124) => Some((Category::Timeout, "the command was stopped by a time limit (exit code 124)")),
+        Some(134) => Some((Category::Crash, "the process aborted (exit code 134)")),
+        Some(137) => Some((
+            Category::Oom,
+            "the process was killed, most likely because memory ran out (exit code 137)",
+        )),
+        Some(139) => Some((Category::Crash, "the process crashed with a segmentation fault (exit code 139)")),
+        _ => None,
+    }
+}
+
+/// Names the cause that the exit code tells, with the end of the step as evidence.
+fn claim_by_code(reader: &Reader, category: Category, sentence: &str, tail: &Candidate, report: &mut Report) {
+    report.status = Status::CauseFound;
+    report.category = category;
+    report.domain = category.domain();
+    report.severity = category.severity();
+    report.retry_likely_helps = category.retry();
+    report.flaky_hint = 0.4;
+    report.confidence = 0.6;
+    sentence.clone_into(&mut report.root_cause);
+    let (means, fix) = category.advice();
+    report.explanation = means.to_owned();
+    report.fix_suggestion = fix.to_owned();
+    report.needs_more_context = true;
+    "the log does not say what the command was doing; run it with more output"
+        .clone_into(&mut report.missing_context_hint);
+    sentence.clone_into(&mut report.template);
+    let item =
+        Ranked { candidate: tail, rule: None, score: CLAIM, why: vec![format!("{CLAIM:+} the exit code")] };
+    let mut evidence = evidence(reader, &item, 10);
+    evidence.rank = 1;
+    "exit.code".clone_into(&mut evidence.rule);
+    report.evidence.push(evidence);
+    let mut digest = Sha256::new();
+    digest.update(b"exit.code");
+    digest.update(sentence.as_bytes());
+    digest.update(report.failing.command.as_deref().map(template::mask).unwrap_or_default().as_bytes());
+    report.fingerprint = hex(digest.finalize().get(..16).unwrap_or_default());
+}
+
 /// Says that no line names the cause, and shows the end of the failing step.
 fn admit(reader: &Reader, ranked: &[Ranked<'_>], report: &mut Report) {
     report.status = Status::NoCauseFound;
@@ -311,8 +370,15 @@ fn show(reader: &Reader, ranked: &[Ranked<'_>], report: &mut Report) {
         seen.push((evidence.start_line, evidence.end_line));
         report.evidence.push(evidence);
     }
-    if report.evidence.len() < 2 || report.status != Status::CauseFound || report.confidence < 0.6 {
-        let tails = [reader.wrapper_tail.clone(), reader.tail.clone().or_else(|| reader.last_lines(5))];
+    if (report.evidence.len() < 2 && report.confidence < 0.9)
+        || report.status != Status::CauseFound
+        || report.confidence < 0.6
+    {
+        let tail = reader.tail.clone().or_else(|| reader.cleanup_tail.clone());
+        let tails = [
+            reader.wrapper_tail.clone().filter(|_| report.status != Status::CauseFound),
+            tail.or_else(|| reader.last_lines(5)),
+        ];
         for tail in tails.into_iter().flatten() {
             if left > 0
                 && report.evidence.len() < reader.options.max_evidence
