@@ -30,13 +30,14 @@ const STATE_LIFE: SignedDuration = SignedDuration::from_mins(10);
 
 /// What a browser brings back.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
+#[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
 pub struct CallbackParameters {
     /// As it was given at the start.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    #[cfg_attr(feature = "openapi", param(value_type = Option<String>))]
     pub state: Option<SecretString>,
     /// The code.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    #[cfg_attr(feature = "openapi", param(value_type = Option<String>))]
     pub code: Option<SecretString>,
     /// The forge's refusal.
     pub error: Option<String>,

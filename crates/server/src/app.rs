@@ -1,18 +1,19 @@
 //! Putting the parts together, and running them until told to stop.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use clap::ValueEnum;
+use forge_core::{ForgeKind, OAuthApp};
 use forge_http::HttpClient;
-use rca_flow::{Flow, FlowConfig, OAuthAppSettings, Providers, Worker};
+use rca_flow::{Flow, FlowConfig, Worker};
 use rca_store::{KeyRing, Store};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::{Config, body::BodyBudget, listener, middleware::auth, providers, routes};
+use crate::{Config, body::BodyBudget, config::PlatformApp, listener, middleware::auth, providers, routes};
 
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -43,8 +44,6 @@ pub struct AppState {
 pub struct About {
     /// The address by which others reach us.
     pub public_url: Url,
-    /// Forges with an application of the operator.
-    pub platform_apps: Vec<forge_core::ForgeKind>,
 }
 
 /// A server that listens but does not serve yet.
@@ -86,8 +85,9 @@ impl Application {
             Some(url) => url.clone(),
             None => Url::parse(&format!("http://{address}"))?,
         };
-        let about = About { public_url: public_url.clone(), platform_apps: config.platform_apps.keys().copied().collect() };
-        let flow = Flow::new(flow_config(&config, public_url), store.clone(), Providers::new(providers::all(&http)));
+        let about = About { public_url: public_url.clone() };
+        let adapters = providers::all(&http).into_iter().map(|provider| (provider.kind(), provider)).collect();
+        let flow = Flow::new(flow_config(&config, public_url), store.clone(), adapters, platform_apps(&config));
         let state = AppState { flow, store, budget: BodyBudget::new(config.body_budget_bytes), about: Arc::new(about) };
         Ok(Self { config, role, listener, admin_listener, address, admin_address, state })
     }
@@ -129,7 +129,8 @@ impl Application {
         parts.spawn(listener::serve(self.listener, router, self.config.max_connections, stop.clone()));
         parts.spawn(listener::serve(self.admin_listener, routes::admin(self.state.clone()), 64, stop.clone()));
         if self.role != Role::Web {
-            let worker = Worker::new(self.state.flow.clone(), self.config.worker_concurrency);
+            let worker = Worker::new(self.state.flow.clone(), self.config.worker_concurrency)
+                .with_lease(Duration::from_secs(self.config.worker_lease));
             let stop = stop.clone();
             parts.spawn(async move { worker.run(stop).await });
         }
@@ -186,20 +187,25 @@ fn database_url(config: &Config) -> Option<&str> {
 }
 
 fn flow_config(config: &Config, public_url: Url) -> FlowConfig {
-    let mut flow = FlowConfig::new(public_url)
-        .with_http_allowed(config.dangerous_allow_http)
-        .with_log_max_bytes(config.log_max_bytes)
-        .with_poll_interval(std::time::Duration::from_secs(config.poll_interval));
-    for (forge, app) in &config.platform_apps {
-        flow = flow.with_platform_app(
-            *forge,
-            OAuthAppSettings { client_id: app.client_id.clone(), client_secret: app.client_secret.clone() },
-        );
-    }
-    for (forge, path) in &config.callback_paths {
-        flow = flow.with_callback_path(*forge, path);
-    }
+    let mut flow = FlowConfig::new(public_url);
+    flow.allow_http = config.dangerous_allow_http;
+    flow.log_max_bytes = config.log_max_bytes;
+    flow.ingest_max_bytes = crate::body::LOG_LIMIT;
+    flow.poll_interval_ms = i64::try_from(config.poll_interval).unwrap_or(i64::MAX / 1000) * 1000;
+    flow.callback_paths = config.callback_paths.clone();
     flow
+}
+
+fn platform_apps(config: &Config) -> BTreeMap<ForgeKind, OAuthApp> {
+    let app = |(forge, app): (&ForgeKind, &PlatformApp)| {
+        let app = OAuthApp {
+            client_id: app.client_id.clone(),
+            client_secret: app.client_secret.clone(),
+            scopes: Vec::new(),
+        };
+        (*forge, app)
+    };
+    config.platform_apps.iter().map(app).collect()
 }
 
 #[expect(clippy::disallowed_methods, clippy::print_stderr, reason = "the owner sees the token here, once, and nowhere else")]

@@ -130,7 +130,8 @@ pub struct IngestAnswer {
 /// Which analyses a list shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema, utoipa::IntoParams))]
+#[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
 pub struct AnalysisFilter {
     /// Created at or after, RFC 3339.
     pub since: Option<String>,

@@ -3,7 +3,8 @@ use super::{Deserialize, Serialize};
 /// Which repositories a list shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema, utoipa::IntoParams))]
+#[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
 pub struct RepositoryFilter {
     /// A part of the full name, in any case.
     pub search: Option<String>,

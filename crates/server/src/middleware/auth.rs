@@ -69,6 +69,12 @@ impl Caller {
         format!("token:{}", self.token.id)
     }
 
+    /// As the use cases know callers.
+    #[must_use]
+    pub fn as_flow(&self) -> rca_flow::Caller {
+        rca_flow::Caller::new(self.workspace(), self.actor())
+    }
+
     /// Whether the token may do this.
     #[must_use]
     pub fn has(&self, scope: Scope) -> bool {

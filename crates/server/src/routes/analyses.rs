@@ -1,12 +1,10 @@
-use std::time::Duration;
-
 use axum::{
     Json,
     extract::{Path, State},
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode, header};
-use rca_flow::{AnalyseRequest, Analysed, AnalysisFilter, AnalysisView, IngestRequest, List};
+use rca_flow::types::{AnalyseRequest, Analysed, AnalysisFilter, AnalysisView, IngestRequest, List};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -42,11 +40,11 @@ async fn analyse(
     // Chosen by hand, so that a wrong field is named instead of "no variant matched".
     if body.get("log").is_some() {
         let request: IngestRequest = typed(body)?;
-        let answer = state.flow.ingest(caller.workspace(), request, None).await?;
+        let answer = state.flow.ingest(&caller.as_flow(), request, None).await?;
         return Ok((super::ingest::status_of(&answer), Json(answer)).into_response());
     }
     let request: AnalyseRequest = typed(body)?;
-    let answer = state.flow.analyse(caller.workspace(), request).await?;
+    let answer = state.flow.analyse(&caller.as_flow(), request).await?;
     Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
 }
 
@@ -74,7 +72,7 @@ async fn list(
     QueryOf(filter): QueryOf<AnalysisFilter>,
 ) -> Result<Json<List<AnalysisView>>, ApiError> {
     let caller = caller.require(Scope::Read)?;
-    Ok(Json(state.flow.list_analyses(caller.workspace(), filter).await?))
+    Ok(Json(state.flow.list_analyses(&caller.as_flow(), &filter).await?))
 }
 
 /// One analysis: as JSON, or as Markdown with `Accept: text/markdown`.
@@ -87,7 +85,7 @@ async fn get(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let caller = caller.require(Scope::Read)?;
-    let view = state.flow.get_analysis(caller.workspace(), &id).await?;
+    let view = state.flow.get_analysis(&caller.as_flow(), &id).await?;
     let wants_markdown = headers
         .get(header::ACCEPT)
         .and_then(|accept| accept.to_str().ok())
@@ -99,21 +97,4 @@ async fn get(
         ApiError::new(StatusCode::CONFLICT, "no_report", "the analysis has no report yet: its state says why")
     })?;
     Ok(([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], report.to_markdown()).into_response())
-}
-
-/// Waits until an analysis has ended, `seconds` at most; gives it in whatever state it then is.
-pub(super) async fn wait_for(
-    state: &AppState,
-    workspace: &str,
-    id: &str,
-    seconds: u64,
-) -> Result<AnalysisView, ApiError> {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(seconds);
-    loop {
-        let view = state.flow.get_analysis(workspace, id).await?;
-        if !matches!(view.state.as_str(), "queued" | "running") || tokio::time::Instant::now() >= deadline {
-            return Ok(view);
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
 }

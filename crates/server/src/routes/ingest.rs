@@ -1,4 +1,4 @@
-use std::io::Read as _;
+use std::{io::Read as _, time::Duration};
 
 use axum::{
     Json,
@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode, header};
-use rca_flow::{AnalysisView, IngestAnswer, IngestRequest};
+use rca_flow::types::{AnalysisView, IngestAnswer, IngestRequest};
 use serde::{Deserialize, de::DeserializeOwned};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -369,9 +369,9 @@ async fn ingest(
     if wait > 60 {
         return Err(ApiError::invalid("invalid_parameter", "wait is 60 seconds at most"));
     }
-    let answer = state.flow.ingest(caller.workspace(), request, key).await?;
+    let answer = state.flow.ingest(&caller.as_flow(), request, key.as_deref()).await?;
     if let (1.., Some(id)) = (wait, &answer.analysis_id) {
-        let view = super::analyses::wait_for(state, caller.workspace(), id, wait).await?;
+        let view = state.flow.wait_for_analysis(&caller.as_flow(), id, Duration::from_secs(wait)).await?;
         if !matches!(view.state.as_str(), "queued" | "running") {
             return Ok(Json(view).into_response());
         }

@@ -8,7 +8,7 @@ use crate::report::Category::{CompileError, Coverage, DocBuild, LintFormat, Poli
 use crate::rules::{Role, Rule};
 
 pub(crate) const RULES: &[Rule] = &[
-    Rule::cause("mypy.error", TypeCheck, 82, &[".py:"], r"^(?P<file>[\w./\\-]+\.pyi?):(?P<line>\d+):(?:(?P<column>\d+):)? error: (?P<message>.+)")
+    Rule::cause("mypy.error", TypeCheck, 83, &[".py:"], r"^(?P<file>[\w./\\-]+\.pyi?):(?P<line>\d+):(?:(?P<column>\d+):)? error: (?P<message>.+)")
         .span(0, 2)
         .tested(&["t.py:2: error: Incompatible return value type (got \"int\", expected \"str\")  [return-value]"], &["t.py:2: note: x"]),
     Rule::cause("flake8.finding", LintFormat, 78, &[".py:"], r"^(?P<file>[\w./\\-]+\.pyi?):(?P<line>\d+):(?P<column>\d+): (?P<message>[A-Z]{1,4}\d{2,4}\b.+)")
@@ -51,7 +51,7 @@ pub(crate) const RULES: &[Rule] = &[
         .tested(&["src/v.erl:91: field description undefined in record vhost"], &["src/v.erl:91: Warning: unused"]),
     Rule::of(Role::Noise, "erlc.warning", CompileError, &[": Warning: "], r"\.[eh]rl:\d+(?::\d+)?: Warning: ")
         .tested(&["test/a.erl:3: Warning: behaviour gm undefined"], &[]),
-    Rule::cause("haskell.error", CompileError, 82, &[".hs:"], r"^(?P<file>\S+\.l?hs):(?P<line>\d+):(?P<column>\d+): error:(?P<message>.*)")
+    Rule::cause("haskell.error", CompileError, 83, &[".hs:"], r"^(?P<file>\S+\.l?hs):(?P<line>\d+):(?P<column>\d+): error:(?P<message>.*)")
         .span(0, 5)
         .tested(&["src/A.hs:38:10: error:"], &["src/A.hs:38:10: warning: x"]),
     Rule::cause("php.fatal", CompileError, 78, &["PHP Fatal error", "PHP Parse error", "Fatal error: ", "Parse error: "], r"^(?:PHP )?(?:Fatal|Parse) error:\s+(?P<message>.+)")
