@@ -9,7 +9,7 @@ use std::{
 
 use clap::Args;
 use forge_core::{
-    BoxStream, Credential, CredentialKind, ForgeClient, ForgeClientExt as _, ForgeKind, Instance, LogOptions, Provider as _,
+    BoxStream, Credential, CredentialKind, ForgeClient, ForgeClientExt as _, ForgeKind, Instance, LogOptions,
     StaticCredential,
     model::{RepoRef, RunRef},
 };
