@@ -109,13 +109,17 @@ impl Client {
         };
         let note = number(note, "comment id")?;
         let path = match discussion {
-            Some(discussion) => format!("{}/discussions/{}/notes/{note}", place.path, segment(discussion, "thread id")?),
+            Some(discussion) => format!("{}/discussions/{}", place.path, segment(discussion, "thread id")?),
             None => format!("{}/notes/{note}", place.path),
         };
         let answer = self.call(repo, &operation, |api, project| api.get(&format!("{project}/{path}"))).await;
         let Some(answer) = absent(answer)? else { return Ok(None) };
-        let note: Note = answer.json()?;
-        Ok(ours(note, own_id, marker, discussion))
+        if discussion.is_none() {
+            return Ok(ours(answer.json()?, own_id, marker, None));
+        }
+        let thread: Discussion = answer.json()?;
+        let wanted = thread.notes.into_iter().find(|found| found.id.is_some_and(|id| id.to_string() == note));
+        Ok(wanted.and_then(|found| ours(found, own_id, marker, discussion)))
     }
 
     /// The comment that carries our marker. One by somebody else is not ours, whatever it carries.
