@@ -9,6 +9,7 @@ use forge_core::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use jiff::Timestamp;
+use secrecy::ExposeSecret as _;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::{Instant, timeout};
 use url::Url;
@@ -118,12 +119,14 @@ impl ApiClient {
 
     fn request(&self, method: Method, path: &str) -> Request {
         let base = &self.0.base;
-        // `..` in a repository's name must not lead out of the API.
-        let url = forge_url::append(base, path).ok().filter(|url| {
-            forge_url::same_origin(base, url) && url.path().starts_with(base.path().trim_end_matches('/'))
-        });
-        let fault =
-            url.is_none().then(|| Error::new(ErrorKind::InvalidInput, "the path leads out of the API"));
+        let url = if is_plain(path) && base.query().is_none() && base.fragment().is_none() {
+            forge_url::append(base, path).ok()
+        } else {
+            None
+        };
+        let fault = url
+            .is_none()
+            .then(|| Error::new(ErrorKind::InvalidInput, "the path is not plain and percent-encoded"));
         self.new_request(method, url.unwrap_or_else(|| base.clone()), fault)
     }
 
@@ -259,7 +262,7 @@ impl Request {
         Ok(self.into_stream(response, url, max_bytes))
     }
 
-    /// As [`Request::stream`], but follows at most `max_hops` redirects.
+    /// As [`Request::stream`], but follows at most `max_hops` redirects, each with a `GET`.
     ///
     /// Every hop passes the address guard, none may fall back from https to http, and once a hop has left the base
     /// URL's origin neither the credential nor any other header of ours goes along.
@@ -411,7 +414,15 @@ impl Request {
                 headers.insert(name, value.clone());
             }
             if credential.kind() != CredentialKind::None {
-                api.dialect.authorize(credential, &mut headers)?;
+                let mut proof = HeaderMap::new();
+                api.dialect.authorize(credential, &mut proof)?;
+                for (name, mut value) in proof {
+                    // Keeps it out of HTTP/2's header table and of the libraries' debug output.
+                    value.set_sensitive(true);
+                    if let Some(name) = name {
+                        headers.insert(name, value);
+                    }
+                }
             }
         }
         let origin = trip.url.origin().ascii_serialization();
@@ -419,10 +430,13 @@ impl Request {
         api.http.wait_for_turn(&key).await?;
         let _place = api.http.enter(&origin).await?;
         let round = async {
-            let body = self.body.clone().filter(|_| trip.hop == 0);
-            let mut response = api.http.send(self.method.clone(), trip.url, headers, body).await?;
+            let (method, body) =
+                if trip.hop == 0 { (self.method.clone(), self.body.clone()) } else { (Method::GET, None) };
+            let mut response = api.http.send(method, trip.url, headers, body).await?;
             let received_at = Timestamp::now();
-            self.heed_rate_limit(&response, &key, received_at);
+            if trip.is_at_home {
+                self.heed_rate_limit(&response, &key, received_at);
+            }
             let status = response.status();
             if status.is_success() || self.allowed.contains(&status.as_u16()) {
                 let body = if trip.reads_body {
@@ -433,10 +447,14 @@ impl Request {
                 return Ok(Arrived { response, body });
             }
             let body = client::read_start(&mut response, ERROR_BODY_BYTES).await;
+            let body = without_secret(body, credential);
             let answer =
                 Answer { status, headers: response.headers(), body: &body, received_at, hop: trip.hop };
             let error = api.dialect.classify(&answer);
-            if let (ErrorKind::RateLimited, Retry::After(wait)) = (error.kind(), error.retry()) {
+            // A storage's limit is not kept: without a credential it would be everybody's.
+            if let (true, ErrorKind::RateLimited, Retry::After(wait)) =
+                (trip.is_at_home, error.kind(), error.retry())
+            {
                 api.http.pause(&key, wait);
             }
             Err(if error.status().is_some() { error } else { error.with_status(status.as_u16()) })
@@ -567,6 +585,26 @@ impl fmt::Debug for Response {
             .field("body_bytes", &self.body.len())
             .finish_non_exhaustive()
     }
+}
+
+/// Whether a path stays where it is put: no dot segments (a repository may be called `..`), in no disguise that the URL
+/// standard undoes (`%2e`, backslashes, tabs), and no fragment.
+fn is_plain(path: &str) -> bool {
+    let place = path.split_once('?').map_or(path, |(place, _)| place);
+    !path.bytes().any(|byte| byte <= b' ' || byte == b'\\' || byte == b'#')
+        && !place
+            .split('/')
+            .any(|segment| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | ".."))
+}
+
+/// A proxy's or forge's error page may repeat what it was sent; the token must not come back into our messages.
+fn without_secret(body: Bytes, credential: &Credential) -> Bytes {
+    let secret = credential.secret().expose_secret().as_bytes();
+    if secret.len() < 8 || !body.windows(secret.len()).any(|window| window == secret) {
+        return body;
+    }
+    let text = String::from_utf8_lossy(&body).replace(credential.secret().expose_secret(), "***");
+    text.into()
 }
 
 fn is_worth_repeating(failure: &Error) -> bool {

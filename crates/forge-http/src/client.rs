@@ -389,7 +389,7 @@ pub(crate) fn transport_error(cause: reqwest::Error, url: &Url) -> Error {
         )
     } else if cause.is_builder() {
         (ErrorKind::InvalidInput, "the request cannot be built".to_owned(), None)
-    } else if cause.is_decode() {
+    } else if cause.is_decode() && !is_body_fault(&cause) {
         (ErrorKind::UnexpectedResponse, format!("the answer of {host} cannot be decoded"), None)
     } else {
         (ErrorKind::Unreachable, format!("the connection to {host} broke"), None)
@@ -446,6 +446,14 @@ fn is_certificate_fault(error: &(dyn StdError + 'static)) -> bool {
     find_cause(error, |cause| {
         matches!(cause.downcast_ref::<rustls::Error>(), Some(rustls::Error::InvalidCertificate(_)))
             .then_some(())
+    })
+    .is_some()
+}
+
+/// The library calls a body that breaks off a decoding fault and keeps the real one as its cause.
+fn is_body_fault(error: &(dyn StdError + 'static)) -> bool {
+    find_cause(error, |cause| {
+        cause.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_body).then_some(())
     })
     .is_some()
 }

@@ -68,16 +68,23 @@ impl<'a> Answer<'a> {
         serde_json::from_slice(self.body).ok()
     }
 
-    /// What the forge says is wrong: the strings in `message`, `error_description`, `error` and `errors`, as one line
+    /// What the forge says is wrong: the strings in `message`, `error`, `error_description` and `errors`, as one line
     /// of at most 200 characters in which control characters are shown as `<U+001B>`.
     #[must_use]
     pub fn message(&self) -> Option<String> {
         let body = self.json()?;
-        let found = ["message", "error_description", "error", "errors"].into_iter().find_map(|key| {
-            let mut parts = Vec::new();
-            collect_text(body.get(key)?, None, 0, &mut parts);
-            (!parts.is_empty()).then(|| parts.join("; "))
-        })?;
+        let mut parts = Vec::new();
+        for key in ["message", "error", "error_description", "errors"] {
+            if let Some(value) = body.get(key) {
+                collect_text(value, None, 0, &mut parts);
+            }
+        }
+        let mut seen = std::collections::HashSet::new();
+        parts.retain(|part| seen.insert(part.clone()));
+        let found = parts.join("; ");
+        if found.is_empty() {
+            return None;
+        }
         Some(one_line(&found))
     }
 

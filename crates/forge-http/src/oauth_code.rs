@@ -244,7 +244,7 @@ impl CodeGrant {
                 return Error::new(ErrorKind::Forge, "the forge cannot give tokens now")
                     .with_status(answer.status.as_u16());
             }
-            _ if answer.status.is_server_error() || answer.status.as_u16() == 429 => {
+            _ if !answer.status.is_success() && answer.status.as_u16() != 400 => {
                 return self.failed(answer);
             }
             _ => (

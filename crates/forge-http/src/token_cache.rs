@@ -57,7 +57,7 @@ pub trait TokenStorage: fmt::Debug + Send + Sync {
 pub struct StoredTokens {
     /// The tokens.
     pub tokens: TokenSet,
-    /// Raised by every [`TokenStorage::commit`].
+    /// Raised by every change: [`TokenStorage::commit`], and a new connection by the user.
     pub generation: u64,
 }
 
@@ -167,8 +167,10 @@ impl Inner {
             if let Some(credential) = self.adopt(&mut cached, rejected).await? {
                 return Ok(credential);
             }
-            if let Some(lease) = self.storage.lease().await? {
-                return self.renew(&mut cached, rejected, lease).await;
+            if let Some(lease) = self.storage.lease().await?
+                && let Some(credential) = self.renew(&mut cached, rejected, lease).await?
+            {
+                return Ok(credential);
             }
             if Instant::now() >= give_up_at {
                 return self.still_good(cached.as_ref(), rejected).ok_or_else(|| {
@@ -195,30 +197,20 @@ impl Inner {
             .map(|known| Arc::clone(&known.credential)))
     }
 
+    /// Refreshes under `lease`. `None`: the tokens have changed meanwhile, so look again.
     async fn renew(
         &self,
         cached: &mut Option<Cached>,
         rejected: Option<&Credential>,
         lease: Lease,
-    ) -> Result<Arc<Credential>> {
+    ) -> Result<Option<Arc<Credential>>> {
         // Somebody may have finished between our look and our lease.
-        match self.adopt(cached, rejected).await {
-            Ok(None) => {}
-            Ok(Some(credential)) => {
-                self.storage.release(lease).await;
-                return Ok(credential);
-            }
-            Err(error) => {
-                self.storage.release(lease).await;
-                return Err(error);
-            }
-        }
-        let Some(known) = cached.as_ref() else {
+        let adopted = self.adopt(cached, rejected).await;
+        let (Ok(None), Some(known)) = (&adopted, cached.as_ref()) else {
             self.storage.release(lease).await;
-            return Err(Error::new(ErrorKind::Unauthorized, "there is no token"));
+            return adopted;
         };
-        let was_just_given = known.obtained_at.is_some_and(|at| at.elapsed() < REJECTED_TOO_SOON);
-        if rejected.is_some() && was_just_given {
+        if rejected.is_some() && known.obtained_at.is_some_and(|at| at.elapsed() < REJECTED_TOO_SOON) {
             self.storage.release(lease).await;
             return Err(Error::new(
                 ErrorKind::Unauthorized,
@@ -226,37 +218,42 @@ impl Inner {
             )
             .with_hint("check that the user still exists at the forge and is not blocked"));
         }
+        let generation = known.stored.generation;
         let Some(refresh_token) = known.stored.tokens.refresh_token.clone() else {
             self.storage.release(lease).await;
-            return self.still_good(cached.as_ref(), rejected).ok_or_else(|| {
-                Error::new(ErrorKind::Unauthorized, "the token is expired or revoked and cannot be refreshed")
-                    .with_hint("connect again")
-            });
+            let error = Error::new(
+                ErrorKind::Unauthorized,
+                "the token is expired or revoked and cannot be refreshed",
+            )
+            .with_hint("connect again");
+            return self.still_good(cached.as_ref(), rejected).ok_or(error).map(Some);
         };
-        let generation = known.stored.generation;
         match self.flow.refresh(&refresh_token, &self.redirect).await {
             Ok(mut tokens) => {
                 // A forge that does not rotate may leave the refresh token out (RFC 6749, section 6).
                 tokens.refresh_token.get_or_insert(refresh_token);
                 self.commit(&lease, &tokens).await?;
-                let renewed =
-                    self.cache(StoredTokens { tokens, generation: generation + 1 }, Some(Instant::now()));
-                Ok(Arc::clone(&cached.insert(renewed).credential))
+                let stored = StoredTokens { tokens, generation: generation + 1 };
+                let renewed = self.cache(stored, Some(Instant::now()));
+                Ok(Some(Arc::clone(&cached.insert(renewed).credential)))
             }
             Err(error) if error.kind() == ErrorKind::InvalidGrant => {
                 // A process whose lease ran out may have used the same refresh token before us and have succeeded.
                 let adopted = self.adopt(cached, rejected).await;
                 self.storage.release(lease).await;
-                if let Some(credential) = adopted? {
-                    return Ok(credential);
+                let is_unchanged = cached.as_ref().is_some_and(|now| now.stored.generation == generation);
+                if matches!(adopted, Ok(None)) && is_unchanged {
+                    self.storage
+                        .park("the forge no longer accepts the refresh token (invalid_grant)")
+                        .await?;
+                    return Err(error);
                 }
-                self.storage.park("the forge no longer accepts the refresh token (invalid_grant)").await?;
-                Err(error)
+                adopted
             }
             Err(error) => {
                 self.storage.release(lease).await;
                 // An early refresh that fails does no harm yet.
-                self.still_good(cached.as_ref(), rejected).ok_or(error)
+                self.still_good(cached.as_ref(), rejected).ok_or(error).map(Some)
             }
         }
     }

@@ -6,6 +6,7 @@ mod dialect;
 mod fake;
 mod fault;
 mod feedback;
+mod github;
 mod gitlab;
 mod grants;
 pub mod logs;
@@ -21,6 +22,7 @@ mod world;
 pub use deliver::{DeliveryOutcome, Message, SignedRequest};
 pub use fake::{Fake, FakeOptions};
 pub use fault::Fault;
+pub use github::FakeGitHub;
 pub use gitlab::FakeGitLab;
 pub use record::{Listener, Presented, Recorded};
 pub use spec::{
