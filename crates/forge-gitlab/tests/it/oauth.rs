@@ -1,6 +1,10 @@
 //! The whole OAuth flow against the fake.
 
-use forge_core::{CsrfState, ErrorKind, OAuthFlow, Pkce, Provider};
+use std::sync::Arc;
+
+use forge_core::{
+    Credential, CredentialKind, CsrfState, ErrorKind, OAuthFlow, Pkce, Provider, StaticCredential,
+};
 use forge_gitlab::GitLab;
 use forge_testkit::{FakeGitLab, FakeOptions};
 use secrecy::ExposeSecret;
@@ -44,6 +48,11 @@ async fn code_flow_with_pkce_rotation_reuse_and_revocation() {
     let code = parameter(&back, "code").unwrap().into();
     let first = flow.exchange_code(&code, &redirect, Some(&pkce)).await.unwrap();
     assert!(first.expires_at.is_some());
+    let credential = Credential::new(CredentialKind::OAuth, first.access_token.clone());
+    let client = support::connect_with(&fake.instance(), Arc::new(StaticCredential::new(credential)));
+    let identity = client.whoami().await.unwrap();
+    assert!(identity.scopes.unwrap().contains(&"api".to_owned()));
+    assert!(identity.missing_scopes.is_empty() && identity.expires_at.is_some());
     let refresh = first.refresh_token.clone().unwrap();
     let second = flow.refresh(&refresh, &redirect).await.unwrap();
     assert_ne!(second.access_token.expose_secret(), first.access_token.expose_secret());

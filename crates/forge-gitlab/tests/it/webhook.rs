@@ -43,7 +43,7 @@ fn inspect(body: &[u8], event: Option<&str>) -> forge_core::Result<Event> {
 
 #[test]
 fn tokens_are_checked() {
-    let one = Secrets::new("correct horse".into());
+    let (one, none, empty) = (Secrets::new("correct horse".into()), Secrets::none(), Secrets::new("".into()));
     let two = one.clone().with_shared("previous".into());
     let token = |value| vec![("x-gitlab-token", value)];
     let cases: Vec<(&str, Vec<(&str, &str)>, &Secrets, Result<Proof, VerifyError>)> = vec![
@@ -63,8 +63,8 @@ fn tokens_are_checked() {
             Err(VerifyError::Ambiguous),
         ),
         ("other forge", vec![("x-hub-signature-256", "sha256=00")], &one, Err(VerifyError::Missing)),
-        ("no secret", token("correct horse"), &Secrets::none(), Err(VerifyError::NoSecret)),
-        ("empty secret", token(""), &Secrets::new("".into()), Err(VerifyError::NoSecret)),
+        ("no secret", token("correct horse"), &none, Err(VerifyError::NoSecret)),
+        ("empty secret", token(""), &empty, Err(VerifyError::NoSecret)),
     ];
     for (name, pairs, secrets, expected) in cases {
         assert_eq!(verify(&pairs, BODY, secrets, 0), expected, "{name}");
