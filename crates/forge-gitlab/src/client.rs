@@ -15,7 +15,9 @@ use forge_core::{
     model::{Identity, RepoRef},
     url as forge_url,
 };
-use forge_http::{Answer, ApiClient, Dialect, HttpClient, Next, RateLimit, Request, Response, next_link, pages};
+use forge_http::{
+    Answer, ApiClient, Dialect, HttpClient, Next, RateLimit, Request, Response, next_link, pages,
+};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::{HeaderMap, HeaderValue, header};
 use jiff::Timestamp;
@@ -326,8 +328,9 @@ fn api_base(instance: &Instance) -> Result<Url> {
 }
 
 pub(crate) fn append(base: &Url, path: &str) -> Result<Url> {
-    forge_url::append(base, path)
-        .map_err(|error| Error::new(ErrorKind::InvalidInput, "the base URL cannot carry a path").with_source(error))
+    forge_url::append(base, path).map_err(|error| {
+        Error::new(ErrorKind::InvalidInput, "the base URL cannot carry a path").with_source(error)
+    })
 }
 
 /// The project as it stands in a path: its id, which survives a rename, else its encoded full path.

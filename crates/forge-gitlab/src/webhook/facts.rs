@@ -17,7 +17,10 @@ pub(super) fn event(body: &Value, header: Option<&str>) -> Option<Event> {
     let Some(kind) = kind else {
         let header = header.filter(|header| !header.is_empty())?;
         let mut event = named(body, EventKind::Other);
-        event.reason = Some(format!("the body of this {} is not in GitLab's form (custom webhook template?)", safe(header)));
+        event.reason = Some(format!(
+            "the body of this {} is not in GitLab's form (custom webhook template?)",
+            safe(header)
+        ));
         return Some(event);
     };
     Some(match kind {
@@ -63,7 +66,9 @@ fn pipeline(body: &Value) -> Event {
                 None => "the pipeline failed".to_owned(),
             }
         }
-        Some(Conclusion::Success) if field("detailed_status").is_some_and(|text| text.contains("warning")) => {
+        Some(Conclusion::Success)
+            if field("detailed_status").is_some_and(|text| text.contains("warning")) =>
+        {
             "the pipeline passed; only jobs that are allowed to fail have failed".to_owned()
         }
         _ => standing("pipeline", &event, field("status")),
@@ -79,7 +84,8 @@ fn job(body: &Value) -> Event {
     event.job_id = id(body, &["build_id"]);
     event.job_name = text(body, &["build_name"]).map(str::to_owned);
     event.sha = sha(body, &["sha"]);
-    event.attempt = count(body, &["retries_count"]).and_then(|retries| u32::try_from(retries).ok()?.checked_add(1));
+    event.attempt =
+        count(body, &["retries_count"]).and_then(|retries| u32::try_from(retries).ok()?.checked_add(1));
     event.trigger = text(body, &["pipeline", "source"]).map(str::to_owned);
     set_reference(&mut event, text(body, &["ref"]), flag(body, &["tag"]));
     let word = text(body, &["build_status"]);
@@ -179,7 +185,8 @@ fn repository_path(body: &Value) -> Option<String> {
         address.split_once(':').map(|(_, path)| path.to_owned())
     });
     let path = ssh.or_else(|| {
-        let address = text(body, &["repository", "homepage"]).or_else(|| text(body, &["project", "web_url"]))?;
+        let address =
+            text(body, &["repository", "homepage"]).or_else(|| text(body, &["project", "web_url"]))?;
         Url::parse(address).ok().map(|url| url.path().to_owned())
     })?;
     let path = path.trim_matches('/');
@@ -230,5 +237,8 @@ fn standing(what: &str, event: &Event, word: Option<&str>) -> String {
 
 /// A foreign word for a sentence: short, and of harmless characters only.
 fn safe(word: &str) -> String {
-    word.chars().filter(|character| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | ' ')).take(40).collect()
+    word.chars()
+        .filter(|character| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | ' '))
+        .take(40)
+        .collect()
 }

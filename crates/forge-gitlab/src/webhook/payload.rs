@@ -40,5 +40,7 @@ pub(super) fn flag(value: &Value, path: &[&str]) -> Option<bool> {
 
 /// The commit at `path`; all zeros mean none.
 pub(super) fn sha(value: &Value, path: &[&str]) -> Option<String> {
-    text(value, path).filter(|sha| !NO_COMMIT.starts_with(sha) && !sha.bytes().all(|byte| byte == b'0')).map(str::to_owned)
+    text(value, path)
+        .filter(|sha| !NO_COMMIT.starts_with(sha) && !sha.bytes().all(|byte| byte == b'0'))
+        .map(str::to_owned)
 }

@@ -6,7 +6,10 @@ use forge_core::{
     EnsureHook, ErrorKind, ForgeClient, ForgeClientExt as _, LogOptions,
     model::{CommitStatus, Conclusion, Issue, Job, PostAction, RefType, RunRef, Status, StatusState, Target},
 };
-use forge_testkit::{FakeGitLab, FakeOptions, Fault, HookSetup, JobSpec, PullSpec, RepoHandle, RunSpec, State, TokenKind, TokenSpec};
+use forge_testkit::{
+    FakeGitLab, FakeOptions, Fault, HookSetup, JobSpec, PullSpec, RepoHandle, RunSpec, State, TokenKind,
+    TokenSpec,
+};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use crate::support::{MARKER, comment, connect, hook_spec};
@@ -34,7 +37,10 @@ async fn whoami_tells_scopes_expiry_and_version() {
     assert_eq!(identity.server_version.as_deref(), Some("19.2.0-ee"));
     assert!(identity.missing_scopes.is_empty());
 
-    let token = fake.add_token(&TokenSpec::new(TokenKind::Personal, &["read_api"]).with_expires_at("2027-01-31T00:00:00Z".parse().unwrap()));
+    let token = fake.add_token(
+        &TokenSpec::new(TokenKind::Personal, &["read_api"])
+            .with_expires_at("2027-01-31T00:00:00Z".parse().unwrap()),
+    );
     let identity = connect(&fake.instance(), token).whoami().await.unwrap();
     assert_eq!(identity.missing_scopes, ["api"]);
     assert_eq!(identity.scopes, Some(vec!["read_api".to_owned()]));
@@ -130,7 +136,12 @@ async fn signing_tokens_are_asked_for_where_the_version_has_them() {
         let again = client.ensure_hook(&repo.repo_ref(), &spec, Some(&made.hook.id)).await.unwrap();
         assert_eq!(again.action, EnsureHook::Unchanged, "{version}");
         // A hook made without one gets one.
-        let plain = client.require_hooks().unwrap().create_hook(&repo.repo_ref(), &HookSpecAt::other()).await.unwrap();
+        let plain = client
+            .require_hooks()
+            .unwrap()
+            .create_hook(&repo.repo_ref(), &HookSpecAt::other())
+            .await
+            .unwrap();
         let wanted = HookSpecAt::other().with_signing_token(token.into());
         let action = client.ensure_hook(&repo.repo_ref(), &wanted, Some(&plain.id)).await.unwrap().action;
         assert_eq!(action == EnsureHook::Updated, is_signed, "{version}");
@@ -141,7 +152,10 @@ struct HookSpecAt;
 
 impl HookSpecAt {
     fn other() -> forge_core::model::HookSpec {
-        forge_core::model::HookSpec::new("https://rca.example/v1/webhooks/gitlab/def".parse().unwrap(), "s".into())
+        forge_core::model::HookSpec::new(
+            "https://rca.example/v1/webhooks/gitlab/def".parse().unwrap(),
+            "s".into(),
+        )
     }
 }
 
@@ -165,7 +179,8 @@ async fn jobs_of_all_attempts_and_child_pipelines_are_found() {
     assert!(job("unit").is_failed() && job("unit").repo.is_none());
     assert_eq!(job("child job").run_id, run.children[0].to_string());
     assert_eq!(job("far job").repo.unwrap().id, other.id.to_string());
-    let log = client.ci().unwrap().job_log(&repo.repo_ref(), &job("far job"), LogOptions::default()).await.unwrap();
+    let log =
+        client.ci().unwrap().job_log(&repo.repo_ref(), &job("far job"), LogOptions::default()).await.unwrap();
     assert_eq!(log.read_to_end().await.unwrap(), (b"far".to_vec(), false));
 
     let again = fake.rerun(&run, &[JobSpec::failed("unit", "again")]);
@@ -223,7 +238,8 @@ async fn failed_runs_since_a_time_include_children() {
     let fresh = fake.add_run(&repo, &failed().with_child(failed()));
     let green = fake.add_run(&repo, &RunSpec::new(vec![JobSpec::green("unit")]));
     let since = fake.now() - Duration::from_secs(3600);
-    let found: Vec<_> = client.ci().unwrap().list_failed_runs(&repo.repo_ref(), since).try_collect().await.unwrap();
+    let found: Vec<_> =
+        client.ci().unwrap().list_failed_runs(&repo.repo_ref(), since).try_collect().await.unwrap();
     let ids: Vec<String> = found.iter().map(|run| run.id.clone()).collect();
     assert!(ids.contains(&fresh.id.to_string()) && ids.contains(&fresh.children[0].to_string()), "{ids:?}");
     assert!(!ids.contains(&old.id.to_string()) && !ids.contains(&green.id.to_string()), "{ids:?}");
@@ -249,7 +265,10 @@ async fn logs_are_exact_bounded_and_typed_when_they_are_not_there() {
     let job = |name: &str| found.iter().find(|job| job.name == name).unwrap();
     let read = |name: &str, max: u64| ci.job_log(&reference, job(name), LogOptions::new(max));
 
-    assert_eq!(read("exact", 1 << 20).await.unwrap().read_to_end().await.unwrap(), (text.as_bytes().to_vec(), false));
+    assert_eq!(
+        read("exact", 1 << 20).await.unwrap().read_to_end().await.unwrap(),
+        (text.as_bytes().to_vec(), false)
+    );
     assert_eq!(read("exact", 6).await.unwrap().read_to_end().await.unwrap(), (b"line 1".to_vec(), true));
     assert_eq!(read("late", 100).await.unwrap_err().kind(), ErrorKind::NotReady);
     assert_eq!(read("late", 100).await.unwrap().read_to_end().await.unwrap().0, b"there now");
@@ -269,7 +288,8 @@ async fn an_old_job_without_a_log_never_had_one() {
             .with_age(Duration::from_secs(86_400)),
     );
     let found = jobs(&*client, &repo, &run.run_ref()).await;
-    let error = client.ci().unwrap().job_log(&repo.repo_ref(), &found[0], LogOptions::default()).await.unwrap_err();
+    let error =
+        client.ci().unwrap().job_log(&repo.repo_ref(), &found[0], LogOptions::default()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
@@ -319,7 +339,10 @@ async fn merge_requests_are_found_for_branches_forks_and_merge_request_pipelines
     let in_fork = fake.add_run(&fork, &failed().with_branch("fix"));
     let (_, found) = find(fork.clone(), in_fork.run_ref()).await;
     assert_eq!(found.len(), 1);
-    assert_eq!((found[0].number.clone(), found[0].repo.id.clone()), (from_fork.number.to_string(), repo.id.to_string()));
+    assert_eq!(
+        (found[0].number.clone(), found[0].repo.id.clone()),
+        (from_fork.number.to_string(), repo.id.to_string())
+    );
 
     fake.close_pull(&pull);
     assert!(find(repo.clone(), branch.run_ref()).await.1.is_empty());
@@ -352,14 +375,19 @@ async fn a_comment_is_one_comment_for_ever() {
         fake.forget_requests();
         assert_eq!(put("green", Some(first.id.clone())).await.action, PostAction::Unchanged);
         assert_eq!(fake.requests().len(), 1, "a known id saves the search");
-        let own: Vec<_> = fake.comments(&repo, &target).into_iter().filter(|comment| comment.author == "rca-bot" && !comment.is_deleted).collect();
+        let own: Vec<_> = fake
+            .comments(&repo, &target)
+            .into_iter()
+            .filter(|comment| comment.author == "rca-bot" && !comment.is_deleted)
+            .collect();
         assert_eq!(own.len(), 1);
         assert_eq!(own[0].body, comment("green").body);
         fake.delete_comment(own[0].id);
         let anew = put("green", Some(first.id.clone())).await;
         assert_eq!(anew.action, PostAction::Created);
         assert_ne!(anew.id, first.id);
-        let foreign = fake.comments(&repo, &target).into_iter().find(|comment| comment.id == foreign).unwrap();
+        let foreign =
+            fake.comments(&repo, &target).into_iter().find(|comment| comment.id == foreign).unwrap();
         assert!(foreign.history.is_empty());
     }
     clean(&fake);
@@ -377,7 +405,10 @@ async fn issues_and_statuses_are_set_once() {
     };
     let opened = feedback.upsert_issue(&reference, &issue("a"), None).await.unwrap();
     assert_eq!(opened.action, PostAction::Created);
-    assert_eq!(feedback.upsert_issue(&reference, &issue("a"), None).await.unwrap().action, PostAction::Unchanged);
+    assert_eq!(
+        feedback.upsert_issue(&reference, &issue("a"), None).await.unwrap().action,
+        PostAction::Unchanged
+    );
     let edited = feedback.upsert_issue(&reference, &issue("b"), Some(&opened.id)).await.unwrap();
     assert_eq!((edited.action, &edited.id), (PostAction::Updated, &opened.id));
     assert_eq!(fake.issues()[0].labels, ["ci", "rca"]);

@@ -31,7 +31,10 @@ async fn code_flow_with_pkce_rotation_reuse_and_revocation() {
     let redirect: Url = REDIRECT.parse().unwrap();
     let (state, pkce) = (CsrfState::from_entropy(&[7; 32]), Pkce::from_entropy(&[9; 32]));
     let url = flow.authorize_url(&redirect, &state, Some(&pkce));
-    assert!(url.as_str().starts_with(&format!("{}/oauth/authorize?", fake.base_url().as_str().trim_end_matches('/'))));
+    assert!(
+        url.as_str()
+            .starts_with(&format!("{}/oauth/authorize?", fake.base_url().as_str().trim_end_matches('/')))
+    );
     assert_eq!(parameter(&url, "scope").as_deref(), Some("api read_user read_api"));
     assert_eq!(parameter(&url, "code_challenge_method").as_deref(), Some("S256"));
     assert_eq!(parameter(&url, "response_type").as_deref(), Some("code"));

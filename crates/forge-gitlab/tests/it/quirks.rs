@@ -45,16 +45,21 @@ async fn assert_no_canary(server: &MockServer) {
 #[tokio::test]
 async fn the_token_never_follows_a_link_or_a_log_elsewhere() {
     let (server, stranger) = (MockServer::start().await, MockServer::start().await);
-    Mock::given(any()).respond_with(ResponseTemplate::new(200).set_body_string("log text")).mount(&stranger).await;
+    Mock::given(any())
+        .respond_with(ResponseTemplate::new(200).set_body_string("log text"))
+        .mount(&stranger)
+        .await;
     let link = format!("<{}/api/v4/projects?id_after=1>; rel=\"next\"", stranger.uri());
-    answer(&server, "GET", "/projects", ok(json!([api("project")])).insert_header("link", link.as_str())).await;
+    answer(&server, "GET", "/projects", ok(json!([api("project")])).insert_header("link", link.as_str()))
+        .await;
     let found = connect_mock(&server).repos().list_repos().try_collect::<Vec<_>>().await;
     let error = found.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AddressRefused, "{error}");
     assert!(error.hint().is_some() && !format!("{error:?}").contains(CANARY));
     assert_eq!(stranger.received_requests().await.unwrap().len(), 0);
 
-    let away = ResponseTemplate::new(302).insert_header("location", format!("{}/blob", stranger.uri()).as_str());
+    let away =
+        ResponseTemplate::new(302).insert_header("location", format!("{}/blob", stranger.uri()).as_str());
     answer(&server, "GET", "/projects/1042/jobs/9/trace", away).await;
     let client = connect_mock(&server);
     let job = Job::new("9", "7", "unit");
@@ -124,11 +129,14 @@ async fn changing_requests_carry_exactly_this() {
     answer(&server, "GET", "/projects/1042/merge_requests/58/notes", ok(json!([]))).await;
     answer(&server, "GET", "/projects/1042/repository/commits/4f2d/discussions", ok(json!([]))).await;
     answer(&server, "GET", "/projects/1042/merge_requests/58/notes/7", ok(api("note"))).await;
-    answer(&server, "GET", "/projects/1042/repository/commits/4f2d/discussions/d1", ok(api("discussion"))).await;
+    answer(&server, "GET", "/projects/1042/repository/commits/4f2d/discussions/d1", ok(api("discussion")))
+        .await;
     expect("POST", "/merge_requests/58/notes", json!({"body": text}), 201, api("note")).await;
     expect("PUT", "/merge_requests/58/notes/7", json!({"body": text}), 200, api("note")).await;
-    expect("POST", "/repository/commits/4f2d/discussions", json!({"body": text}), 201, api("discussion")).await;
-    expect("PUT", "/repository/commits/4f2d/discussions/d1/notes/7", json!({"body": text}), 200, api("note")).await;
+    expect("POST", "/repository/commits/4f2d/discussions", json!({"body": text}), 201, api("discussion"))
+        .await;
+    expect("PUT", "/repository/commits/4f2d/discussions/d1/notes/7", json!({"body": text}), 200, api("note"))
+        .await;
     let (pull, commit) = (Target::Pull("58".to_owned()), Target::Commit("4f2d".to_owned()));
     let made = feedback.upsert_comment(&repo, &pull, &comment("red"), None).await.unwrap();
     assert_eq!((made.id.as_str(), made.action), ("7", PostAction::Created));
@@ -147,7 +155,14 @@ async fn changing_requests_carry_exactly_this() {
         labels: vec!["ci".to_owned(), "rca".to_owned()],
     };
     let (title, labels) = ("main is red", "ci,rca");
-    expect("POST", "/issues", json!({"title": title, "description": text, "labels": labels}), 201, api("issue")).await;
+    expect(
+        "POST",
+        "/issues",
+        json!({"title": title, "description": text, "labels": labels}),
+        201,
+        api("issue"),
+    )
+    .await;
     expect("PUT", "/issues/3", json!({"title": title, "description": text}), 200, api("issue")).await;
     expect("PUT", "/issues/3", json!({"state_event": "close"}), 200, api("issue")).await;
     feedback.upsert_issue(&repo, &issue, None).await.unwrap();
@@ -156,7 +171,8 @@ async fn changing_requests_carry_exactly_this() {
 
     answer(&server, "GET", "/projects/1042/repository/commits/4f2d/statuses", ok(json!([]))).await;
     let body = json!({"state": "failed", "name": "forge-rca", "description": "unit failed", "target_url": "https://rca.example/a/1"});
-    expect("POST", "/statuses/4f2d", body, 201, json!({"id": 5, "name": "forge-rca", "status": "failed"})).await;
+    expect("POST", "/statuses/4f2d", body, 201, json!({"id": 5, "name": "forge-rca", "status": "failed"}))
+        .await;
     let status = CommitStatus {
         state: StatusState::Failure,
         context: "forge-rca".to_owned(),
@@ -176,7 +192,13 @@ async fn hooks_come_in_pages_with_all_their_shapes() {
             "disabled_until": "2026-10-02T10:00:00Z", "custom_headers": [{"key": "a"}]}, {"id": 3, "alert_status": "disabled"}])))
         .mount(&server)
         .await;
-    answer(&server, "GET", "/projects/1042/hooks", ok(json!([api("hook")])).insert_header("link", next.as_str())).await;
+    answer(
+        &server,
+        "GET",
+        "/projects/1042/hooks",
+        ok(json!([api("hook")])).insert_header("link", next.as_str()),
+    )
+    .await;
     let client = connect_mock(&server);
     let hooks: Vec<_> = client.require_hooks().unwrap().list_hooks(&repo()).try_collect().await.unwrap();
     assert_eq!(hooks.len(), 3);
@@ -204,7 +226,8 @@ async fn a_hook_that_is_off_for_good_is_made_anew() {
 #[tokio::test]
 async fn a_test_delivery_falls_back_to_a_push() {
     let server = MockServer::start().await;
-    let none = ResponseTemplate::new(422).set_body_json(json!({"message": "Ensure the project has CI pipelines."}));
+    let none =
+        ResponseTemplate::new(422).set_body_json(json!({"message": "Ensure the project has CI pipelines."}));
     answer(&server, "POST", "/projects/1042/hooks/12/test/pipeline_events", none).await;
     answer(&server, "POST", "/projects/1042/hooks/12/test/push_events", ResponseTemplate::new(201)).await;
     connect_mock(&server).require_hooks().unwrap().test_hook(&repo(), "12").await.unwrap();
@@ -221,7 +244,10 @@ async fn merged_results_are_told_as_the_commit_that_people_know() {
     let ci = client.ci().unwrap();
     let run = ci.get_run(&repo(), &RunRef::new("31007")).await.unwrap();
     assert_eq!(run.sha.as_deref(), Some("4f2d"));
-    assert_eq!((run.git_ref.as_deref(), run.pull_requests.as_slice()), (Some("rounding"), &["58".to_owned()][..]));
+    assert_eq!(
+        (run.git_ref.as_deref(), run.pull_requests.as_slice()),
+        (Some("rounding"), &["58".to_owned()][..])
+    );
     let pulls = ci.find_pull_requests(&repo(), &run).await.unwrap();
     assert_eq!(pulls.len(), 1);
     assert_eq!(pulls[0].repo, repo());
@@ -261,7 +287,8 @@ async fn a_trigger_job_that_started_nothing_is_a_failed_job() {
         "failure_reason": "downstream_pipeline_creation_failed"}]);
     answer(&server, "GET", "/projects/1042/pipelines/7/bridges", ok(bridge)).await;
     let client = connect_mock(&server);
-    let jobs: Vec<Job> = client.ci().unwrap().list_jobs(&repo(), &RunRef::new("7")).try_collect().await.unwrap();
+    let jobs: Vec<Job> =
+        client.ci().unwrap().list_jobs(&repo(), &RunRef::new("7")).try_collect().await.unwrap();
     assert_eq!(jobs.len(), 1);
     assert!(jobs[0].is_failed());
     assert_eq!(jobs[0].failure_reason.as_deref(), Some("downstream_pipeline_creation_failed"));
@@ -277,7 +304,8 @@ async fn pipelines_that_start_each_other_end() {
         answer(&server, "GET", &format!("/projects/1042/pipelines/{id}/bridges"), ok(bridge(next))).await;
     }
     let client = connect_mock(&server);
-    let jobs: Vec<Job> = client.ci().unwrap().list_jobs(&repo(), &RunRef::new("7")).try_collect().await.unwrap();
+    let jobs: Vec<Job> =
+        client.ci().unwrap().list_jobs(&repo(), &RunRef::new("7")).try_collect().await.unwrap();
     assert_eq!(jobs.iter().map(|job| job.run_id.as_str()).collect::<Vec<_>>(), ["7", "8"]);
 }
 
@@ -286,7 +314,8 @@ async fn a_text_of_quick_actions_only_is_an_error() {
     let server = MockServer::start().await;
     user(&server).await;
     answer(&server, "GET", "/projects/1042/merge_requests/58/notes", ok(json!([]))).await;
-    let taken = ResponseTemplate::new(202).set_body_json(json!({"commands_changes": {}, "summary": ["Closed"]}));
+    let taken =
+        ResponseTemplate::new(202).set_body_json(json!({"commands_changes": {}, "summary": ["Closed"]}));
     answer(&server, "POST", "/projects/1042/merge_requests/58/notes", taken).await;
     let client = connect_mock(&server);
     let error = client
@@ -304,11 +333,17 @@ async fn a_status_that_cannot_follow_itself_stays() {
     let server = MockServer::start().await;
     let standing = json!([{"id": 5, "name": "forge-rca", "status": "failed", "description": "old"}]);
     answer(&server, "GET", "/projects/1042/repository/commits/4f2d/statuses", ok(standing)).await;
-    let refusal = ResponseTemplate::new(400).set_body_json(json!({"message": "Cannot transition status via :drop from :failed"}));
+    let refusal = ResponseTemplate::new(400)
+        .set_body_json(json!({"message": "Cannot transition status via :drop from :failed"}));
     answer(&server, "POST", "/projects/1042/statuses/4f2d", refusal).await;
     let client = connect_mock(&server);
     let set = |state| {
-        let status = CommitStatus { state, context: "forge-rca".to_owned(), description: "new".to_owned(), target_url: None };
+        let status = CommitStatus {
+            state,
+            context: "forge-rca".to_owned(),
+            description: "new".to_owned(),
+            target_url: None,
+        };
         let client = client.clone();
         async move { client.feedback().unwrap().set_status(&repo(), "4f2d", &status).await }
     };
@@ -319,16 +354,32 @@ async fn a_status_that_cannot_follow_itself_stays() {
 #[tokio::test]
 async fn refusals_are_typed_with_a_remedy() {
     let json_error = |status: u16, body: Value| ResponseTemplate::new(status).set_body_json(body);
-    let html = |status: u16| ResponseTemplate::new(status).set_body_raw("<!DOCTYPE html><h1>no</h1>", "text/html");
+    let html =
+        |status: u16| ResponseTemplate::new(status).set_body_raw("<!DOCTYPE html><h1>no</h1>", "text/html");
     let cases = [
-        (json_error(401, json!({"error": "invalid_token", "error_description": "Token was revoked."})), ErrorKind::Unauthorized, "token"),
-        (json_error(403, json!({"error": "insufficient_scope", "scope": "api"})), ErrorKind::Forbidden, "scope `api`"),
+        (
+            json_error(401, json!({"error": "invalid_token", "error_description": "Token was revoked."})),
+            ErrorKind::Unauthorized,
+            "token",
+        ),
+        (
+            json_error(403, json!({"error": "insufficient_scope", "scope": "api"})),
+            ErrorKind::Forbidden,
+            "scope `api`",
+        ),
         (json_error(403, json!({"message": "403 Forbidden"})), ErrorKind::Forbidden, "Maintainer"),
         (html(403), ErrorKind::Forbidden, "in front of GitLab"),
         (json_error(404, json!({"message": "404 Project Not Found"})), ErrorKind::NotFound, "may not see"),
         (html(404), ErrorKind::UnexpectedResponse, "base URL"),
         (html(502), ErrorKind::Forge, "base URL"),
-        (json_error(422, json!({"message": {"url": ["is blocked: Requests to the local network are not allowed"]}})), ErrorKind::Invalid, "local"),
+        (
+            json_error(
+                422,
+                json!({"message": {"url": ["is blocked: Requests to the local network are not allowed"]}}),
+            ),
+            ErrorKind::Invalid,
+            "local",
+        ),
         (json_error(422, json!({"error": "Invalid url given"})), ErrorKind::Invalid, "local"),
     ];
     for (reply, kind, hint) in cases {
@@ -348,7 +399,8 @@ async fn refusals_are_typed_with_a_remedy() {
 #[tokio::test]
 async fn a_limit_that_says_nothing_is_a_minute() {
     let server = MockServer::start().await;
-    let limited = ResponseTemplate::new(429).set_body_json(json!({"message": {"error": "This endpoint has been requested too many times."}}));
+    let limited = ResponseTemplate::new(429)
+        .set_body_json(json!({"message": {"error": "This endpoint has been requested too many times."}}));
     answer(&server, "POST", "/projects/1042/hooks", limited).await;
     let client = connect_mock(&server);
     let error = client.require_hooks().unwrap().create_hook(&repo(), &hook_spec()).await.unwrap_err();
@@ -361,8 +413,20 @@ async fn odd_answers_are_read_as_far_as_they_go() {
     let server = MockServer::start().await;
     // Only ids are certain.
     answer(&server, "GET", "/projects/1042", ok(json!({"id": 1042}))).await;
-    answer(&server, "GET", "/projects/1042/pipelines/7", ok(json!({"id": 7, "status": "negotiating", "created_at": "soon", "ref": null}))).await;
-    answer(&server, "GET", "/projects/1042/jobs/9", ok(json!({"id": 9, "status": null, "runner": null, "artifacts": null, "pipeline": null}))).await;
+    answer(
+        &server,
+        "GET",
+        "/projects/1042/pipelines/7",
+        ok(json!({"id": 7, "status": "negotiating", "created_at": "soon", "ref": null})),
+    )
+    .await;
+    answer(
+        &server,
+        "GET",
+        "/projects/1042/jobs/9",
+        ok(json!({"id": 9, "status": null, "runner": null, "artifacts": null, "pipeline": null})),
+    )
+    .await;
     let client = connect_mock(&server);
     let found = client.repos().get_repo("1042").await.unwrap();
     assert_eq!((found.has_ci, found.can_manage_hooks, found.default_branch), (None, None, None));

@@ -21,7 +21,8 @@ const SIGNATURE: &str = "v1,C89awmWfDikrNEQ6TOFEPnjsHNUkhg//P9IYZx9ibdQ=";
 fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in pairs {
-        headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
+        headers
+            .append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
     }
     headers
 }
@@ -38,7 +39,12 @@ fn inspect(body: &[u8], event: Option<&str>) -> forge_core::Result<Event> {
         Some(event) => headers(&[("x-gitlab-event", event)]),
         None => HeaderMap::new(),
     };
-    GitLabWebhooks.inspect(&Delivery { headers: &headers, query: None, body, received_at: Timestamp::UNIX_EPOCH })
+    GitLabWebhooks.inspect(&Delivery {
+        headers: &headers,
+        query: None,
+        body,
+        received_at: Timestamp::UNIX_EPOCH,
+    })
 }
 
 #[test]
@@ -101,8 +107,18 @@ fn signatures_are_checked_and_nothing_weaker_helps() {
         ("other id", with("webhook-id", "other"), at, Err(VerifyError::Mismatch)),
         ("other time", with("webhook-timestamp", "1776000001"), at, Err(VerifyError::Mismatch)),
         ("no number", with("webhook-timestamp", "now"), at, Err(VerifyError::Malformed)),
-        ("only v0", with("webhook-signature", "v0,C89awmWfDikrNEQ6TOFEPnjsHNUkhg//P9IYZx9ibdQ="), at, Err(VerifyError::Malformed)),
-        ("truncated", with("webhook-signature", "v1,C89awmWfDikrNEQ6TOFEPg=="), at, Err(VerifyError::Mismatch)),
+        (
+            "only v0",
+            with("webhook-signature", "v0,C89awmWfDikrNEQ6TOFEPnjsHNUkhg//P9IYZx9ibdQ="),
+            at,
+            Err(VerifyError::Malformed),
+        ),
+        (
+            "truncated",
+            with("webhook-signature", "v1,C89awmWfDikrNEQ6TOFEPg=="),
+            at,
+            Err(VerifyError::Mismatch),
+        ),
         ("not base64", with("webhook-signature", "v1,!!!!"), at, Err(VerifyError::Mismatch)),
         ("no signature", without("webhook-signature"), at, Err(VerifyError::Missing)),
         ("no time", without("webhook-timestamp"), at, Err(VerifyError::Missing)),
@@ -181,10 +197,18 @@ fn only_failed_pipelines_trigger() {
         .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
         .collect();
     assert!(triggering.iter().all(|name| name.starts_with("pipeline")), "{triggering:?}");
-    for name in ["pipeline", "pipeline_child", "pipeline_tag", "pipeline_merge_request", "pipeline_parent_without_builds"] {
+    for name in [
+        "pipeline",
+        "pipeline_child",
+        "pipeline_tag",
+        "pipeline_merge_request",
+        "pipeline_parent_without_builds",
+    ] {
         assert!(triggering.iter().any(|found| found == name), "{name}");
     }
-    for name in ["pipeline_external", "pipeline_duo_workflow", "pipeline_success_with_warnings", "pipeline_canceled"] {
+    for name in
+        ["pipeline_external", "pipeline_duo_workflow", "pipeline_success_with_warnings", "pipeline_canceled"]
+    {
         assert!(triggering.iter().all(|found| found != name), "{name}");
     }
 }
