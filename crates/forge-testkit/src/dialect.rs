@@ -6,6 +6,7 @@ use forge_core::ForgeKind;
 
 use crate::{
     deliver::{DeliveryOutcome, Message, SignedRequest},
+    spec::TokenKind,
     wire::{Incoming, Reply},
     world::{Hook, RateLimit, Run, World},
 };
@@ -35,6 +36,12 @@ pub(crate) trait Dialect: Debug + Send + Sync {
 
     /// The scopes of a token that may do all this product needs.
     fn full_scopes(&self) -> &'static [&'static str];
+
+    /// Kind and scopes of a token that may read everything and write nothing.
+    fn read_only(&self) -> (TokenKind, &'static [&'static str]);
+
+    /// The scopes of a token that may only say who it is.
+    fn identity_scopes(&self) -> &'static [&'static str];
 
     /// The events that a hook of this product wants.
     fn default_events(&self) -> &'static [&'static str];

@@ -160,6 +160,19 @@ impl Fake {
         self.add_token(&TokenSpec::new(TokenKind::Personal, self.dialect().full_scopes()))
     }
 
+    /// A token that may read everything and write nothing.
+    #[must_use]
+    pub fn read_only_token(&self) -> SecretString {
+        let (kind, scopes) = self.dialect().read_only();
+        self.add_token(&TokenSpec::new(kind, scopes))
+    }
+
+    /// A token that may say who it is and no more.
+    #[must_use]
+    pub fn identity_token(&self) -> SecretString {
+        self.add_token(&TokenSpec::new(TokenKind::Personal, self.dialect().identity_scopes()))
+    }
+
     /// Makes a token.
     #[must_use]
     pub fn add_token(&self, spec: &TokenSpec) -> SecretString {

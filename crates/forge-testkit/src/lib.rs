@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod blob_store;
+pub mod conformance;
 mod deliver;
 mod dialect;
 mod fake;
@@ -11,6 +12,7 @@ mod gitlab;
 mod grants;
 pub mod logs;
 mod quick_actions;
+mod receiver;
 mod record;
 mod runs;
 mod send;
@@ -24,6 +26,7 @@ pub use fake::{Fake, FakeOptions};
 pub use fault::Fault;
 pub use github::FakeGitHub;
 pub use gitlab::FakeGitLab;
+pub use receiver::{Received, Receiver};
 pub use record::{Listener, Presented, Recorded};
 pub use spec::{
     HookSetup, JobSpec, Log, PullHandle, PullSpec, RegisteredApp, RepoHandle, RunHandle, RunSpec, State,

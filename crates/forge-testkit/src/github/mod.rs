@@ -18,6 +18,7 @@ use crate::{
     deliver::{DeliveryOutcome, Message, SignedRequest},
     dialect::{Dialect, Outcome},
     fake::{Fake, FakeOptions},
+    spec::TokenKind,
     wire::{Incoming, Reply, with_query},
     world::{Hook, RateLimit, Run, World},
 };
@@ -96,6 +97,22 @@ impl Dialect for GitHub {
 
     fn full_scopes(&self) -> &'static [&'static str] {
         &["repo", "read:user"]
+    }
+
+    fn read_only(&self) -> (TokenKind, &'static [&'static str]) {
+        let scopes = &[
+            "actions:read",
+            "contents:read",
+            "issues:read",
+            "pull_requests:read",
+            "statuses:read",
+            "repository_hooks:read",
+        ];
+        (TokenKind::FineGrained, scopes)
+    }
+
+    fn identity_scopes(&self) -> &'static [&'static str] {
+        &["read:user"]
     }
 
     fn default_events(&self) -> &'static [&'static str] {

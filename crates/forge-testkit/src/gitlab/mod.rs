@@ -18,6 +18,7 @@ use crate::{
     deliver::{DeliveryOutcome, Message, SignedRequest},
     dialect::{Dialect, Outcome},
     fake::{Fake, FakeOptions},
+    spec::TokenKind,
     wire::{Incoming, Reply},
     world::{Hook, RateLimit, Run, World, shift},
 };
@@ -94,6 +95,14 @@ impl Dialect for GitLab {
 
     fn full_scopes(&self) -> &'static [&'static str] {
         &["api", "read_user"]
+    }
+
+    fn read_only(&self) -> (TokenKind, &'static [&'static str]) {
+        (TokenKind::Personal, &["read_api"])
+    }
+
+    fn identity_scopes(&self) -> &'static [&'static str] {
+        &["read_user"]
     }
 
     fn default_events(&self) -> &'static [&'static str] {

@@ -1,0 +1,202 @@
+//! What goes wrong, and what it must look like.
+
+use std::time::{Duration, Instant};
+
+use forge_core::{
+    Error, ErrorKind, ForgeClient, ForgeClientExt, Retry,
+    model::{Comment, HookSpec, Repo, Target},
+};
+use futures_util::TryStreamExt;
+use secrecy::SecretString;
+use url::Url;
+
+use super::{Harness, requests, shop};
+use crate::{Fault, Listener, PullSpec};
+
+/// The error names its forge and what was being done, and holds no foreign page.
+fn assert_well_told<H: Harness>(harness: &H, error: &Error) {
+    assert_eq!(error.forge(), Some(harness.fake().kind()), "{error:?}");
+    assert!(error.operation().is_some(), "no operation: {error:?}");
+    let text = format!("{error} {error:?}");
+    assert!(!text.contains("<html") && !text.contains("<!DOCTYPE"), "a page in the message: {text}");
+}
+
+async fn get(client: &dyn ForgeClient) -> forge_core::Result<Repo> {
+    client.repos().get_repo("acme/shop").await
+}
+
+fn hook_spec() -> HookSpec {
+    let url = Url::parse("http://127.0.0.1:9/hook").expect("a URL");
+    HookSpec::new(url, SecretString::from("0123456789abcdef".repeat(4)))
+}
+
+/// A revoked, an unknown and an expired token are rejected at once, with a hint.
+pub async fn rejected_token_is_unauthorized<H: Harness>() {
+    let harness = H::start().await;
+    shop(harness.fake());
+    let revoked = harness.fake().token();
+    harness.fake().revoke_token(&revoked);
+    for token in [revoked, SecretString::from("no-such-token".to_owned())] {
+        harness.fake().forget_requests();
+        let error = get(harness.client_with(token).as_ref()).await.expect_err("the token is bad");
+        assert_eq!(error.kind(), ErrorKind::Unauthorized, "{error:?}");
+        assert!(error.hint().is_some(), "no remedy: {error:?}");
+        assert_eq!(error.retry(), Retry::Never);
+        assert_eq!(requests(harness.fake()), 1, "a bad token does not get better");
+    }
+}
+
+/// A token that may only read cannot post, and the error says what is missing.
+pub async fn missing_scope_is_forbidden<H: Harness>() {
+    let harness = H::start().await;
+    if !harness.provider().capabilities().pull_comment {
+        return;
+    }
+    let repo = shop(harness.fake());
+    let pull = harness.fake().open_pull(&repo, &PullSpec::new("Fix it", "fix"));
+    let client = harness.client_with(harness.fake().read_only_token());
+    let comment = Comment { marker: "<!-- m -->".to_owned(), body: "<!-- m --> hello".to_owned() };
+    let target = Target::Pull(pull.number.to_string());
+    let feedback = client.feedback().expect("claimed");
+    let error = feedback.upsert_comment(&repo.repo_ref(), &target, &comment, None).await;
+    let error = error.expect_err("the token may not post");
+    assert_eq!(error.kind(), ErrorKind::Forbidden, "{error:?}");
+    assert!(error.hint().is_some(), "no remedy: {error:?}");
+    assert_well_told(&harness, &error);
+}
+
+/// A short `Retry-After` is waited for.
+pub async fn retry_after_is_obeyed<H: Harness>() {
+    let harness = H::start().await;
+    shop(harness.fake());
+    harness.fake().fail_next("GET", "**", Fault::RateLimited { retry_after: Some(1) });
+    let began = Instant::now();
+    get(harness.client().as_ref()).await.expect("the second try works");
+    assert!(began.elapsed() >= Duration::from_millis(950), "came back after {:?}", began.elapsed());
+    assert_eq!(requests(harness.fake()), 2);
+}
+
+/// A long one is not slept through: the caller is told when to come back.
+pub async fn long_retry_after_is_reported<H: Harness>() {
+    let harness = H::start().await;
+    shop(harness.fake());
+    harness.fake().fail_times("GET", "**", Fault::RateLimited { retry_after: Some(3600) }, 9);
+    let began = Instant::now();
+    let error = get(harness.client().as_ref()).await.expect_err("an hour is too long");
+    assert_eq!(error.kind(), ErrorKind::RateLimited, "{error:?}");
+    let Retry::After(wait) = error.retry() else { panic!("no time is told: {error:?}") };
+    assert!(wait >= Duration::from_secs(3500) && began.elapsed() < Duration::from_secs(30));
+    assert_eq!(requests(harness.fake()), 1);
+}
+
+/// Reading is tried again after 502, 503 and a closed connection.
+pub async fn server_errors_are_retried_on_get<H: Harness>() {
+    let harness = H::start().await;
+    shop(harness.fake());
+    for fault in [Fault::Status(502), Fault::Status(503), Fault::Close] {
+        harness.fake().forget_requests();
+        harness.fake().fail_next("GET", "**", fault.clone());
+        get(harness.client().as_ref()).await.unwrap_or_else(|error| panic!("{fault:?}: {error:?}"));
+        assert_eq!(requests(harness.fake()), 2, "{fault:?}");
+    }
+}
+
+/// Creating is not: it might happen twice.
+pub async fn server_errors_are_not_retried_on_post<H: Harness>() {
+    let harness = H::start().await;
+    if !harness.provider().capabilities().hooks {
+        return;
+    }
+    let repo = shop(harness.fake());
+    harness.fake().fail_times("POST", "**", Fault::Status(502), 9);
+    let error = harness.client().ensure_hook(&repo.repo_ref(), &hook_spec(), None).await;
+    let error = error.expect_err("the forge fails");
+    assert_eq!(error.kind(), ErrorKind::Forge, "{error:?}");
+    assert_well_told(&harness, &error);
+    assert_eq!(harness.fake().count("POST", "**"), 1);
+}
+
+/// When the answer to a creation is lost, it is not sent again.
+pub async fn lost_answer_to_a_post_is_not_repeated<H: Harness>() {
+    let harness = H::start().await;
+    if !harness.provider().capabilities().hooks {
+        return;
+    }
+    let repo = shop(harness.fake());
+    harness.fake().fail_next("POST", "**", Fault::CloseAfter);
+    let result = harness.client().ensure_hook(&repo.repo_ref(), &hook_spec(), None).await;
+    assert!(result.is_err(), "an answer that never came was believed");
+    assert_eq!((harness.fake().count("POST", "**"), harness.fake().hooks(&repo).len()), (1, 1));
+}
+
+/// A proxy's page instead of JSON, as an error and as a success.
+pub async fn html_error_page<H: Harness>() {
+    let harness = H::start().await;
+    shop(harness.fake());
+    for (status, kinds) in [
+        (502, vec![ErrorKind::Forge]),
+        (403, vec![ErrorKind::Forbidden, ErrorKind::Forge, ErrorKind::UnexpectedResponse]),
+        (200, vec![ErrorKind::UnexpectedResponse]),
+    ] {
+        harness.fake().fail_times("GET", "**", Fault::Html(status), 9);
+        let error = get(harness.client().as_ref()).await.expect_err("that is no repository");
+        assert!(kinds.contains(&error.kind()), "{status}: {error:?}");
+        assert_well_told(&harness, &error);
+        harness.fake().clear_faults();
+    }
+}
+
+/// JSON that ends in the middle.
+pub async fn truncated_json<H: Harness>() {
+    let harness = H::start().await;
+    shop(harness.fake());
+    harness.fake().fail_times("GET", "**", Fault::TruncatedJson, 9);
+    let client = harness.client();
+    let error = get(client.as_ref()).await.expect_err("that is half a repository");
+    assert_eq!(error.kind(), ErrorKind::UnexpectedResponse, "{error:?}");
+    assert_well_told(&harness, &error);
+    let listed: forge_core::Result<Vec<Repo>> = client.repos().list_repos().try_collect().await;
+    assert_eq!(listed.expect_err("that is half a list").kind(), ErrorKind::UnexpectedResponse);
+}
+
+/// JSON of another type than documented.
+pub async fn unexpected_json<H: Harness>() {
+    let harness = H::start().await;
+    shop(harness.fake());
+    harness.fake().fail_times("GET", "**", Fault::WrongType, 9);
+    let error = get(harness.client().as_ref()).await.expect_err("that is a string");
+    assert_eq!(error.kind(), ErrorKind::UnexpectedResponse, "{error:?}");
+    assert_well_told(&harness, &error);
+}
+
+/// A next link to another origin gets nothing from us.
+pub async fn foreign_next_link_gets_no_credential<H: Harness>() {
+    let harness = H::start().await;
+    harness.fake().add_repos(150);
+    harness.fake().set_next_link_origin(Some(&harness.fake().blob_store_url()));
+    let listed: forge_core::Result<Vec<Repo>> = harness.client().repos().list_repos().try_collect().await;
+    listed.expect_err("the next page is somewhere else");
+    assert_nothing_leaked(&harness);
+}
+
+/// A redirect of an API call to another origin gets no credential from us.
+pub async fn foreign_redirect_gets_no_credential<H: Harness>() {
+    let harness = H::start().await;
+    shop(harness.fake());
+    for status in [301, 302, 307, 308] {
+        let location = format!("{}/api/anything", harness.fake().blob_store_url());
+        harness.fake().fail_next("GET", "**", Fault::Redirect(status, location));
+        get(harness.client().as_ref()).await.expect_err("it is somewhere else");
+    }
+    assert_nothing_leaked(&harness);
+}
+
+fn assert_nothing_leaked<H: Harness>(harness: &H) {
+    let leaked = harness
+        .fake()
+        .requests()
+        .into_iter()
+        .filter(|request| request.listener == Listener::BlobStore && request.credential.is_some())
+        .count();
+    assert_eq!(leaked, 0, "a credential reached another origin");
+}
