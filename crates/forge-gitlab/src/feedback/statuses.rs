@@ -87,6 +87,8 @@ fn word(state: StatusState) -> &'static str {
     match state {
         StatusState::Pending => "pending",
         StatusState::Success => "success",
-        StatusState::Failure | StatusState::Error => "failed",
+        StatusState::Failure => "failed",
+        // That we could not tell must not fail the pipeline that the status becomes a job of.
+        StatusState::Error => "canceled",
     }
 }

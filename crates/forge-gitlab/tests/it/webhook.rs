@@ -52,7 +52,7 @@ fn tokens_are_checked() {
     let (one, none, empty) = (Secrets::new("correct horse".into()), Secrets::none(), Secrets::new("".into()));
     let two = one.clone().with_shared("previous".into());
     let token = |value| vec![("x-gitlab-token", value)];
-    let cases: Vec<(&str, Vec<(&str, &str)>, &Secrets, Result<Proof, VerifyError>)> = vec![
+    let cases = [
         ("right", token("correct horse"), &one, Ok(Proof::SharedToken)),
         ("previous", token("previous"), &two, Ok(Proof::SharedToken)),
         ("previous after its end", token("previous"), &one, Err(VerifyError::Mismatch)),
