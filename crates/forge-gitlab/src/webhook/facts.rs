@@ -104,7 +104,8 @@ fn job(body: &Value) -> Event {
 fn push(body: &Value, kind: &str) -> Event {
     let mut event = named(body, EventKind::Push);
     set_reference(&mut event, text(body, &["ref"]), Some(kind == "tag_push"));
-    event.sha = sha(body, &["after"]).or_else(|| sha(body, &["checkout_sha"]));
+    // Of an annotated tag `after` is the tag object; the commit is in `checkout_sha`.
+    event.sha = sha(body, &["checkout_sha"]).or_else(|| sha(body, &["after"]));
     let what = if event.ref_type == Some(RefType::Tag) { "tag" } else { "branch" };
     let is_deleted = text(body, &["after"]).is_some() && event.sha.is_none();
     event.reason = Some(if is_deleted {
@@ -142,9 +143,12 @@ fn deployment(body: &Value) -> Event {
     let mut event = named(body, EventKind::Other);
     event.action = text(body, &["status"]).map(str::to_owned);
     event.job_id = id(body, &["deployable_id"]);
-    if let Some(name) = text(body, &["ref"]) {
-        set_reference(&mut event, Some(name), None);
-    }
+    // The payload has a short sha only, but its link to the commit holds the whole one.
+    event.sha = text(body, &["commit_url"])
+        .and_then(|url| url.rsplit('/').next())
+        .filter(|sha| sha.len() >= 40 && sha.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        .map(str::to_owned);
+    set_reference(&mut event, text(body, &["ref"]), None);
     event.reason = Some("a deployment; the pipeline that it belongs to has events of its own".to_owned());
     event
 }
@@ -155,6 +159,11 @@ fn other(body: &Value, kind: &str) -> Event {
         .or_else(|| text(body, &["action"]))
         .or_else(|| text(body, &["event_name"]))
         .map(str::to_owned);
+    event.pr = id(body, &["merge_request", "iid"]);
+    event.sha = sha(body, &["commit", "id"]);
+    // A release names its tag.
+    event.git_ref = text(body, &["tag"]).map(str::to_owned);
+    event.ref_type = event.git_ref.as_ref().map(|_| RefType::Tag);
     event.reason = Some(format!("{} events are not acted on", safe(kind)));
     event
 }

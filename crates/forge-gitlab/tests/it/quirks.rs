@@ -456,3 +456,35 @@ async fn a_token_with_a_line_break_is_refused_before_it_is_sent() {
     assert_eq!(client.whoami().await.unwrap_err().kind(), ErrorKind::InvalidInput);
     assert!(server.received_requests().await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn nothing_prints_the_token() {
+    let server = MockServer::start().await;
+    let client = connect_mock(&server);
+    let text = format!("{client:?} {:?} {:?}", client.repos(), client.ci());
+    assert!(!text.contains(CANARY), "{text}");
+    // No such route at the mock: the error says what was tried, not with what.
+    let error = client.whoami().await.unwrap_err();
+    assert!(!format!("{error} {error:?}").contains(CANARY));
+}
+
+#[tokio::test]
+async fn a_pipeline_that_nobody_may_see_takes_nothing_from_the_rest() {
+    let server = MockServer::start().await;
+    let jobs = json!([{"id": 90, "name": "unit", "status": "failed", "allow_failure": true,
+        "artifacts": [{"file_type": "junit", "size": 5}, {"file_type": "trace", "size": 4711}]}]);
+    answer(&server, "GET", "/projects/1042/pipelines/7/jobs", ok(jobs)).await;
+    let bridges = json!([
+        {"id": 1, "name": "far", "status": "success", "downstream_pipeline": {"id": 8, "project_id": 5000}},
+        {"id": 2, "name": "none", "status": "created", "downstream_pipeline": null},
+    ]);
+    answer(&server, "GET", "/projects/1042/pipelines/7/bridges", ok(bridges)).await;
+    answer(&server, "GET", "/projects/5000/pipelines/8/jobs", ResponseTemplate::new(403)).await;
+    answer(&server, "GET", "/projects/5000/pipelines/8/bridges", ResponseTemplate::new(404)).await;
+    let client = connect_mock(&server);
+    let found: Vec<Job> =
+        client.ci().unwrap().list_jobs(&repo(), &RunRef::new("7")).try_collect().await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert!(found[0].is_allowed_to_fail);
+    assert_eq!(found[0].log_bytes, Some(4711));
+}
