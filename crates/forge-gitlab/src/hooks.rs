@@ -73,7 +73,10 @@ impl Hooks for Client {
         let test = |trigger: &'static str| {
             let operation = &operation;
             async move {
-                self.call(repo, operation, |api, path| api.post(&format!("{path}/hooks/{hook_id}/test/{trigger}"))).await
+                self.call(repo, operation, |api, path| {
+                    api.post(&format!("{path}/hooks/{hook_id}/test/{trigger}"))
+                })
+                .await
             }
         };
         match test("pipeline_events").await {

@@ -41,7 +41,13 @@ impl GitLabOAuth {
     async fn revoke_one(&self, token: &SecretString) -> Result<()> {
         let (secret, token) = (self.app.client_secret.expose_secret(), token.expose_secret());
         let form = [("client_id", self.app.client_id.as_str()), ("client_secret", secret), ("token", token)];
-        self.plain.post("oauth/revoke").operation("revoke the OAuth token").form(&form).repeatable().send().await?;
+        self.plain
+            .post("oauth/revoke")
+            .operation("revoke the OAuth token")
+            .form(&form)
+            .repeatable()
+            .send()
+            .await?;
         Ok(())
     }
 }
@@ -54,7 +60,12 @@ impl OAuthFlow for GitLabOAuth {
         self.grant.authorize_url(redirect, state, pkce, scopes, &[])
     }
 
-    async fn exchange_code(&self, code: &SecretString, redirect: &Url, pkce: Option<&Pkce>) -> Result<TokenSet> {
+    async fn exchange_code(
+        &self,
+        code: &SecretString,
+        redirect: &Url,
+        pkce: Option<&Pkce>,
+    ) -> Result<TokenSet> {
         self.grant.exchange(code, redirect, pkce).await
     }
 
