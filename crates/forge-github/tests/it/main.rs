@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
 mod ci;
+mod conformance;
 mod errors;
 mod feedback;
 mod hooks;
