@@ -11,7 +11,7 @@ use forge_core::{
     Credential, CredentialKind, CredentialProvider, Error, ErrorKind, ForgeClient, OAuthApp, Result, Retry,
     StaticCredential, TokenSet,
 };
-use forge_http::token_cache::{Lease, RefreshingCredential, StoredTokens, TokenStorage};
+use forge_http::{Lease, RefreshingCredential, StoredTokens, TokenStorage};
 use jiff::Timestamp;
 use rca_store::{Integration, RefreshLease, SecretOwner, Store, Write};
 use secrecy::{ExposeSecret, SecretString};
