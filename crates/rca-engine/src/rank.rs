@@ -54,6 +54,7 @@ pub(crate) fn report(reader: &Reader) -> Report {
         && let Some(test) =
             report.failing.tests.iter_mut().find(|test| best.candidate.text.contains(&test.name))
         && test.message.is_none()
+        && best.candidate.weight >= PROOF
     {
         // Most runners print the message below the name.
         let below = (best.candidate.start..).zip(&best.candidate.excerpt);
@@ -122,7 +123,7 @@ fn rank<'a>(reader: &Reader, candidate: &'a Candidate) -> Ranked<'a> {
             if candidate.step > failing {
                 add(-30, "after the failing step".to_owned());
             } else if soft {
-                add(-25, "before the failing step".to_owned());
+                add(-45, "before the failing step".to_owned());
             }
         }
     }
@@ -138,8 +139,6 @@ fn rank<'a>(reader: &Reader, candidate: &'a Candidate) -> Ranked<'a> {
             add(-16, "the job went on for long".to_owned());
         } else if distance > 150 {
             add(-8, "the job went on".to_owned());
-        } else if distance <= 12 {
-            add(4, "just before the end".to_owned());
         }
         let agrees =
             rule.zip(reader.steps.exit_code()).is_some_and(|(rule, code)| agrees(code, rule.category));
@@ -176,6 +175,7 @@ fn is_soft(rule: Option<&'static Rule>) -> bool {
                 | Category::Permission
                 | Category::ScriptError
                 | Category::DockerImage
+                | Category::ArtifactCache
                 | Category::Unknown
         )
     })

@@ -47,7 +47,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::cause(
         "ginkgo.failed",
         TestFailure,
-        74,
+        80,
         &["[FAILED] ", "[Fail] ", "[PANICKED] ", "[TIMEDOUT] "],
         r"^\s*(?:• )?\[(?:FAILED|Fail|PANICKED|TIMEDOUT)\] (?P<message>.+)",
     )

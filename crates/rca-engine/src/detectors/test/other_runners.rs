@@ -95,7 +95,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::cause("testthat.failed", TestFailure, 74, &["testthat unit tests failed", "── Failure", "── Error", "-- FAILURE", "FAILURE --"], r"(?:^── (?:Failure|Error) \(|^Error: testthat unit tests failed|^-- FAILURE)")
         .span(0, 5)
         .tested(&["── Failure (test-a.R:12:3): adds", "Error: testthat unit tests failed"], &["testthat passed"]),
-    Rule::cause("testr.failed", TestFailure, 70, &["failure: ", "FAIL: "], r"^(?:failure|FAIL): (?P<test>[a-z_]\w*(?:\.\w+){2,})")
+    Rule::cause("testr.failed", TestFailure, 76, &["failure: ", "FAIL: "], r"^(?:failure|FAIL): (?P<test>[a-z_]\w*(?:\.\w+){2,})")
         .span(0, 6)
         .tested(&["failure: pkg.tests.test_a.TestA.test_x [ multipart"], &["successful: pkg.tests.test_a.TestA.test_x"]),
 ];

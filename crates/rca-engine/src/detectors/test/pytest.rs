@@ -33,7 +33,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::cause("pytest.timeout", TestTimeout, 80, &["Failed: Timeout"], r"^E\s+Failed: Timeout [>(]")
         .span(2, 1)
         .tested(&["E   Failed: Timeout >10.0s"], &["Failed: Timeout"]),
-    Rule::cause("pytest.plugin", MissingDependency, 70, &["PluginValidationError", "unrecognized arguments"], r"^(?:pluggy\.\S*PluginValidationError: |pytest: error: unrecognized arguments|\S*: error: unrecognized arguments: --cov)")
+    Rule::cause("pytest.plugin", MissingDependency, 76, &["PluginValidationError", "unrecognized arguments"], r"^(?:pluggy\.\S*PluginValidationError: |pytest: error: unrecognized arguments|\S*: error: unrecognized arguments: --cov)")
         .span(0, 2)
         .tested(&["pluggy.manager.PluginValidationError: Plugin 'x' could not be loaded", "pytest: error: unrecognized arguments: --foo"], &["PluginValidationError"]),
     Rule::cause("pytest.conftest", TestCollection, 74, &["ImportError while loading conftest", "ImportError while importing test module"], r"^ImportError while (?:loading conftest|importing test module) '(?P<file>[^']+)'")
