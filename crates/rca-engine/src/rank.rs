@@ -4,6 +4,7 @@ use sha2::{Digest, Sha256};
 
 use crate::analyzer::{Reader, hex};
 use crate::candidate::Candidate;
+use crate::frame::Dialect;
 use crate::report::{
     BaselineSummary, Category, Consequence, Domain, Evidence, EvidenceRole, Failing, LogSummary, Redactions,
     Report, Retry, SCHEMA, Severity, Status,
@@ -40,6 +41,12 @@ pub(crate) fn report(reader: &Reader) -> Report {
         report.status = Status::NotALog;
         report.missing_context_hint = "the input is binary data, not a log".to_owned();
         return report;
+    }
+    // These CI systems always end a log with the job's result.
+    let ends = matches!(reader.decoder.dialect(), Dialect::Gitlab | Dialect::Travis | Dialect::Jenkins);
+    if ends && reader.steps.job_failed.is_none() && reader.steps.job_passed.is_none() {
+        report.truncated = true;
+        report.notes.push("the log ends before the result of the job".to_owned());
     }
     let best = ranked.iter().find(|item| is_cause(item));
     let proven = best.is_some_and(|item| item.candidate.weight >= PROOF && item.score >= PROOF);
