@@ -19,7 +19,7 @@ pub(crate) const RULES: &[Rule] = &[
         .span(1, 0)
         .tested(&["bash: line 1: ./deploy.sh: Permission denied", "Error: EACCES: permission denied, mkdir '/x'"], &["permission denied? no"]),
     Rule::cause("shell.no_file", MissingFile, 68, &["No such file or directory", "cannot stat", "cannot access", "ENOENT", "cannot find the path", "cannot find the file", "does not exist"], r"(?:^(?:\S+: )*(?:line \d+: )?.*: No such file or directory$|^No such file or directory: '.+'|cannot stat '|ENOENT: no such file|FileNotFoundError: |FileNotFoundException|The system cannot find the (?:path|file)|cannot access '.+': No such)")
-        .tested(&["grep: Commands.md: No such file or directory", "cp: cannot stat '/tmp/fail': No such file or directory", "No such file or directory: 'x.pl'"], &["if no such file exists"]),
+        .tested(&["grep: notes.md: No such file or directory", "cp: cannot stat '/tmp/fail': No such file or directory", "No such file or directory: 'x.pl'"], &["if no such file exists"]),
     Rule::cause("shell.unbound", ConfigError, 86, &["unbound variable", "parameter null or not set", "parameter not set"], r"^(?:\S+: )?line \d+: (?P<package>[\w{}\[\]@*]+): (?:unbound variable|parameter null or not set|parameter not set)|: (?:unbound variable|parameter (?:null or )?not set)$")
         .tested(&["./deploy.sh: line 14: DEPLOY_HOST: unbound variable"], &["unbound variables are allowed"]),
     Rule::cause("shell.syntax", ScriptError, 80, &["syntax error near", "syntax error: ", "unexpected end of file", "unexpected EOF while"], r"(?:line \d+: syntax error|syntax error near unexpected token|[Ss]yntax error: (?:unexpected|\S+ unexpected)|unexpected EOF while looking)")
