@@ -4,6 +4,7 @@ use sha2::{Digest, Sha256};
 
 use crate::analyzer::{Reader, hex};
 use crate::candidate::Candidate;
+use crate::frame::Dialect;
 use crate::report::{
     BaselineSummary, Category, Consequence, Domain, Evidence, EvidenceRole, Failing, LogSummary,
     Report, Retry, SCHEMA, Severity, Status,
@@ -41,6 +42,12 @@ pub(crate) fn report(reader: &Reader) -> Report {
         report.missing_context_hint = "the input is binary data, not a log".to_owned();
         return report;
     }
+    // These CI systems always end a log with the job's result.
+    let ends = matches!(reader.decoder.dialect(), Dialect::Gitlab | Dialect::Travis | Dialect::Jenkins);
+    if ends && reader.steps.job_failed.is_none() && reader.steps.job_passed.is_none() {
+        report.truncated = true;
+        report.notes.push("the log ends before the result of the job".to_owned());
+    }
     let best = ranked.iter().find(|item| is_cause(item));
     let proven = best.is_some_and(|item| item.candidate.weight >= PROOF && item.score >= PROOF);
     let passed = reader.steps.job_passed.is_some();
@@ -54,6 +61,7 @@ pub(crate) fn report(reader: &Reader) -> Report {
         && let Some(test) =
             report.failing.tests.iter_mut().find(|test| best.candidate.text.contains(&test.name))
         && test.message.is_none()
+        && best.candidate.weight >= PROOF
     {
         // Most runners print the message below the name.
         let below = (best.candidate.start..).zip(&best.candidate.excerpt);
@@ -122,7 +130,7 @@ fn rank<'a>(reader: &Reader, candidate: &'a Candidate) -> Ranked<'a> {
             if candidate.step > failing {
                 add(-30, "after the failing step".to_owned());
             } else if soft {
-                add(-25, "before the failing step".to_owned());
+                add(-45, "before the failing step".to_owned());
             }
         }
     }
@@ -138,8 +146,6 @@ fn rank<'a>(reader: &Reader, candidate: &'a Candidate) -> Ranked<'a> {
             add(-16, "the job went on for long".to_owned());
         } else if distance > 150 {
             add(-8, "the job went on".to_owned());
-        } else if distance <= 12 {
-            add(4, "just before the end".to_owned());
         }
         let agrees =
             rule.zip(reader.steps.exit_code()).is_some_and(|(rule, code)| agrees(code, rule.category));
@@ -176,6 +182,7 @@ fn is_soft(rule: Option<&'static Rule>) -> bool {
                 | Category::Permission
                 | Category::ScriptError
                 | Category::DockerImage
+                | Category::ArtifactCache
                 | Category::Unknown
         )
     })
