@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use forge_core::model::Target;
-use forge_testkit::{Fake, FakeGitHub, FakeGitLab, JobSpec, PullSpec, RunSpec, State, logs};
+use forge_testkit::{Fake, FakeGitHub, FakeGitLab, JobSpec, PullSpec, RunSpec, State, logs::{self, Framing, SampleLog}};
 use reqwest::Method;
 use serde_json::{Value, json};
 use server::{Application, Config, Role, shutdown};
@@ -30,8 +30,8 @@ async fn main() -> anyhow::Result<()> {
 
     let gitlab = FakeGitLab::start().await;
     let github = FakeGitHub::start().await;
-    show_forge(&api, &gitlab, "test 3.12", logs::pytest_failure()).await?;
-    show_forge(&api, &github, "build", logs::cargo_compile_error()).await?;
+    show_forge(&api, &gitlab, "test 3.12", logs::pytest(Framing::GitLabRunner)).await?;
+    show_forge(&api, &github, "build", logs::cargo(Framing::GitHubActions)).await?;
     push_a_log(&api).await?;
 
     println!();
@@ -47,7 +47,7 @@ async fn main() -> anyhow::Result<()> {
 }
 
 /// Connects a forge, breaks a pipeline in it, shows what is said there, and mends it.
-async fn show_forge(api: &Api, fake: &Fake, job: &str, log: String) -> anyhow::Result<()> {
+async fn show_forge(api: &Api, fake: &Fake, job: &str, log: SampleLog) -> anyhow::Result<()> {
     let name = fake.kind().display_name();
     println!("\n-- {name} at {}", fake.base_url());
     let repo = fake.add_repo("acme/shop");
@@ -65,7 +65,7 @@ async fn show_forge(api: &Api, fake: &Fake, job: &str, log: String) -> anyhow::R
     say("watching", &format!("{}, hook registered at the forge", repo.full_name));
 
     let pull = fake.open_pull(&repo, &PullSpec::new("Refund in the shop's currency", "feature/refund").with_sha(&"4be1f2".repeat(7)[..40]));
-    let jobs = vec![JobSpec::green("lint"), JobSpec::failed(job, log)];
+    let jobs = vec![JobSpec::green("lint"), JobSpec::failed(job, log.bytes)];
     let run = fake.add_run(&repo, &RunSpec::new(jobs).for_pull(&pull));
     for outcome in fake.deliver(&run).await {
         ensure!(outcome.is_success(), "the delivery was refused: {outcome:?}");
@@ -100,7 +100,7 @@ async fn show_forge(api: &Api, fake: &Fake, job: &str, log: String) -> anyhow::R
 async fn push_a_log(api: &Api) -> anyhow::Result<()> {
     println!("\n-- any other CI: curl --data-binary @build.log");
     let request = api.http.post(format!("{}/v1/ingest/raw?project=shop&wait=30", api.base)).bearer_auth(&api.owner);
-    let analysis: Value = request.body(logs::npm_failure()).send().await?.error_for_status()?.json().await?;
+    let analysis: Value = request.body(logs::npm(Framing::Plain).bytes).send().await?.error_for_status()?.json().await?;
     say("cause", &text(&analysis, "/report/root_cause")?);
     Ok(())
 }

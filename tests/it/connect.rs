@@ -138,7 +138,7 @@ async fn every_wrong_way_in_has_its_own_error() {
 
     let text = with_token(&server, "gitlab", base, "glpat-wrong").await.expect_error(422, "token_rejected");
     assert!(!text.contains("glpat-wrong"), "{text}");
-    let expired = fake.add_token(&TokenSpec::new(TokenKind::Personal, &["api"]).with_expires_at(jiff_past()));
+    let expired = fake.add_token(&TokenSpec::new(TokenKind::Personal, &["api"]).with_expires_at(in_the_past()));
     let expired = secrecy::ExposeSecret::expose_secret(&expired).to_owned();
     with_token(&server, "gitlab", base, &expired).await.expect_error(422, "token_rejected");
     with_token(&server, "gitlab", "not a url", "x").await.expect(422);
@@ -163,8 +163,8 @@ async fn every_wrong_way_in_has_its_own_error() {
     server.stop().await;
 }
 
-fn jiff_past() -> forge_testkit::Timestamp {
-    forge_testkit::Timestamp::UNIX_EPOCH
+fn in_the_past() -> jiff::Timestamp {
+    jiff::Timestamp::UNIX_EPOCH
 }
 
 #[tokio::test]

@@ -40,12 +40,12 @@ async fn an_expired_token_is_refreshed_once() {
     let Some(database) = Database::postgres().await else { return };
     let servers = replicas(&database, 2).await;
     let fake = FakeGitLab::start().await;
-    // Expires while the integration is being set up, so that both replicas meet it expired.
     fake.set_access_token_lifetime(Some(Duration::from_secs(7200)));
     let repo = fake.add_repo("acme/shop");
     let integration = connect_by_oauth(&servers[0], &fake).await;
     servers[0].monitor(&integration, &repo).await;
-    fake.expire_access_tokens();
+    // Both replicas meet the token long after its end.
+    fake.advance_clock(Duration::from_secs(3 * 3600));
     let before = fake.refreshes();
     let mut calls = tokio::task::JoinSet::new();
     for server in &servers {

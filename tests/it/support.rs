@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use forge_testkit::{Fake, RepoHandle};
+use forge_testkit::{
+    Fake, RepoHandle,
+    logs::{self, Framing, SampleLog},
+};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -183,5 +186,14 @@ pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Opti
 
 /// A failed job of pytest, as plain lines.
 pub(crate) fn pytest_log() -> String {
-    forge_testkit::logs::pytest_failure()
+    plain(logs::pytest(Framing::Plain))
+}
+
+/// A failed build of cargo, as plain lines.
+pub(crate) fn cargo_log() -> String {
+    plain(logs::cargo(Framing::Plain))
+}
+
+fn plain(log: SampleLog) -> String {
+    String::from_utf8(log.bytes).unwrap()
 }

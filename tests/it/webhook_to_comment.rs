@@ -4,7 +4,7 @@ use forge_core::model::Target;
 use forge_testkit::{Fake, FakeComment, FakeGitHub, FakeGitLab, JobSpec, PullSpec, RepoHandle, RunSpec, State};
 use serde_json::json;
 
-use crate::support::{TestServer, eventually, pytest_log};
+use crate::support::{TestServer, cargo_log, eventually, pytest_log};
 
 const SHA: &str = "4be1f20000000000000000000000000000000001";
 
@@ -13,7 +13,7 @@ fn three_failed_jobs() -> Vec<JobSpec> {
         JobSpec::green("lint"),
         JobSpec::failed("test 3.12", pytest_log()),
         JobSpec::failed("test 3.13", pytest_log()).with_log_delay(1),
-        JobSpec::failed("build", forge_testkit::logs::cargo_compile_error()),
+        JobSpec::failed("build", cargo_log()),
         JobSpec::failed("flaky lint", "nothing\n").with_allow_failure(),
     ]
 }

@@ -113,7 +113,7 @@ async fn watch(setting: &Setting, fake: &FakeGitLab, repo: &RepoHandle) {
 /// One failed run on a merge request of its own, and the delivery that tells of it.
 fn failed_run(fake: &FakeGitLab, repo: &RepoHandle, hook: u64, index: usize) -> (u64, SignedRequest) {
     let pull = fake.open_pull(repo, &PullSpec::new("change", &format!("branch-{index}")).with_sha(&format!("{index:040x}")));
-    let run = fake.add_run(repo, &RunSpec::new(vec![JobSpec::failed("test", logs::pytest_failure())]).for_pull(&pull));
+    let run = fake.add_run(repo, &RunSpec::new(vec![JobSpec::failed("test", logs::pytest(logs::Framing::GitLabRunner).bytes)]).for_pull(&pull));
     (pull.number, fake.signed_request(&run, hook).unwrap())
 }
 
