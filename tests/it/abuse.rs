@@ -86,7 +86,7 @@ async fn refusals_look_alike(fake: &Fake, proof_headers: &[&'static str], forged
 async fn github_refusals_look_alike() {
     let zeros = format!("sha256={}", "0".repeat(64));
     refusals_look_alike(
-        &FakeGitHub::start().await,
+        &*FakeGitHub::start().await,
         &["x-hub-signature-256", "x-hub-signature"],
         &[
             ("x-hub-signature-256", &zeros),
@@ -101,7 +101,7 @@ async fn github_refusals_look_alike() {
 #[tokio::test]
 async fn gitlab_refusals_look_alike() {
     refusals_look_alike(
-        &FakeGitLab::start().await,
+        &*FakeGitLab::start().await,
         &["x-gitlab-token", "webhook-signature"],
         // The fake is of a version that signs: a plain token alone would be a downgrade.
         &[("webhook-signature", ""), ("webhook-signature", "v1,AAAA"), ("webhook-timestamp", "1")],

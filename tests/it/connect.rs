@@ -64,12 +64,12 @@ async fn oauth_loop(fake: &Fake) {
 
 #[tokio::test]
 async fn gitlab_by_oauth() {
-    oauth_loop(&FakeGitLab::start().await).await;
+    oauth_loop(&*FakeGitLab::start().await).await;
 }
 
 #[tokio::test]
 async fn github_by_oauth() {
-    oauth_loop(&FakeGitHub::start().await).await;
+    oauth_loop(&*FakeGitHub::start().await).await;
 }
 
 #[tokio::test]

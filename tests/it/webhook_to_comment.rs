@@ -88,12 +88,12 @@ async fn pull_request_loop(fake: &Fake) {
 
 #[tokio::test]
 async fn gitlab_merge_request() {
-    pull_request_loop(&FakeGitLab::start().await).await;
+    pull_request_loop(&*FakeGitLab::start().await).await;
 }
 
 #[tokio::test]
 async fn github_pull_request() {
-    pull_request_loop(&FakeGitHub::start().await).await;
+    pull_request_loop(&*FakeGitHub::start().await).await;
 }
 
 async fn commit_loop(fake: &Fake) {
@@ -114,12 +114,12 @@ async fn commit_loop(fake: &Fake) {
 
 #[tokio::test]
 async fn gitlab_commit() {
-    commit_loop(&FakeGitLab::start().await).await;
+    commit_loop(&*FakeGitLab::start().await).await;
 }
 
 #[tokio::test]
 async fn github_commit() {
-    commit_loop(&FakeGitHub::start().await).await;
+    commit_loop(&*FakeGitHub::start().await).await;
 }
 
 async fn refused_comment_falls_through(fake: &Fake, pattern: &str) {
@@ -145,12 +145,12 @@ async fn refused_comment_falls_through(fake: &Fake, pattern: &str) {
 
 #[tokio::test]
 async fn gitlab_refuses_the_note() {
-    refused_comment_falls_through(&FakeGitLab::start().await, "/merge_requests/*/notes").await;
+    refused_comment_falls_through(&*FakeGitLab::start().await, "/merge_requests/*/notes").await;
 }
 
 #[tokio::test]
 async fn github_refuses_the_comment() {
-    refused_comment_falls_through(&FakeGitHub::start().await, "/issues/*/comments").await;
+    refused_comment_falls_through(&*FakeGitHub::start().await, "/issues/*/comments").await;
 }
 
 #[tokio::test]
