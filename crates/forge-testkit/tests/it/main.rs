@@ -1,1 +1,8 @@
 //! Tests of the fakes, through HTTP and the public interface.
+
+mod deliveries;
+mod faults;
+mod github;
+mod gitlab;
+mod http;
+mod logs;
