@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use forge_testkit::{Fake, FakeGitHub, FakeGitLab, JobSpec, PullSpec, RepoHandle, RunHandle, RunSpec, SignedRequest};
+use forge_testkit::{Fake, FakeGitHub, FakeGitLab, JobSpec, PullHandle, PullSpec, RepoHandle, RunHandle, RunSpec, SignedRequest};
 use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
@@ -13,6 +13,11 @@ use crate::support::{TestServer, pytest_log};
 const SHA: &str = "4be1f20000000000000000000000000000000002";
 
 async fn watched(fake: &Fake) -> (TestServer, RepoHandle, RunHandle, SignedRequest) {
+    let (server, repo, run, _, request) = watched_pull(fake).await;
+    (server, repo, run, request)
+}
+
+async fn watched_pull(fake: &Fake) -> (TestServer, RepoHandle, RunHandle, PullHandle, SignedRequest) {
     let server = TestServer::start().await;
     let repo = fake.add_repo("acme/shop");
     let integration = server.connect(fake).await;
@@ -21,7 +26,7 @@ async fn watched(fake: &Fake) -> (TestServer, RepoHandle, RunHandle, SignedReque
     let run = fake.add_run(&repo, &RunSpec::new(vec![JobSpec::failed("test", pytest_log())]).for_pull(&pull));
     let hook = fake.hooks(&repo).remove(0);
     let request = fake.signed_request(&run, hook.id).unwrap();
-    (server, repo, run, request)
+    (server, repo, run, pull, request)
 }
 
 async fn post(server: &TestServer, url: &str, headers: &HeaderMap, body: Bytes) -> (u16, HeaderMap, Vec<u8>) {
@@ -123,7 +128,7 @@ async fn a_flipped_byte_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_identical_deliveries_make_one_analysis() {
     let fake = FakeGitLab::start().await;
-    let (server, repo, run, request) = watched(&fake).await;
+    let (server, repo, _, pull, request) = watched_pull(&fake).await;
     let statuses: Vec<Option<u16>> = stream::iter(0..1000)
         .map(|_| request.send(Duration::from_secs(30)))
         .buffer_unordered(64)
@@ -135,7 +140,7 @@ async fn a_thousand_identical_deliveries_make_one_analysis() {
     server.idle().await;
     assert_eq!(analyses.len(), 1);
     assert_eq!(server.get("/v1/analyses").await.expect(200)["items"].as_array().unwrap().len(), 1);
-    let target = forge_core::model::Target::Pull(run.pull.unwrap().to_string());
+    let target = forge_core::model::Target::Pull(pull.number.to_string());
     assert_eq!(fake.comments(&repo, &target).len(), 1);
     server.stop().await;
 }

@@ -36,11 +36,12 @@ async fn oauth_loop(fake: &Fake) {
 
     let path = format!("/v1/integrations/{}/authorize", fake.kind());
     let body = json!({"state": parameter(&back, "state"), "code": parameter(&back, "code")});
-    let tokens = fake.count("POST", "*token*");
+    let token_path = if fake.kind() == forge_core::ForgeKind::GITLAB { "/oauth/token" } else { "/login/oauth/access_token" };
+    let tokens = fake.count("POST", token_path);
     // A state of nobody, and one of another forge: no request is made with the code.
     let foreign = json!({"state": "0".repeat(64), "code": parameter(&back, "code")});
     server.post(&path, foreign).await.expect_error(400, "invalid_state");
-    assert_eq!(fake.count("POST", "*token*"), tokens, "no code was sent anywhere");
+    assert_eq!(fake.count("POST", token_path), tokens, "no code was sent anywhere");
 
     let integration = server.post(&path, body.clone()).await.expect(201);
     assert_eq!(integration["auth"], "oauth");
@@ -150,7 +151,7 @@ async fn every_wrong_way_in_has_its_own_error() {
     with_token(&server, "gitea", base, "x").await.expect_error(404, "not_found");
     assert!(fake.requests().iter().all(|request| !request.path.contains("glpat")), "no token in a path");
 
-    fake.fail_times("GET", "/api/v4/*", Fault::Html, 10);
+    fake.fail_times("GET", "/api/v4/**", Fault::Html(502), 10);
     with_token(&server, "gitlab", base, "x").await.expect_error(502, "forge_error");
 
     let path = "/v1/integrations/gitlab/token";

@@ -145,12 +145,12 @@ async fn refused_comment_falls_through(fake: &Fake, pattern: &str) {
 
 #[tokio::test]
 async fn gitlab_refuses_the_note() {
-    refused_comment_falls_through(&*FakeGitLab::start().await, "/merge_requests/*/notes").await;
+    refused_comment_falls_through(&*FakeGitLab::start().await, "/api/v4/projects/*/merge_requests/*/notes").await;
 }
 
 #[tokio::test]
 async fn github_refuses_the_comment() {
-    refused_comment_falls_through(&*FakeGitHub::start().await, "/issues/*/comments").await;
+    refused_comment_falls_through(&*FakeGitHub::start().await, "/api/v3/repos/*/*/issues/*/comments").await;
 }
 
 #[tokio::test]

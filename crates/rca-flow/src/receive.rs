@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use forge_core::{
-    Delivery, ForgeKind, Secrets,
+    Delivery, ForgeKind, Provider, Secrets,
     model::{Event, EventKind},
 };
 use http::HeaderMap;
@@ -110,7 +110,7 @@ impl Flow {
             let _ = provider.webhooks().verify(&delivery, &nobody);
             return Err(Refused::Unproved);
         };
-        let verified = provider.webhooks().verify(&delivery, &secrets_of(&hook, secrets)).map_err(|error| {
+        let verified = provider.webhooks().verify(&delivery, &secrets_of(provider.as_ref(), &hook, secrets)).map_err(|error| {
             tracing::debug!(hook = %hook.id, %error, "a delivery was refused");
             Refused::Unproved
         })?;
@@ -246,9 +246,10 @@ impl Judged {
     }
 }
 
-fn secrets_of(hook: &Hook, stored: Vec<SecretString>) -> Secrets {
-    // Known only once the forge has said that it took the signing token; until then the shared token is proof.
-    let is_signed = hook.data.get("signed").and_then(serde_json::Value::as_bool).unwrap_or(false);
+fn secrets_of(provider: &dyn Provider, hook: &Hook, stored: Vec<SecretString>) -> Secrets {
+    // Known only once the forge has said that it took the signing token; until then the shared secret is the proof.
+    // Elsewhere "signed" means an HMAC whose key is that shared secret.
+    let is_signed = provider.capabilities().signed_delivery_time && hook.data.get("signed").and_then(serde_json::Value::as_bool).unwrap_or(false);
     stored.into_iter().map(HookSecret::stored).fold(Secrets::none(), |secrets, secret| {
         if is_signed { secrets.with_signing(secret.signing()) } else { secrets.with_shared(secret.shared()) }
     })

@@ -21,11 +21,10 @@ use crate::{
 pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(start))
-        .routes(routes!(connect_with_token))
         .routes(routes!(list))
         .routes(routes!(get, patch, disconnect))
         .routes(routes!(check))
-        .routes(routes!(replace_token))
+        .routes(routes!(connect_with_token, replace_token))
         .routes(routes!(sync))
 }
 
@@ -42,8 +41,9 @@ async fn start(
     Ok((StatusCode::CREATED, Json(state.flow.start_oauth(&caller.as_flow(), forge, request, None).await?)))
 }
 
-/// Connect with an access token.
-#[utoipa::path(post, path = "/v1/integrations/{forge}/token", tag = "integrations", params(("forge" = String, Path)),
+/// Connect with an access token; the path names the forge.
+#[utoipa::path(post, path = "/v1/integrations/{id}/token", tag = "integrations",
+    params(("id" = String, Path, description = "the forge, e.g. gitlab")),
     request_body = TokenRequest, responses((status = 201, body = IntegrationView), Errors))]
 async fn connect_with_token(
     State(state): State<AppState>,

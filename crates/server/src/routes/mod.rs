@@ -92,7 +92,8 @@ impl<S: Send + Sync> axum::extract::FromRequestParts<S> for ForgeInPath {
         let Path(parameters) = Path::<std::collections::HashMap<String, String>>::from_request_parts(parts, state)
             .await
             .map_err(|_| ApiError::not_found("forge"))?;
-        let forge = parameters.get("forge").ok_or_else(|| ApiError::not_found("forge"))?;
+        // One route serves `PUT {id}/token` and `POST {forge}/token`, and a place in a path has one name.
+        let forge = parameters.get("forge").or_else(|| parameters.get("id")).ok_or_else(|| ApiError::not_found("forge"))?;
         forge.parse().map(Self).map_err(|error: forge_core::UnknownForge| {
             ApiError::new(StatusCode::NOT_FOUND, "not_found", error.to_string())
         })
