@@ -1,5 +1,6 @@
 //! Tests of the fakes, through HTTP and the public interface.
 
+mod conformance;
 mod deliveries;
 mod faults;
 mod github;
