@@ -96,8 +96,3 @@ pub(crate) fn rejected(known: &Health, reason: &str, now: Timestamp) -> Health {
     });
     health
 }
-
-/// The health of an integration that only receives.
-pub(crate) fn webhook_only() -> Health {
-    Health { credential: Credential::None, ..Health::default() }
-}

@@ -129,6 +129,9 @@ async fn five_hundred_jobs_are_one_comment_within_the_limit() {
     let body = &state.comments[0].body;
     assert!(body.chars().count() <= 20_000, "{}", body.chars().count());
     assert!(body.contains("500 jobs failed"));
+    assert_eq!(state.comments[0].edits, 0, "it is written once, when the last is done");
+    drop(state);
+    assert_eq!(world.stub.calls("pull_comment"), 1);
 }
 
 #[tokio::test]
@@ -166,7 +169,7 @@ async fn the_comment_follows_attempts_and_turns_green() {
         assert_eq!(state.comments.len(), 1);
         let body = &state.comments[0].body;
         assert!(body.contains("1 job failed") && body.contains("run 20"), "{body}");
-        assert!(body.contains("1 job that failed before and passes now"), "{body}");
+        assert!(body.contains("1 job that failed before passes now"), "{body}");
     }
     world.stub.add_passed_run("30", "ccc", Some("42"));
     world.deliver("d3", &finished("30", false)).await;

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard,
-        atomic::{AtomicBool, Ordering},
+        atomic::AtomicBool,
     },
 };
 
@@ -32,7 +32,6 @@ use url::Url;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Said {
-    pub(crate) repo: String,
     pub(crate) target: String,
     pub(crate) body: String,
     pub(crate) edits: usize,
@@ -286,7 +285,7 @@ impl Ci for Client {
 impl Feedback for Client {
     async fn upsert_comment(
         &self,
-        repo: &RepoRef,
+        _repo: &RepoRef,
         target: &Target,
         comment: &Comment,
         known_id: Option<&str>,
@@ -306,7 +305,6 @@ impl Feedback for Client {
             }
             None => {
                 state.comments.push(Said {
-                    repo: repo.id.clone(),
                     target: target.key(),
                     body: comment.body.clone(),
                     edits: 0,
@@ -562,8 +560,4 @@ pub(crate) fn contains(haystack: &[u8], needle: &str) -> bool {
 
 pub(crate) fn sha256(text: &str) -> String {
     hex::encode(Sha256::digest(text))
-}
-
-pub(crate) fn is_set(flag: &AtomicBool) -> bool {
-    flag.load(Ordering::Acquire)
 }
