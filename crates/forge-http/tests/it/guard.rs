@@ -124,8 +124,14 @@ fn allowed_networks_open_what_they_name_and_no_more() {
 #[test]
 fn metadata_needs_its_own_switch_even_in_an_allowed_network() {
     let everything: [IpNetwork; 2] = ["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()];
-    let metadata =
-        ["169.254.169.254", "[fd00:ec2::254]", "[fe80::1]", "[64:ff9b::a9fe:a9fe]", "[2002:a9fe:a9fe::]"];
+    let metadata = [
+        "169.254.169.254",
+        "[::ffff:169.254.169.254]",
+        "[fd00:ec2::254]",
+        "[fe80::1]",
+        "[64:ff9b::a9fe:a9fe]",
+        "[2002:a9fe:a9fe::]",
+    ];
     for host in metadata {
         let url = Url::parse(&format!("https://{host}/")).unwrap();
         let closed = HttpClient::builder().with_allowed_networks(everything).build().unwrap();

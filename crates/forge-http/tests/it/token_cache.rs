@@ -41,6 +41,8 @@ struct Row {
     leases: AtomicUsize,
     parked: Mutex<Vec<String>>,
     commit_faults: AtomicUsize,
+    /// Saved by somebody else just before the next lease is given.
+    before_lease: Mutex<Option<TokenSet>>,
     asked: Notify,
 }
 
@@ -52,6 +54,7 @@ impl Row {
             leases: AtomicUsize::new(0),
             parked: Mutex::default(),
             commit_faults: AtomicUsize::new(0),
+            before_lease: Mutex::default(),
             asked: Notify::new(),
         })
     }
@@ -79,6 +82,10 @@ impl TokenStorage for Row {
 
     async fn lease(&self) -> Result<Option<Lease>> {
         self.asked.notify_one();
+        let saved = self.before_lease.lock().unwrap().take();
+        if let Some(tokens) = saved {
+            self.set(tokens);
+        }
         let mut held = self.lease.lock().unwrap();
         if held.is_some() {
             return Ok(None);
@@ -278,6 +285,15 @@ async fn a_lease_of_another_process_is_waited_for() {
     row.commit(&other, &tokens(9, Some(7200))).await.unwrap();
     assert_eq!(text(&waiting.await.unwrap().unwrap()), "access-9");
     assert_eq!(forge.count(), 0);
+}
+
+#[tokio::test]
+async fn what_was_saved_just_before_our_lease_is_not_refreshed_again() {
+    let (row, forge) = (Row::new(tokens(0, Some(-1))), Arc::new(Forge::new()));
+    *row.before_lease.lock().unwrap() = Some(tokens(9, Some(7200)));
+    assert_eq!(text(&provider(&row, &forge).credential().await.unwrap()), "access-9");
+    assert_eq!(forge.count(), 0);
+    assert!(row.is_free());
 }
 
 #[tokio::test(start_paused = true)]
