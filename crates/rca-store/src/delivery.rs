@@ -509,7 +509,6 @@ pub(crate) async fn accept_many(
                 .await?;
         }
     }
-    let mut told = BTreeSet::new();
     incoming
         .iter()
         .map(|item| {
@@ -517,11 +516,7 @@ pub(crate) async fn accept_many(
                 .get(&item.key())
                 .cloned()
                 .ok_or_else(|| Error::new(ErrorKind::Database, "a delivery was not answered"))?;
-            Ok(if id == item.id && told.insert(id.clone()) {
-                Accepted::New { id }
-            } else {
-                Accepted::Duplicate { id }
-            })
+            Ok(if id == item.id { Accepted::New { id } } else { Accepted::Duplicate { id } })
         })
         .collect()
 }
