@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::baseline::Baseline;
 use crate::candidate::{Candidate, Candidates, Found};
-use crate::frame::Decoder;
+use crate::frame::{Decoder, Event};
 use crate::input::LineSplitter;
 use crate::rank;
 use crate::redact::Redactor;
@@ -79,6 +79,8 @@ pub(crate) struct Reader {
     pub(crate) found: Found,
     /// The last lines before a command was declared failed.
     pub(crate) tail: Option<Candidate>,
+    /// The last lines before clean-up began.
+    pub(crate) cleanup_tail: Option<Candidate>,
     /// Steps in which a test or a compiler failed by itself.
     pub(crate) hard_steps: BTreeSet<usize>,
     /// The last lines before the first line that passes a failure on.
@@ -120,6 +122,7 @@ impl Analyzer {
                 found: Found::default(),
                 tail: None,
                 wrapper_tail: None,
+                cleanup_tail: None,
                 hard_steps: BTreeSet::new(),
                 counts: HashMap::new(),
                 novel_lines: 0,
@@ -210,9 +213,13 @@ impl Reader {
         // Archives inside logs leave NULs at the ends; one byte in three is a file that is no log.
         self.binary_bytes += raw.iter().filter(|byte| **byte < 9).count() as u64;
         self.decoder.decode(raw);
+        let cleanup = self.decoder.events().iter().any(|event| matches!(event, Event::Cleanup(_)));
+        if cleanup && self.cleanup_tail.is_none() && !self.steps.in_cleanup() {
+            self.cleanup_tail = self.last_lines(5);
+        }
         if self.steps.apply(number, self.decoder.events(), self.decoder.now()) {
             self.close_all();
-            self.take_tail();
+            self.take_tail(number);
         } else if !self.decoder.events().is_empty() {
             self.close_all();
         }
@@ -343,9 +350,12 @@ impl Reader {
     }
 
     /// Keeps the last lines before the first failure that the frame reports.
-    fn take_tail(&mut self) {
+    fn take_tail(&mut self, number: u64) {
         if self.tail.is_none() && !self.steps.in_cleanup() {
             self.tail = self.last_lines(5);
+            if let Some(tail) = &mut self.tail {
+                tail.extend(number, clip(self.decoder.text()));
+            }
         }
     }
 

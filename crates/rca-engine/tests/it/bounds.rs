@@ -84,3 +84,15 @@ fn what_is_no_log_is_said_so() {
         assert!(report.evidence.is_empty());
     }
 }
+
+#[test]
+fn a_log_without_its_end_is_truncated() {
+    let (_, log) = fixtures("test").into_iter().find(|(name, _)| name == "pytest").unwrap();
+    assert!(!analyze(&log).truncated);
+    let text = String::from_utf8(log).unwrap();
+    let (head, _) = text.split_once("short test summary").unwrap();
+    let report = analyze(head.as_bytes());
+    assert!(report.truncated);
+    assert_eq!(report.status, Status::CauseFound);
+    assert!(report.notes[0].contains("ends before the result"));
+}
