@@ -98,9 +98,16 @@ pub fn status_line(story: &Story) -> String {
             let cause = groups(jobs)
                 .into_iter()
                 .find_map(|group| group.first().and_then(|job| cause_of(job)).map(str::to_owned));
-            let count = if jobs.len() == 1 { "1 job failed".to_owned() } else { format!("{} jobs failed", jobs.len()) };
+            let count = if jobs.len() == 1 {
+                "1 job failed".to_owned()
+            } else {
+                format!("{} jobs failed", jobs.len())
+            };
             match cause {
-                Some(cause) => cut(&crate::markdown::visible(&format!("{count}: {cause}")).replace(['\n', '\r'], " "), 140),
+                Some(cause) => cut(
+                    &crate::markdown::visible(&format!("{count}: {cause}")).replace(['\n', '\r'], " "),
+                    140,
+                ),
                 None => format!("{count}: no cause found in the log"),
             }
         }
@@ -218,7 +225,11 @@ fn section(group: &[&FailedJob], is_first: bool, public_url: &str, with_details:
             let _ = writeln!(text, "**Cause:** {}\n", code(&cut(cause, 300)));
         }
         None => {
-            let _ = writeln!(text, "**No cause found in the log.** {}\n", prose(&cut(&report.missing_context_hint, 300)));
+            let _ = writeln!(
+                text,
+                "**No cause found in the log.** {}\n",
+                prose(&cut(&report.missing_context_hint, 300))
+            );
         }
     }
     let shown = if is_first { 2 } else { 1 };
@@ -237,7 +248,8 @@ fn section(group: &[&FailedJob], is_first: bool, public_url: &str, with_details:
             continue;
         }
         told.push((start, last));
-        let range = if last > start { format!("lines {start}\u{2013}{last}") } else { format!("line {start}") };
+        let range =
+            if last > start { format!("lines {start}\u{2013}{last}") } else { format!("line {start}") };
         let _ = writeln!(text, "Log {range}{step}:\n");
         text.push_str(&numbered_block(excerpt, start, evidence.focus_line));
         text.push('\n');

@@ -7,7 +7,11 @@ use futures_util::TryStreamExt;
 use rca_engine::{Analyzer, Report};
 use rca_store::{Analysis, ClaimedTask, ClusterHit, Write};
 
-use super::{JobError, JobResult, Settlement, analyse_run::{feedback_of, feedback_when_last}, context, field};
+use super::{
+    JobError, JobResult, Settlement,
+    analyse_run::{feedback_of, feedback_when_last},
+    context, field,
+};
 use crate::{
     connect::{value, word},
     flow::{Flow, now},
@@ -27,10 +31,14 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
         return Ok(Settlement::done(feedback_of(&analysis).into_iter().collect()));
     }
     let Some(context) = context(flow, task).await? else {
-        return Ok(Settlement::done(without_log(flow, &mut analysis, "the repository is not visible any more").await?));
+        return Ok(Settlement::done(
+            without_log(flow, &mut analysis, "the repository is not visible any more").await?,
+        ));
     };
     if job.is_log_erased {
-        return Ok(Settlement::done(without_log(flow, &mut analysis, "the log was erased at the forge").await?));
+        return Ok(Settlement::done(
+            without_log(flow, &mut analysis, "the log was erased at the forge").await?,
+        ));
     }
     let repo = job.repo.clone().unwrap_or_else(|| repo_ref(&context.repository));
     let ci = context.client.require_ci()?;

@@ -167,7 +167,12 @@ async fn target(context: &Context, run: &Run) -> Result<Option<Value>, JobError>
     let pulls = match ci.find_pull_requests(&repo, run).await {
         Ok(pulls) => pulls,
         // A credential that may not read pull requests can still comment on the commit.
-        Err(error) if matches!(error.kind(), ErrorKind::Forbidden | ErrorKind::NotFound | ErrorKind::Unsupported) => {
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::Forbidden | ErrorKind::NotFound | ErrorKind::Unsupported
+            ) =>
+        {
             Vec::new()
         }
         Err(error) => return Err(error.into()),

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use forge_core::{ErrorKind, model::{Conclusion, Job, Status}};
+use forge_core::{
+    ErrorKind,
+    model::{Conclusion, Job, Status},
+};
 use rca_flow::types::{AnalyseRequest, AnalysisFilter, AnalysisView, ReplaceTokenRequest};
 use tokio_util::sync::CancellationToken;
 
@@ -92,7 +95,13 @@ async fn all_failed_jobs_and_only_those_are_in_one_comment() {
     world.stub.add_failed_run(
         "10",
         "aaa",
-        &[("unit", PYTEST), ("unit 3.12", PYTEST), ("allowed", PYTEST), ("stopped", PYTEST), ("child", "sh: 1: frobnicate: not found\n")],
+        &[
+            ("unit", PYTEST),
+            ("unit 3.12", PYTEST),
+            ("allowed", PYTEST),
+            ("stopped", PYTEST),
+            ("child", "sh: 1: frobnicate: not found\n"),
+        ],
         Some("42"),
     );
     {
@@ -118,8 +127,14 @@ async fn all_failed_jobs_and_only_those_are_in_one_comment() {
 #[tokio::test]
 async fn five_hundred_jobs_are_one_comment_within_the_limit() {
     let world = World::connected().await;
-    let names: Vec<(String, String)> =
-        (0..500).map(|number| (format!("job {number}"), format!("make: *** [all] Error 1\nundefined_symbol_{number}: command not found\n"))).collect();
+    let names: Vec<(String, String)> = (0..500)
+        .map(|number| {
+            (
+                format!("job {number}"),
+                format!("make: *** [all] Error 1\nundefined_symbol_{number}: command not found\n"),
+            )
+        })
+        .collect();
     let jobs: Vec<(&str, &str)> = names.iter().map(|(name, log)| (name.as_str(), log.as_str())).collect();
     world.stub.add_failed_run("10", "aaa", &jobs, Some("42"));
     world.deliver("d1", &finished("10", true)).await;
@@ -136,7 +151,13 @@ async fn five_hundred_jobs_are_one_comment_within_the_limit() {
 
 #[tokio::test]
 async fn the_cascade_falls_through_and_says_why() {
-    for kind in [ErrorKind::Forbidden, ErrorKind::NotFound, ErrorKind::Gone, ErrorKind::Invalid, ErrorKind::Unauthorized] {
+    for kind in [
+        ErrorKind::Forbidden,
+        ErrorKind::NotFound,
+        ErrorKind::Gone,
+        ErrorKind::Invalid,
+        ErrorKind::Unauthorized,
+    ] {
         let world = World::connected().await;
         world.stub.add_failed_run("10", "aaa", &[("unit", PYTEST)], Some("42"));
         world.stub.fail("pull_comment", kind, 1);
@@ -157,7 +178,12 @@ async fn the_cascade_falls_through_and_says_why() {
 #[tokio::test]
 async fn the_comment_follows_attempts_and_turns_green() {
     let world = World::connected().await;
-    world.stub.add_failed_run("10", "aaa", &[("unit", PYTEST), ("lint", "sh: 1: ruff: not found\n")], Some("42"));
+    world.stub.add_failed_run(
+        "10",
+        "aaa",
+        &[("unit", PYTEST), ("lint", "sh: 1: ruff: not found\n")],
+        Some("42"),
+    );
     world.deliver("d1", &finished("10", true)).await;
     world.drain().await;
     // A new push repairs one of the two.
@@ -180,7 +206,10 @@ async fn the_comment_follows_attempts_and_turns_green() {
         let body = &state.comments[0].body;
         assert!(body.contains("All jobs pass again") && body.contains("run 30"), "{body}");
         assert!(body.contains("unit") && body.contains("lint"));
-        assert!(state.statuses.iter().all(|(sha, _)| sha != "ccc"), "a commit that was never red stays without status");
+        assert!(
+            state.statuses.iter().all(|(sha, _)| sha != "ccc"),
+            "a commit that was never red stays without status"
+        );
         state.comments[0].edits
     };
     world.stub.add_passed_run("40", "ddd", Some("42"));
@@ -292,7 +321,9 @@ async fn a_dead_token_parks_the_work_and_a_new_one_frees_it() {
 async fn a_secret_in_a_log_is_nowhere() {
     let canary = "ghp_1a2B3c4D5e6F7g8H9i0J1k2L3m4N5o6P7q8R";
     let world = World::connected().await;
-    let log = format!("export TOKEN={canary}\n{PYTEST}\nfatal: could not read from https://x:{canary}@host.example/\n");
+    let log = format!(
+        "export TOKEN={canary}\n{PYTEST}\nfatal: could not read from https://x:{canary}@host.example/\n"
+    );
     world.stub.add_failed_run("10", "aaa", &[("unit", &log)], Some("42"));
     world.deliver("d1", &finished("10", true)).await;
     world.drain().await;

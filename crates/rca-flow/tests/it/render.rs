@@ -42,7 +42,11 @@ fn one_job() {
 #[test]
 fn one_cause_in_many_jobs_and_one_without_a_log() {
     let mut jobs = vec![job("unit 3.11", PYTEST), job("unit 3.12", PYTEST), job("unit 3.13", PYTEST)];
-    jobs.push(FailedJob { report: None, missing: Some("the log has expired or was erased".to_owned()), ..job("lint", "") });
+    jobs.push(FailedJob {
+        report: None,
+        missing: Some("the log has expired or was erased".to_owned()),
+        ..job("lint", "")
+    });
     let story = Story::Red { runs: vec![run("18"), run("17")], jobs, pending: 2, fixed: 1 };
     insta::assert_snapshot!(comment(&story, &mark(), PUBLIC, 60_000));
 }
@@ -81,19 +85,31 @@ fn hostile_text_everywhere() {
 #[test]
 fn what_does_not_fit_is_counted() {
     let jobs: Vec<_> = (0..300)
-        .map(|number| job(&format!("job {number}"), &format!("$ run\nthing_{number}_x{}: command not found\n", "y".repeat(number % 50))))
+        .map(|number| {
+            job(
+                &format!("job {number}"),
+                &format!("$ run\nthing_{number}_x{}: command not found\n", "y".repeat(number % 50)),
+            )
+        })
         .collect();
     for limit in [2_000, 8_000, 32_767, 65_000] {
         let text = comment(&red(jobs.clone()), &mark(), PUBLIC, limit);
         assert!(text.chars().count() <= limit, "{limit}: {}", text.chars().count());
         assert!(text.contains("300 jobs failed"));
         let sections = text.matches("\n#### ").count();
-        let named: usize = text.lines().filter_map(|line| line.strip_prefix("**")?.split(" more failed").next()?.parse::<usize>().ok()).sum();
+        let named: usize = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("**")?.split(" more failed").next()?.parse::<usize>().ok())
+            .sum();
         assert!(sections > 0 || limit < 3_000, "{limit}");
         if named > 0 {
             assert!(text.contains("not shown here"), "{limit}");
         }
-        assert_eq!(text.matches("```text").count() * 2, text.matches("```").count(), "a block was cut at {limit}");
+        assert_eq!(
+            text.matches("```text").count() * 2,
+            text.matches("```").count(),
+            "a block was cut at {limit}"
+        );
     }
 }
 

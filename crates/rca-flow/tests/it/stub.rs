@@ -2,18 +2,15 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    sync::{
-        Arc, Mutex, MutexGuard,
-        atomic::AtomicBool,
-    },
+    sync::{Arc, Mutex, MutexGuard, atomic::AtomicBool},
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use forge_core::{
     BoxStream, Capabilities, Ci, CredentialProvider, CsrfState, Delivery, Error, ErrorKind, Feedback,
-    ForgeClient, ForgeKind, Hooks, Instance, LogOptions, LogStream, OAuthApp, OAuthFlow, Pkce, Provider, Repos,
-    Result, Secrets, TokenSet, Verified, VerifyError, WebhookReceiver,
+    ForgeClient, ForgeKind, Hooks, Instance, LogOptions, LogStream, OAuthApp, OAuthFlow, Pkce, Provider,
+    Repos, Result, Secrets, TokenSet, Verified, VerifyError, WebhookReceiver,
     model::{
         Account, Comment, CommitStatus, Conclusion, Event, EventKind, Hook, HookSpec, Identity, Issue, Job,
         PostAction, Posted, PullRequest, Repo, RepoRef, Run, RunRef, Status, Target,
@@ -24,7 +21,10 @@ use futures_util::stream;
 use hmac::{Hmac, KeyInit, Mac};
 use http::HeaderMap;
 use jiff::{SignedDuration, Timestamp};
-use rca_flow::{Caller, Flow, FlowConfig, Worker, types::{MonitorOutcome, MonitorRequest, RepositoryFilter, TokenRequest}};
+use rca_flow::{
+    Caller, Flow, FlowConfig, Worker,
+    types::{MonitorOutcome, MonitorRequest, RepositoryFilter, TokenRequest},
+};
 use rca_store::{KeyRing, Store};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
@@ -210,8 +210,12 @@ impl Repos for Client {
 impl Hooks for Client {
     fn list_hooks(&self, repo: &RepoRef) -> BoxStream<'static, Result<Hook>> {
         let state = self.stub.lock();
-        let hooks: Vec<_> =
-            state.hooks.iter().filter(|(id, ..)| *id == repo.id).map(|(_, hook, _)| Ok(hook.clone())).collect();
+        let hooks: Vec<_> = state
+            .hooks
+            .iter()
+            .filter(|(id, ..)| *id == repo.id)
+            .map(|(_, hook, _)| Ok(hook.clone()))
+            .collect();
         Box::pin(stream::iter(hooks))
     }
     async fn create_hook(&self, repo: &RepoRef, spec: &HookSpec) -> Result<Hook> {
@@ -295,7 +299,10 @@ impl Feedback for Client {
         assert!(comment.body.contains(&comment.marker));
         let mut state = self.stub.lock();
         let known = known_id.and_then(|id| id.parse::<usize>().ok()).or_else(|| {
-            state.comments.iter().position(|said| said.target == target.key() && said.body.contains(&comment.marker))
+            state
+                .comments
+                .iter()
+                .position(|said| said.target == target.key() && said.body.contains(&comment.marker))
         });
         let (id, action) = match known {
             Some(id) => {
@@ -304,11 +311,7 @@ impl Feedback for Client {
                 (id, PostAction::Updated)
             }
             None => {
-                state.comments.push(Said {
-                    target: target.key(),
-                    body: comment.body.clone(),
-                    edits: 0,
-                });
+                state.comments.push(Said { target: target.key(), body: comment.body.clone(), edits: 0 });
                 (state.comments.len() - 1, PostAction::Created)
             }
         };
