@@ -16,7 +16,7 @@ async fn analyses(world: &World) -> Vec<AnalysisView> {
 }
 
 /// Lets a real worker go on until `is_done`; what is put off for a second is waited for.
-async fn run_until(world: &World, is_done: impl Fn(&World) -> bool) {
+async fn run_until(world: &World, is_done: impl Fn(&World) -> bool + Send + Sync) {
     let shutdown = CancellationToken::new();
     let (worker, stop) = (world.worker.clone(), shutdown.clone());
     let running = tokio::spawn(async move { worker.run(stop).await });
@@ -383,4 +383,41 @@ async fn running_jobs_and_unknown_runs_make_no_analysis() {
     let list = world.flow.list_deliveries(&world.caller, &Default::default()).await.unwrap();
     assert_eq!(list.items[0].status, "ignored");
     assert!(list.items[0].reason.is_some());
+}
+
+#[tokio::test]
+async fn what_only_the_poll_saw_is_analysed_and_the_hook_is_doubted() {
+    let world = World::connected_by("hybrid").await;
+    world.drain().await;
+    world.stub.add_failed_run("10", "aaa", &[("unit", PYTEST)], Some("42"));
+    world.stub.lock().runs.get_mut("10").unwrap().finished_at =
+        Some(jiff::Timestamp::now() - jiff::SignedDuration::from_mins(5));
+    run_until(&world, |world| !world.stub.lock().comments.is_empty()).await;
+    assert_eq!(analyses(&world).await[0].source, "poll");
+    let list =
+        world.flow.list_repositories(&world.caller, &world.integration, &Default::default()).await.unwrap();
+    assert_eq!(list.items[0].hook.state, "unhealthy");
+    assert_eq!(list.items[0].hook.last_error.as_deref(), Some("arrived only by poll"));
+    // The delivery that comes after all finds everything done.
+    world.deliver("late", &finished("10", true)).await;
+    world.drain().await;
+    assert_eq!(analyses(&world).await.len(), 1);
+    assert_eq!(world.stub.calls("pull_comment"), 1);
+}
+
+#[tokio::test]
+async fn a_stopped_worker_leaves_its_work_to_the_next() {
+    let world = World::connected().await;
+    world.stub.add_failed_run("10", "aaa", &[("unit", PYTEST)], Some("42"));
+    // Two workers share the queue; one ends at once.
+    let stopped = CancellationToken::new();
+    stopped.cancel();
+    world.deliver("d1", &finished("10", true)).await;
+    world.worker.run(stopped).await;
+    assert!(world.stub.lock().comments.is_empty());
+    let counts = world.flow.store().count_deliveries(&world.caller.workspace).await.unwrap();
+    assert_eq!(counts.pending, 1);
+    run_until(&world, |world| !world.stub.lock().comments.is_empty()).await;
+    let counts = world.flow.store().count_deliveries(&world.caller.workspace).await.unwrap();
+    assert_eq!((counts.pending, counts.done), (0, 1));
 }

@@ -471,7 +471,8 @@ impl World {
         let mut providers = rca_flow::Providers::new();
         providers.insert(ForgeKind::GITHUB, Arc::new(stub.clone()));
         providers.insert(ForgeKind::GITLAB, Arc::new(other.clone()));
-        let config = FlowConfig::new("https://rca.example/base".parse().unwrap());
+        let mut config = FlowConfig::new("https://rca.example/base".parse().unwrap());
+        config.poll_interval_ms = 1000;
         let flow = Flow::new(config, store, providers, BTreeMap::new());
         let worker = Worker::new(flow.clone(), 4);
         let caller = Caller::new(flow.store().default_workspace(), "tester");
@@ -480,9 +481,13 @@ impl World {
 
     /// With an integration by token and one monitored repository, its back-fill off.
     pub(crate) async fn connected() -> Self {
+        Self::connected_by("webhook").await
+    }
+
+    pub(crate) async fn connected_by(mode: &str) -> Self {
         let mut world = Self::new().await;
         let request: TokenRequest = serde_json::from_value(serde_json::json!({
-            "base_url": "https://stub.example", "token": "good-token", "mode": "webhook",
+            "base_url": "https://stub.example", "token": "good-token", "mode": mode,
             "backfill": { "enabled": false },
         }))
         .unwrap();
