@@ -104,7 +104,11 @@ impl Flow {
     ///
     /// # Errors
     /// `invalid_field` for a time that is none.
-    pub async fn list_analyses(&self, caller: &Caller, filter: &AnalysisFilter) -> Result<List<AnalysisView>> {
+    pub async fn list_analyses(
+        &self,
+        caller: &Caller,
+        filter: &AnalysisFilter,
+    ) -> Result<List<AnalysisView>> {
         let wanted = StoreFilter {
             since: millisecond("since", filter.since.as_deref())?,
             until: millisecond("until", filter.until.as_deref())?,
@@ -143,12 +147,15 @@ impl Flow {
     ///
     /// # Errors
     /// `invalid_field` for an unknown status.
-    pub async fn list_deliveries(&self, caller: &Caller, query: &DeliveryQuery) -> Result<List<DeliveryView>> {
+    pub async fn list_deliveries(
+        &self,
+        caller: &Caller,
+        query: &DeliveryQuery,
+    ) -> Result<List<DeliveryView>> {
         let status = match query.status.as_deref() {
-            Some(word) => Some(
-                DeliveryStatus::from_word(word)
-                    .ok_or_else(|| FlowError::invalid_field("status", "is none of pending, done, ignored, dead"))?,
-            ),
+            Some(word) => Some(DeliveryStatus::from_word(word).ok_or_else(|| {
+                FlowError::invalid_field("status", "is none of pending, done, ignored, dead")
+            })?),
             None => None,
         };
         let filter = DeliveryFilter {

@@ -32,7 +32,10 @@ const LEASE_MS: i64 = 90_000;
 
 /// Clients by integration, so that all of a process share one credential cache.
 #[derive(Default)]
-pub(crate) struct Clients(Mutex<HashMap<String, (i64, Arc<dyn ForgeClient>)>>);
+pub(crate) struct Clients(Mutex<HashMap<String, Cached>>);
+
+/// A client, and the generation of the credential that it was made with.
+type Cached = (i64, Arc<dyn ForgeClient>);
 
 impl Clients {
     fn get(&self, id: &str, generation: i64) -> Option<Arc<dyn ForgeClient>> {
@@ -80,10 +83,8 @@ struct TokenFacts {
 pub(crate) fn secrets_of(tokens: &TokenSet) -> Vec<(&'static str, SecretString)> {
     let facts = TokenFacts { expires_at: tokens.expires_at, scopes: tokens.scopes.clone() };
     let facts = serde_json::to_string(&facts).unwrap_or_default();
-    let mut secrets = vec![
-        (ACCESS_TOKEN, tokens.access_token.clone()),
-        (TOKEN_FACTS, SecretString::from(facts)),
-    ];
+    let mut secrets =
+        vec![(ACCESS_TOKEN, tokens.access_token.clone()), (TOKEN_FACTS, SecretString::from(facts))];
     if let Some(refresh) = &tokens.refresh_token {
         secrets.push((REFRESH_TOKEN, refresh.clone()));
     }
@@ -99,7 +100,8 @@ impl Flow {
             return Ok(client);
         }
         let forge = forge_of(&integration.forge)?;
-        let provider = self.provider(forge).map_err(|error| Error::new(ErrorKind::Unsupported, error.message))?;
+        let provider =
+            self.provider(forge).map_err(|error| Error::new(ErrorKind::Unsupported, error.message))?;
         let at = self.instance_of(integration)?;
         let data = ConnectionData::of(integration);
         let credentials: Arc<dyn CredentialProvider> = match integration.auth.as_str() {
@@ -135,16 +137,23 @@ impl Flow {
         )
     }
 
-    pub(crate) async fn oauth_app(&self, integration: &Integration, data: &ConnectionData) -> Result<OAuthApp> {
+    pub(crate) async fn oauth_app(
+        &self,
+        integration: &Integration,
+        data: &ConnectionData,
+    ) -> Result<OAuthApp> {
         if let Some(client_secret) = secret(&self.0.store, integration, CLIENT_SECRET).await? {
             let client_id = data.client_id.clone().unwrap_or_default();
             return Ok(OAuthApp { client_id, client_secret, scopes: Vec::new() });
         }
         let forge = forge_of(&integration.forge)?;
         self.0.platform_apps.get(&forge).cloned().ok_or_else(|| {
-            Error::new(ErrorKind::InvalidInput, "the OAuth application of this integration is not configured any more")
-                .with_forge(forge)
-                .with_hint("configure the client id and secret again, or connect again with your own application")
+            Error::new(
+                ErrorKind::InvalidInput,
+                "the OAuth application of this integration is not configured any more",
+            )
+            .with_forge(forge)
+            .with_hint("configure the client id and secret again, or connect again with your own application")
         })
     }
 
@@ -182,7 +191,11 @@ pub(crate) fn token_credential(token: SecretString, email: Option<&str>) -> Cred
     }
 }
 
-pub(crate) async fn secret(store: &Store, integration: &Integration, name: &str) -> Result<Option<SecretString>> {
+pub(crate) async fn secret(
+    store: &Store,
+    integration: &Integration,
+    name: &str,
+) -> Result<Option<SecretString>> {
     store
         .get_secret(&integration.workspace, &SecretOwner::integration(&integration.id), name)
         .await
@@ -242,7 +255,10 @@ impl StoredCredential {
 
 impl fmt::Debug for StoredCredential {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("StoredCredential").field("integration", &self.integration).finish_non_exhaustive()
+        formatter
+            .debug_struct("StoredCredential")
+            .field("integration", &self.integration)
+            .finish_non_exhaustive()
     }
 }
 

@@ -168,7 +168,8 @@ pub(crate) fn feedback_task(integration: &str, workspace: &str, repository: &str
 
 fn field<T: DeserializeOwned>(task: &ClaimedTask, name: &str) -> Result<T, JobError> {
     let value = task.payload.get(name).cloned().unwrap_or_default();
-    serde_json::from_value(value).map_err(|_| JobError::Dead(format!("the task's field '{name}' cannot be read")))
+    serde_json::from_value(value)
+        .map_err(|_| JobError::Dead(format!("the task's field '{name}' cannot be read")))
 }
 
 /// The integration, repository and client of a task.

@@ -98,9 +98,16 @@ pub fn status_line(story: &Story) -> String {
             let cause = groups(jobs)
                 .into_iter()
                 .find_map(|group| group.first().and_then(|job| cause_of(job)).map(str::to_owned));
-            let count = if jobs.len() == 1 { "1 job failed".to_owned() } else { format!("{} jobs failed", jobs.len()) };
+            let count = if jobs.len() == 1 {
+                "1 job failed".to_owned()
+            } else {
+                format!("{} jobs failed", jobs.len())
+            };
             match cause {
-                Some(cause) => cut(&crate::markdown::visible(&format!("{count}: {cause}")).replace(['\n', '\r'], " "), 140),
+                Some(cause) => cut(
+                    &crate::markdown::visible(&format!("{count}: {cause}")).replace(['\n', '\r'], " "),
+                    140,
+                ),
                 None => format!("{count}: no cause found in the log"),
             }
         }
@@ -122,8 +129,9 @@ fn red(
         1 => "1 job failed".to_owned(),
         count => format!("{count} jobs failed"),
     };
+    let has_causes = groups.iter().all(|group| group.first().is_some_and(|job| cause_of(job).is_some()));
     let causes = match groups.len() {
-        count if count == jobs.len() => String::new(),
+        count if count == jobs.len() || !has_causes => String::new(),
         1 => ", one cause".to_owned(),
         count => format!(", {count} causes"),
     };
@@ -136,7 +144,8 @@ fn red(
         let _ = writeln!(head, "{pending} more failed {} still being analysed.\n", job_s_are(pending));
     }
     if fixed > 0 {
-        let _ = writeln!(head, "{fixed} {} that failed before and {} now.\n", job_s(fixed), if fixed == 1 { "passes" } else { "pass" });
+        let verb = if fixed == 1 { "job that failed before passes" } else { "jobs that failed before pass" };
+        let _ = writeln!(head, "{fixed} {verb} now.\n");
     }
     let foot = "<sub>Derived from the text of the job's log: line numbers are those of the raw log.</sub>\n";
     // What the note about left out jobs needs, at its longest.
@@ -216,10 +225,15 @@ fn section(group: &[&FailedJob], is_first: bool, public_url: &str, with_details:
             let _ = writeln!(text, "**Cause:** {}\n", code(&cut(cause, 300)));
         }
         None => {
-            let _ = writeln!(text, "**No cause found in the log.** {}\n", prose(&cut(&report.missing_context_hint, 300)));
+            let _ = writeln!(
+                text,
+                "**No cause found in the log.** {}\n",
+                prose(&cut(&report.missing_context_hint, 300))
+            );
         }
     }
     let shown = if is_first { 2 } else { 1 };
+    let mut told: Vec<(u64, u64)> = Vec::new();
     for evidence in report.evidence.iter().take(if with_details { shown } else { 1 }) {
         let lines = if with_details { 14 } else { 4 };
         let (excerpt, start) = around(&evidence.excerpt, evidence.start_line, evidence.focus_line, lines);
@@ -229,7 +243,13 @@ fn section(group: &[&FailedJob], is_first: bool, public_url: &str, with_details:
             format!(", step {}", code(&cut(&evidence.step, 100)))
         };
         let last = start + (excerpt.len() as u64).saturating_sub(1);
-        let range = if last > start { format!("lines {start}\u{2013}{last}") } else { format!("line {start}") };
+        // Windows of evidence overlap; the same lines twice prove nothing more.
+        if told.iter().any(|(first, end)| start <= *end && last >= *first) {
+            continue;
+        }
+        told.push((start, last));
+        let range =
+            if last > start { format!("lines {start}\u{2013}{last}") } else { format!("line {start}") };
         let _ = writeln!(text, "Log {range}{step}:\n");
         text.push_str(&numbered_block(excerpt, start, evidence.focus_line));
         text.push('\n');
@@ -247,7 +267,10 @@ fn section(group: &[&FailedJob], is_first: bool, public_url: &str, with_details:
         facts.push("running it again is likely to help".to_owned());
     }
     if !report.consequences.is_empty() {
-        facts.push(format!("{} later errors follow from it", report.consequences.len()));
+        facts.push(match report.consequences.len() {
+            1 => "1 later error follows from it".to_owned(),
+            count => format!("{count} later errors follow from it"),
+        });
     }
     if report.truncated {
         facts.push("the log was cut".to_owned());
@@ -302,10 +325,6 @@ fn run_link(run: &ShownRun) -> String {
         let _ = write!(text, " attempt {}", run.attempt);
     }
     link(&text, run.url.as_deref())
-}
-
-fn job_s(count: usize) -> &'static str {
-    if count == 1 { "job" } else { "jobs" }
 }
 
 fn job_s_are(count: usize) -> &'static str {

@@ -16,7 +16,8 @@ pub(crate) fn config_error(text: &str) -> Report {
     report.fingerprint = fingerprint(&cause);
     report.root_cause = cause;
     report.explanation = "The forge refused the pipeline's configuration, so no job was started.".to_owned();
-    report.fix_suggestion = "Correct the configuration file at the reported place; most forges have a linter for it.".to_owned();
+    report.fix_suggestion =
+        "Correct the configuration file at the reported place; most forges have a linter for it.".to_owned();
     report.category = Category::ConfigError;
     report.domain = Category::ConfigError.domain();
     report.severity = Severity::High;

@@ -11,13 +11,13 @@ mod integration;
 mod repository;
 
 pub use analysis::{
-    AnalyseRequest, AnalysisFilter, AnalysisView, Analysed, AnalysedJob, DeliveryAnswer, DeliveryView,
+    AnalyseRequest, Analysed, AnalysedJob, AnalysisFilter, AnalysisView, DeliveryAnswer, DeliveryView,
     FeedbackView, IngestAnswer, IngestRequest, IntroducedBy,
 };
 pub use integration::{
-    AuthorizeRequest, Backfill, BackfillChange, Can, Credential, Disconnected, FeedbackChange, FeedbackPolicy,
-    Health, HealthStatus, IntegrationPatch, IntegrationView, LeftoverHook, Mode, Perimeter, PerimeterMode,
-    Problem, ReplaceTokenRequest, Scopes, StartRequest, Started, TokenRequest,
+    AuthorizeRequest, Backfill, BackfillChange, Can, Credential, Disconnected, FeedbackChange,
+    FeedbackPolicy, Health, HealthStatus, IntegrationPatch, IntegrationView, LeftoverHook, Mode, Perimeter,
+    PerimeterMode, Problem, ReplaceTokenRequest, Scopes, StartRequest, Started, TokenRequest,
 };
 pub use repository::{
     HookView, MonitorItem, MonitorOutcome, MonitorRequest, OperationView, RepositoryFilter, RepositoryView,

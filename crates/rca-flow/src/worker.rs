@@ -153,7 +153,9 @@ impl Worker {
     }
 
     async fn settle(&self, task: &ClaimedTask, settlement: Settlement) {
-        let Err(error) = self.flow.store().settle(task, settlement.outcome, settlement.writes).await else { return };
+        let Err(error) = self.flow.store().settle(task, settlement.outcome, settlement.writes).await else {
+            return;
+        };
         match error.kind() {
             StoreErrorKind::Fenced => {
                 tracing::warn!(task = %task.id, "somebody else has the task; the result is dropped");

@@ -24,7 +24,8 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask) -> JobResult {
         return Err(JobError::Dead("the log is gone".to_owned()));
     };
     let analysed = tokio::task::spawn_blocking(move || rca_engine::analyze(log.expose_secret().as_bytes()));
-    let mut report: Report = analysed.await.map_err(|_| JobError::Store("the analysis was interrupted".to_owned()))?;
+    let mut report: Report =
+        analysed.await.map_err(|_| JobError::Store("the analysis was interrupted".to_owned()))?;
     // What was removed on arrival is not seen by the engine any more.
     let removed: Redactions = field(task, "redactions").unwrap_or_default();
     report.redactions.count += removed.count;

@@ -8,7 +8,10 @@ use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
 
 use forge_core::{
     ErrorKind, ForgeClientExt,
-    model::{Comment, CommitStatus, Conclusion, Issue, Job, PostAction, Posted, RepoRef, Run, RunRef, Status, StatusState, Target},
+    model::{
+        Comment, CommitStatus, Conclusion, Issue, Job, PostAction, Posted, RepoRef, Run, RunRef, Status,
+        StatusState, Target,
+    },
 };
 use jiff::Timestamp;
 use rca_engine::Report;
@@ -18,7 +21,11 @@ use rca_store::{
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Context, JobError, JobResult, Settlement, analyse_run::{WHOLE_RUN, failed_jobs}, context, field};
+use super::{
+    Context, JobError, JobResult, Settlement,
+    analyse_run::{WHOLE_RUN, failed_jobs},
+    context, field,
+};
 use crate::{
     flow::Flow,
     monitor::repo_ref,
@@ -87,9 +94,13 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, _age: Duration) -> JobR
     let policy = flow.feedback_policy(&context.integration).await?;
     let mark = state_mark(&context.repository.id, &place.key);
     let was_red = flow.store().get_mark(&task.workspace, &mark).await?.is_some_and(|state| state == "red");
-    let passed = flow.store().get_mark(&task.workspace, &runs_mark(&context.repository.id, &place.key)).await?;
-    let passed: Vec<String> = passed.and_then(|passed| serde_json::from_value(passed).ok()).unwrap_or_default();
-    let Some(now) = tell(&context, &analyses, &passed).await? else { return Ok(Settlement::done(Vec::new())) };
+    let passed =
+        flow.store().get_mark(&task.workspace, &runs_mark(&context.repository.id, &place.key)).await?;
+    let passed: Vec<String> =
+        passed.and_then(|passed| serde_json::from_value(passed).ok()).unwrap_or_default();
+    let Some(now) = tell(&context, &analyses, &passed).await? else {
+        return Ok(Settlement::done(Vec::new()));
+    };
     let is_green = matches!(now.story, Story::Green { .. });
     if is_green && !was_red {
         // Nothing was said, so there is nothing to take back.
@@ -188,7 +199,8 @@ async fn post(
     writes: &mut Vec<Write>,
 ) -> Result<(), JobError> {
     let (integration, repository) = (&context.integration, &context.repository);
-    let known = flow.store().get_comment(&integration.workspace, &integration.id, &repository.id, &way.key).await?;
+    let known =
+        flow.store().get_comment(&integration.workspace, &integration.id, &repository.id, &way.key).await?;
     let is_green = matches!(now.story, Story::Green { .. });
     if is_green && known.is_none() {
         // It was said by another way; that one is taken back there.
@@ -202,7 +214,8 @@ async fn post(
     };
     let body = render::comment(&now.story, &marker, public_url, limit);
     let body_hash = hex::encode(Sha256::digest(body.as_bytes()));
-    if let Some(known) = known.as_ref().filter(|known| known.body_hash.as_deref() == Some(body_hash.as_str())) {
+    if let Some(known) = known.as_ref().filter(|known| known.body_hash.as_deref() == Some(body_hash.as_str()))
+    {
         record(writes, context, &now.told, &way.key, "posted", known.url.as_deref(), None);
         return Ok(());
     }
@@ -210,7 +223,9 @@ async fn post(
     let known_id = known.as_ref().and_then(|known| known.forge_comment_id.as_deref());
     let posted: Posted = match &way.target {
         Some(target) => {
-            feedback.upsert_comment(&way.repo, target, &Comment { marker: marker.clone(), body }, known_id).await?
+            feedback
+                .upsert_comment(&way.repo, target, &Comment { marker: marker.clone(), body }, known_id)
+                .await?
         }
         None => {
             let title = format!("CI fails on {}", crate::markdown::visible(&repository.full_name));
@@ -249,7 +264,8 @@ async fn set_status(
 ) -> Result<(), JobError> {
     let (integration, repository) = (&context.integration, &context.repository);
     let key = format!("status:{sha}");
-    let known = flow.store().get_comment(&integration.workspace, &integration.id, &repository.id, &key).await?;
+    let known =
+        flow.store().get_comment(&integration.workspace, &integration.id, &repository.id, &key).await?;
     let is_green = matches!(now.story, Story::Green { .. });
     let status = CommitStatus {
         state: if is_green { StatusState::Success } else { StatusState::Failure },
@@ -346,10 +362,11 @@ async fn tell(context: &Context, analyses: &[Analysis], passed: &[String]) -> Re
     let mut failing: Vec<Job> = Vec::new();
     let mut has_green = false;
     for run in &newest {
-        let has_children = analyses
-            .iter()
-            .any(|analysis| analysis.root_run_id.as_deref() == Some(run.id.as_str()) && analysis.run_id != run.id);
-        let jobs = if run.is_failed() || has_children { failed_jobs(context, run).await? } else { Vec::new() };
+        let has_children = analyses.iter().any(|analysis| {
+            analysis.root_run_id.as_deref() == Some(run.id.as_str()) && analysis.run_id != run.id
+        });
+        let jobs =
+            if run.is_failed() || has_children { failed_jobs(context, run).await? } else { Vec::new() };
         if run.is_failed() || !jobs.is_empty() {
             red.push(run.clone());
             failing.extend(jobs);
@@ -360,10 +377,15 @@ async fn tell(context: &Context, analyses: &[Analysis], passed: &[String]) -> Re
     let run = newest.into_iter().next();
     if red.is_empty() {
         let Some(run) = run.filter(|_| has_green) else { return Ok(None) };
-        let mut fixed: Vec<String> = analyses.iter().filter_map(|analysis| analysis.job_name.clone()).collect();
+        let mut fixed: Vec<String> =
+            analyses.iter().filter_map(|analysis| analysis.job_name.clone()).collect();
         fixed.sort_unstable();
         fixed.dedup();
-        return Ok(Some(Now { story: Story::Green { run: shown(&run), fixed }, run: Some(run), told: Vec::new() }));
+        return Ok(Some(Now {
+            story: Story::Green { run: shown(&run), fixed },
+            run: Some(run),
+            told: Vec::new(),
+        }));
     }
     let mut jobs = Vec::new();
     let mut told = Vec::new();

@@ -61,7 +61,8 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
         return Ok(Settlement::done(ignored("the run goes on; its end will be announced")));
     }
     if run.is_failed() {
-        let plan = plan_run(flow, &context, &run, Origin { source: "webhook", post: true, only_job: None }).await?;
+        let plan =
+            plan_run(flow, &context, &run, Origin { source: "webhook", post: true, only_job: None }).await?;
         let reason = plan.analyses.is_empty().then(|| "the run failed, but none of its jobs did".to_owned());
         writes.extend(plan.writes);
         writes.push(Write::SetDeliveryStatus {
@@ -89,7 +90,9 @@ async fn current_run(context: &Context, event: &Event) -> forge_core::Result<Opt
     let repo = repo_ref(&context.repository);
     let run = match (&event.run_id, &event.job_id) {
         (Some(id), _) => RunRef::new(id.clone()).with_attempt(event.attempt),
-        (None, Some(job)) if event.kind == EventKind::Job => RunRef::new(ci.get_job(&repo, job).await?.run_id),
+        (None, Some(job)) if event.kind == EventKind::Job => {
+            RunRef::new(ci.get_job(&repo, job).await?.run_id)
+        }
         _ => return Ok(None),
     };
     ci.get_run(&repo, &run).await.map(Some)
@@ -114,7 +117,8 @@ async fn healed(flow: &Flow, context: &Context, run: &Run) -> Result<Vec<Write>,
             continue;
         }
         let mark = super::feedback::state_mark(&repository.id, key);
-        let is_red = flow.store().get_mark(&integration.workspace, &mark).await?.is_some_and(|state| state == "red");
+        let is_red =
+            flow.store().get_mark(&integration.workspace, &mark).await?.is_some_and(|state| state == "red");
         if is_red {
             let runs = super::feedback::runs_mark(&repository.id, key);
             let known = flow.store().get_mark(&integration.workspace, &runs).await?;
@@ -129,7 +133,12 @@ async fn healed(flow: &Flow, context: &Context, run: &Run) -> Result<Vec<Write>,
                 name: runs,
                 value: json!(known),
             });
-            writes.push(Write::Enqueue(feedback_task(&integration.id, &integration.workspace, &repository.id, target)));
+            writes.push(Write::Enqueue(feedback_task(
+                &integration.id,
+                &integration.workspace,
+                &repository.id,
+                target,
+            )));
         }
     }
     Ok(writes)

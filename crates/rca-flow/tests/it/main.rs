@@ -1,4 +1,9 @@
 //! The use cases against a forge that lives in memory and a store on disk.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that is wrong shall stop where it is wrong"
+)]
 
 mod connect;
 mod ingest;
