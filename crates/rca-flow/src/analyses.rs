@@ -2,8 +2,8 @@
 
 use forge_core::{ErrorKind, ForgeClientExt, model::RunRef};
 use rca_store::{
-    Analysis, AnalysisFilter as StoreFilter, Delivery, DeliveryFilter, DeliveryStatus, Feedback, PageRequest,
-    Repository, Write,
+    Analysis, AnalysisFilter as StoreFilter, Delivery, DeliveryFilter, DeliveryStatus, Feedback, Repository,
+    Write,
 };
 use serde_json::json;
 
@@ -15,7 +15,7 @@ use crate::{
     monitor::repo_ref,
     types::{
         AnalyseRequest, Analysed, AnalysedJob, AnalysisFilter, AnalysisView, DeliveryView, FeedbackView,
-        IntroducedBy, List, time,
+        IntroducedBy, List, page, time,
     },
 };
 
@@ -109,6 +109,8 @@ impl Flow {
         caller: &Caller,
         filter: &AnalysisFilter,
     ) -> Result<List<AnalysisView>> {
+        one_of("severity", filter.severity.as_deref(), &["low", "medium", "high"])?;
+        one_of("status", filter.status.as_deref(), &["queued", "running", "done", "failed", "no_log"])?;
         let wanted = StoreFilter {
             since: millisecond("since", filter.since.as_deref())?,
             until: millisecond("until", filter.until.as_deref())?,
@@ -121,7 +123,7 @@ impl Flow {
             state: filter.status.clone(),
             ..StoreFilter::default()
         };
-        let page = PageRequest { limit: filter.limit.unwrap_or(100), cursor: filter.cursor.clone() };
+        let page = page(filter.limit, filter.cursor.as_deref())?;
         let page = self.store().list_analyses(&caller.workspace, &wanted, &page).await?;
         let ids: Vec<String> = page.items.iter().map(|analysis| analysis.id.clone()).collect();
         let mut feedback = self.store().list_feedback(&caller.workspace, &ids).await?;
@@ -164,7 +166,7 @@ impl Flow {
             status,
             ..DeliveryFilter::default()
         };
-        let page = PageRequest { limit: query.limit.unwrap_or(100), cursor: query.cursor.clone() };
+        let page = page(query.limit, query.cursor.as_deref())?;
         let page = self.store().list_deliveries(&caller.workspace, &filter, &page).await?;
         Ok(List { items: page.items.into_iter().map(delivery_view).collect(), next_cursor: page.next_cursor })
     }
@@ -264,6 +266,15 @@ fn delivery_view(delivery: Delivery) -> DeliveryView {
         status: delivery.status.as_str().to_owned(),
         reason: delivery.reason,
         analyses: delivery.analyses,
+    }
+}
+
+fn one_of(field: &str, given: Option<&str>, words: &[&str]) -> Result<()> {
+    match given {
+        Some(word) if !words.contains(&word) => {
+            Err(FlowError::invalid_field(field, format!("is none of {}", words.join(", "))))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -51,8 +51,11 @@ pub(crate) fn assess(
     if !missing.is_empty() {
         problem(
             "scope_missing",
-            format!("the credential lacks {}", missing.join(", ")),
-            "connect again, or replace the token with one that has these scopes",
+            format!("the credential lacks the scopes {}", missing.join(", ")),
+            &format!(
+                "replace the token with one that has {}, or connect again and allow them",
+                missing.join(", ")
+            ),
         );
     }
     let mut credential = Credential::Valid;

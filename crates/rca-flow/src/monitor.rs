@@ -22,7 +22,7 @@ use crate::{
     jobs,
     types::{
         Disconnected, HookView, LeftoverHook, List, Mode, MonitorItem, MonitorOutcome, MonitorRequest,
-        OperationView, RepositoryFilter, RepositoryView, WebhookSecret, time,
+        OperationView, RepositoryFilter, RepositoryView, WebhookSecret, page, time,
     },
 };
 
@@ -92,7 +92,7 @@ impl Flow {
             monitored: filter.monitored,
             not_seen_since: None,
         };
-        let page = PageRequest { limit: filter.limit.unwrap_or(100), cursor: filter.cursor.clone() };
+        let page = page(filter.limit, filter.cursor.as_deref())?;
         let page = self.store().list_repositories(&caller.workspace, &wanted, &page).await?;
         let mut items = Vec::with_capacity(page.items.len());
         for repository in page.items {

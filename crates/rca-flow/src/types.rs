@@ -2,9 +2,12 @@
 
 use forge_core::ForgeKind;
 use rca_engine::Report;
+use rca_store::PageRequest;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::error::{FlowError, Result};
 
 mod analysis;
 mod integration;
@@ -35,6 +38,19 @@ pub struct List<T> {
 }
 
 /// A time in RFC 3339 from milliseconds since 1970.
+/// The part of a list that was asked for.
+pub(crate) fn page(limit: Option<u32>, cursor: Option<&str>) -> Result<PageRequest> {
+    let limit = limit.unwrap_or(100);
+    if !(1..=500).contains(&limit) {
+        return Err(FlowError::invalid_field("limit", "is not between 1 and 500"));
+    }
+    if cursor.is_some_and(|cursor| cursor.len() > 500 || !cursor.bytes().all(|byte| byte.is_ascii_graphic()))
+    {
+        return Err(FlowError::invalid_field("cursor", "is not one that a list has given"));
+    }
+    Ok(PageRequest { limit, cursor: cursor.map(str::to_owned) })
+}
+
 pub(crate) fn time(milliseconds: i64) -> String {
     jiff::Timestamp::from_millisecond(milliseconds).map(|time| time.to_string()).unwrap_or_default()
 }
