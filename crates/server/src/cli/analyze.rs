@@ -20,6 +20,8 @@ const BAR_FROM_BYTES: u64 = 8 * 1024 * 1024;
 const CHUNK: usize = 256 * 1024;
 /// What archives are told by stands in the first bytes.
 const HEAD: u64 = 512;
+/// Stands for the length of a pipe.
+const UNKNOWN_LENGTH: u64 = 1 << 50;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -185,6 +187,8 @@ impl<R> Seek for Replay<R> {
         match to {
             SeekFrom::Start(at) if at <= HEAD => self.head.seek(to),
             SeekFrom::Current(0) => self.head.stream_position(),
+            // Asked for the length alone. It is not known: as long as can be, so that only the limits in bytes count.
+            SeekFrom::End(0) => Ok(UNKNOWN_LENGTH),
             _ => Err(io::Error::new(io::ErrorKind::Unsupported, "a pipe cannot be read backwards")),
         }
     }

@@ -31,6 +31,8 @@ struct Setting {
 impl Setting {
     fn new(database: Option<String>) -> Self {
         let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // Installs the TLS provider that every client needs.
+        forge_http::HttpClient::builder().build().unwrap();
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().unwrap();
         Self { folder: tempfile::tempdir().unwrap(), port: free(), admin_port: free(), database, http }
     }
