@@ -1,5 +1,10 @@
 //! What every fake forge has in common: how to arrange its state, provoke its faults, and see what was asked of it.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the secret is used here, where it goes into a request, a cipher or a hash"
+)]
+
 mod observe;
 
 use std::{io, sync::Arc, time::Duration};

@@ -1,5 +1,7 @@
 //! Connecting an integration: by OAuth or by a token.
 
+#![expect(clippy::disallowed_methods, reason = "secrets of a connection are sealed and sent here")]
+
 use std::sync::Arc;
 
 use forge_core::{

@@ -1,5 +1,10 @@
 //! Looking at integrations, changing and ending them.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the secret is used here, where it goes into a request, a cipher or a hash"
+)]
+
 use forge_core::{ErrorKind, ForgeKind, StaticCredential};
 use rca_store::{Integration, IntegrationChange, NewAudit, SecretOwner, Write};
 use secrecy::ExposeSecret;

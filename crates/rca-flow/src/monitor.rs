@@ -1,5 +1,7 @@
 //! The perimeter: which repositories are monitored, and their hooks.
 
+#![expect(clippy::disallowed_methods, reason = "hook secrets are derived and hashed here")]
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use forge_core::{
     ErrorKind, ForgeClient, ForgeClientExt, ForgeKind,

@@ -73,7 +73,10 @@ struct Named {
 }
 
 /// What a file gave: its reports, and what kept it from being read to its end.
-type Outcome<T> = Result<(Vec<T>, Option<String>), String>;
+type Outcome<T> = Result<ReadLogs<T>, String>;
+
+/// What was read, and what stopped the reading.
+type ReadLogs<T> = (Vec<T>, Option<String>);
 
 fn analyze_file(path: &Path, baseline: Option<&Baseline>) -> Outcome<Named> {
     let new = || match baseline {
@@ -81,7 +84,10 @@ fn analyze_file(path: &Path, baseline: Option<&Baseline>) -> Outcome<Named> {
         None => Analyzer::new(),
     };
     let (logs, problem) = for_each_log(path, new, Analyzer::push)?;
-    Ok((logs.into_iter().map(|(name, analyzer)| Named { name, report: analyzer.finish() }).collect(), problem))
+    Ok((
+        logs.into_iter().map(|(name, analyzer)| Named { name, report: analyzer.finish() }).collect(),
+        problem,
+    ))
 }
 
 fn learn(paths: &[PathBuf]) -> Result<Option<Baseline>, Failure> {
@@ -90,8 +96,9 @@ fn learn(paths: &[PathBuf]) -> Result<Option<Baseline>, Failure> {
     }
     let mut baseline = Baseline::new();
     for path in paths {
-        let (logs, problem) = for_each_log(path, || Baseline::new().learn(), |learner, chunk| learner.push(chunk))
-            .map_err(Failure::Input)?;
+        let (logs, problem) =
+            for_each_log(path, || Baseline::new().learn(), |learner, chunk| learner.push(chunk))
+                .map_err(Failure::Input)?;
         if let Some(problem) = problem {
             return Err(Failure::Input(problem));
         }
@@ -103,7 +110,11 @@ fn learn(paths: &[PathBuf]) -> Result<Option<Baseline>, Failure> {
 }
 
 /// Reads every log in `path` into a reader of its own; the steps of one job in an archive are one log.
-fn for_each_log<T>(path: &Path, new: impl Fn() -> T, mut push: impl FnMut(&mut T, &[u8])) -> Outcome<(String, T)> {
+fn for_each_log<T>(
+    path: &Path,
+    new: impl Fn() -> T,
+    mut push: impl FnMut(&mut T, &[u8]),
+) -> Outcome<(String, T)> {
     let shown = path.display().to_string();
     let failed = |error: &dyn std::fmt::Display| format!("cannot read {shown}: {error}");
     if path.as_os_str() == "-" {
@@ -132,7 +143,7 @@ fn read_logs<T>(
     shown: &str,
     new: impl Fn() -> T,
     push: &mut impl FnMut(&mut T, &[u8]),
-) -> Result<(Vec<(String, T)>, Option<String>), ArchiveError> {
+) -> Result<ReadLogs<(String, T)>, ArchiveError> {
     let mut input = archive::open(reader, Limits::default())?;
     let is_zip = input.format() == Packing::Zip;
     let mut logs: Vec<(String, T)> = Vec::new();
@@ -212,7 +223,9 @@ fn progress(length: u64) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr());
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left") {
+    if let Ok(style) =
+        ProgressStyle::with_template("{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left")
+    {
         bar.set_style(style);
     }
     bar
@@ -233,7 +246,12 @@ fn print(reports: &[Named], format: Format) -> Result<(), Failure> {
             Format::Json => write!(out, "{}", report.to_json())?,
             Format::Markdown => {
                 if several {
-                    writeln!(out, "{}# {}\n", if index > 0 { "\n" } else { "" }, name.replace(['`', '\n', '\r'], " "))?;
+                    writeln!(
+                        out,
+                        "{}# {}\n",
+                        if index > 0 { "\n" } else { "" },
+                        name.replace(['`', '\n', '\r'], " ")
+                    )?;
                 }
                 writeln!(out, "{}", report.to_markdown())?;
             }

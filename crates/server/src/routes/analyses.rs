@@ -17,7 +17,11 @@ use crate::{
 };
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(analyse)).routes(routes!(analyse_alias)).routes(routes!(list)).routes(routes!(get))
+    OpenApiRouter::new()
+        .routes(routes!(analyse))
+        .routes(routes!(analyse_alias))
+        .routes(routes!(list))
+        .routes(routes!(get))
 }
 
 /// A run at the forge, or a log.

@@ -38,7 +38,11 @@ impl Setting {
     }
 
     fn start(&self) -> Child {
-        let log = fs::File::options().create(true).append(true).open(self.folder.path().join("server.log")).unwrap();
+        let log = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.path().join("server.log"))
+            .unwrap();
         let mut command = command();
         command
             .arg("serve")
@@ -91,7 +95,10 @@ async fn eventually<T>(folder: &Path, what: &str, mut ask: impl AsyncFnMut() -> 
         if began.elapsed() > Duration::from_secs(120) {
             let log = fs::read_to_string(folder.join("server.log")).unwrap_or_default();
             let tail: Vec<&str> = log.lines().rev().take(40).collect();
-            panic!("not so after two minutes: {what}\n{}", tail.into_iter().rev().collect::<Vec<_>>().join("\n"));
+            panic!(
+                "not so after two minutes: {what}\n{}",
+                tail.into_iter().rev().collect::<Vec<_>>().join("\n")
+            );
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -100,22 +107,37 @@ async fn eventually<T>(folder: &Path, what: &str, mut ask: impl AsyncFnMut() -> 
 async fn watch(setting: &Setting, fake: &FakeGitLab, repo: &RepoHandle) {
     let body = json!({"base_url": fake.base_url().as_str(), "token": fake.token().expose_secret(), "mode": "webhook",
         "backfill": {"enabled": false}});
-    let integration = setting.call(reqwest::Method::POST, "/v1/integrations/gitlab/token", Some(body)).await.unwrap();
+    let integration =
+        setting.call(reqwest::Method::POST, "/v1/integrations/gitlab/token", Some(body)).await.unwrap();
     let path = format!("/v1/integrations/{}/repositories", integration["id"].as_str().unwrap());
     let id = eventually(setting.folder.path(), "the repository is discovered", async || {
         let list = setting.call(reqwest::Method::GET, &path, None).await?;
-        let item = list["items"].as_array()?.iter().find(|item| item["full_name"] == repo.full_name.as_str())?.clone();
+        let item = list["items"]
+            .as_array()?
+            .iter()
+            .find(|item| item["full_name"] == repo.full_name.as_str())?
+            .clone();
         Some(item["id"].as_str()?.to_owned())
     })
     .await;
-    let answer = setting.call(reqwest::Method::POST, &format!("{path}/monitor"), Some(json!({"add": [id]}))).await.unwrap();
+    let answer = setting
+        .call(reqwest::Method::POST, &format!("{path}/monitor"), Some(json!({"add": [id]})))
+        .await
+        .unwrap();
     assert_eq!(answer["items"][0]["hook_registered"], true, "{answer}");
 }
 
 /// One failed run on a merge request of its own, and the delivery that tells of it.
 fn failed_run(fake: &FakeGitLab, repo: &RepoHandle, hook: u64, index: usize) -> (u64, SignedRequest) {
-    let pull = fake.open_pull(repo, &PullSpec::new("change", &format!("branch-{index}")).with_sha(&format!("{index:040x}")));
-    let run = fake.add_run(repo, &RunSpec::new(vec![JobSpec::failed("test", logs::pytest(logs::Framing::GitLabRunner).bytes)]).for_pull(&pull));
+    let pull = fake.open_pull(
+        repo,
+        &PullSpec::new("change", &format!("branch-{index}")).with_sha(&format!("{index:040x}")),
+    );
+    let run = fake.add_run(
+        repo,
+        &RunSpec::new(vec![JobSpec::failed("test", logs::pytest(logs::Framing::GitLabRunner).bytes)])
+            .for_pull(&pull),
+    );
     (pull.number, fake.signed_request(&run, hook).unwrap())
 }
 
@@ -149,22 +171,32 @@ async fn survive(database: Option<String>) {
     assert!(accepted.len() > KILLS, "the load was real: {} accepted", accepted.len());
 
     eventually(setting.folder.path(), "every accepted delivery has its comment", async || {
-        accepted.iter().all(|pull| !fake.comments(&repo, &Target::Pull(pull.to_string())).is_empty()).then_some(())
+        accepted
+            .iter()
+            .all(|pull| !fake.comments(&repo, &Target::Pull(pull.to_string())).is_empty())
+            .then_some(())
     })
     .await;
     eventually(setting.folder.path(), "nothing is left to do", async || {
         let url = format!("http://127.0.0.1:{}/metrics", setting.admin_port);
         let metrics = setting.http.get(url).send().await.ok()?.text().await.ok()?;
-        ["forge_rca_tasks{state=\"ready\"} 0", "forge_rca_tasks{state=\"running\"} 0", "forge_rca_deliveries{state=\"pending\"} 0"]
-            .iter()
-            .all(|line| metrics.lines().any(|have| have == *line))
-            .then_some(())
+        [
+            "forge_rca_tasks{state=\"ready\"} 0",
+            "forge_rca_tasks{state=\"running\"} 0",
+            "forge_rca_deliveries{state=\"pending\"} 0",
+        ]
+        .iter()
+        .all(|line| metrics.lines().any(|have| have == *line))
+        .then_some(())
     })
     .await;
     let mut analysed = BTreeSet::new();
     let mut cursor = String::new();
     loop {
-        let page = setting.call(reqwest::Method::GET, &format!("/v1/analyses?limit=500{cursor}"), None).await.unwrap();
+        let page = setting
+            .call(reqwest::Method::GET, &format!("/v1/analyses?limit=500{cursor}"), None)
+            .await
+            .unwrap();
         for analysis in page["items"].as_array().unwrap() {
             assert_eq!(analysis["state"], "done", "{analysis:#}");
             let pull: u64 = analysis["pr"].as_str().unwrap().parse().unwrap();
@@ -212,9 +244,11 @@ async fn an_endless_body_with_a_bad_proof_costs_no_memory() {
     let before = resident(&server);
     let chunk = bytes::Bytes::from(vec![b'x'; 1 << 20]);
     for _ in 0..4 {
-        let ten_gigabytes = futures_util::stream::repeat(chunk.clone()).take(10 * 1024).map(Ok::<_, std::io::Error>);
+        let ten_gigabytes =
+            futures_util::stream::repeat(chunk.clone()).take(10 * 1024).map(Ok::<_, std::io::Error>);
         let url = setting.url(&format!("/v1/webhooks/github/{}", "0".repeat(64)));
-        let request = setting.http.post(url).header("x-hub-signature-256", format!("sha256={}", "0".repeat(64)));
+        let request =
+            setting.http.post(url).header("x-hub-signature-256", format!("sha256={}", "0".repeat(64)));
         // The server may hang up before we have heard its answer.
         if let Ok(response) = request.body(reqwest::Body::wrap_stream(ten_gigabytes)).send().await {
             assert_eq!(response.status().as_u16(), 413);

@@ -1,6 +1,9 @@
 //! The binary as a user runs it.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
-#![expect(clippy::disallowed_methods, reason = "these tests run the program and look at the secrets they made")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "these tests run the program and look at the secrets they made"
+)]
 
 mod analyze;
 mod config;
