@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rca_store::{ClaimedTask, ErrorKind as StoreErrorKind, Outcome, Write};
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
     error::Result,
@@ -14,9 +14,7 @@ use crate::{
 };
 
 /// How long a task is ours without a sign of life.
-const LEASE_MS: i64 = 60_000;
-/// Signs of life come this often.
-const HEARTBEAT: Duration = Duration::from_secs(20);
+const LEASE: Duration = Duration::from_secs(60);
 /// How long running tasks may go on after the stop.
 const GRACE: Duration = Duration::from_secs(20);
 /// How long the queue is not looked at while nothing wakes us.
@@ -27,13 +25,26 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 pub struct Worker {
     flow: Flow,
     concurrency: usize,
+    lease: Duration,
 }
 
 impl Worker {
     /// A worker that does up to `concurrency` tasks at a time.
     #[must_use]
     pub fn new(flow: Flow, concurrency: usize) -> Self {
-        Self { flow, concurrency: concurrency.max(1) }
+        Self { flow, concurrency: concurrency.max(1), lease: LEASE }
+    }
+
+    /// How long a task stays with a worker that gives no sign of life [60 s], e.g. because its process was killed. Signs
+    /// of life come three times as often.
+    #[must_use]
+    pub fn with_lease(mut self, lease: Duration) -> Self {
+        self.lease = lease.max(Duration::from_millis(100));
+        self
+    }
+
+    fn lease_ms(&self) -> i64 {
+        i64::try_from(self.lease.as_millis()).unwrap_or(i64::MAX)
     }
 
     /// Works until `shutdown`, then lets what runs come to its end for a while. What does not end in time is given back
@@ -102,16 +113,16 @@ impl Worker {
             return Ok(Vec::new());
         }
         let count = u32::try_from(free).unwrap_or(u32::MAX);
-        Ok(self.flow.store().claim(&KINDS, count, LEASE_MS).await?)
+        Ok(self.flow.store().claim(&KINDS, count, self.lease_ms()).await?)
     }
 
     /// Does one task to its settlement, or drops it when the lease is lost.
     async fn work(&self, task: ClaimedTask, hurry: CancellationToken) {
         let age = self.age(&task).await;
         let (flow, copy) = (self.flow.clone(), task.clone());
-        // A task of its own, so that a panic ends the job and not the worker.
-        let mut job = tokio::spawn(async move { jobs::run(&flow, &copy, age).await });
-        let mut heartbeat = tokio::time::interval(HEARTBEAT);
+        // A task of its own, so that a panic ends the job and not the worker; it ends with the worker all the same.
+        let mut job = AbortOnDropHandle::new(tokio::spawn(async move { jobs::run(&flow, &copy, age).await }));
+        let mut heartbeat = tokio::time::interval(self.lease / 3);
         heartbeat.tick().await;
         let result = loop {
             tokio::select! {
@@ -123,7 +134,7 @@ impl Worker {
                 }
                 _ = heartbeat.tick() => {
                     // A store that does not answer is no loss of the lease: the settlement will tell.
-                    if let Ok(false) = self.flow.store().heartbeat(&task, LEASE_MS).await {
+                    if let Ok(false) = self.flow.store().heartbeat(&task, self.lease_ms()).await {
                         job.abort();
                         tracing::warn!(task = %task.id, kind = %task.kind, "the lease was lost; the work is dropped");
                         return;
