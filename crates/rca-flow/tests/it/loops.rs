@@ -421,3 +421,50 @@ async fn a_stopped_worker_leaves_its_work_to_the_next() {
     let counts = world.flow.store().count_deliveries(&world.caller.workspace).await.unwrap();
     assert_eq!((counts.pending, counts.done), (0, 1));
 }
+
+#[tokio::test]
+async fn a_worker_killed_between_the_comment_and_its_record_makes_no_second_one() {
+    let world = World::connected().await;
+    world.stub.add_failed_run("10", "aaa", &[("unit", PYTEST)], Some("42"));
+    world.stub.lock().hangs_after_post = true;
+    world.deliver("d1", &finished("10", true)).await;
+    let worker = world.worker.clone().with_lease(Duration::from_millis(300));
+    let killed = tokio::spawn(async move { worker.run(CancellationToken::new()).await });
+    let posted = tokio::time::timeout(Duration::from_secs(20), async {
+        while world.stub.lock().comments.is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    posted.await.unwrap();
+    killed.abort();
+    assert!(killed.await.unwrap_err().is_cancelled());
+    world.stub.lock().hangs_after_post = false;
+    assert!(analyses(&world).await[0].feedback.is_empty(), "nothing of it is recorded");
+    run_until(&world, |world| world.stub.lock().comments[0].edits > 0).await;
+    world.drain().await;
+    assert_eq!(world.stub.lock().comments.len(), 1);
+    assert_eq!(analyses(&world).await[0].feedback[0].state, "updated");
+}
+
+#[tokio::test]
+async fn a_failure_that_is_told_after_its_repair_is_not_said() {
+    let world = World::connected().await;
+    world.stub.add_failed_run("10", "aaa", &[("unit", PYTEST)], Some("42"));
+    world.stub.add_passed_run("20", "bbb", Some("42"));
+    world.deliver("d2", &finished("20", false)).await;
+    world.drain().await;
+    world.deliver("d1", &finished("10", true)).await;
+    world.drain().await;
+    assert_eq!(analyses(&world).await[0].state, "done");
+    assert!(world.stub.lock().comments.is_empty(), "the newest run of the branch has passed");
+}
+
+#[tokio::test]
+async fn our_own_status_makes_no_work() {
+    let world = World::connected().await;
+    let mut event = finished("10", true);
+    event.kind = forge_core::model::EventKind::Status;
+    event.job_name = Some("forge-rca".to_owned());
+    assert_eq!(world.deliver("s1", &event).await, "ignored");
+    assert_eq!(world.drain().await, 0);
+}
