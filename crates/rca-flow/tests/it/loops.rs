@@ -346,6 +346,12 @@ async fn analysing_by_hand_posts_nothing() {
     world.drain().await;
     assert!(world.stub.lock().comments.is_empty());
     assert_eq!(analyses(&world).await[0].state, "done");
+    // A hook that tells of the same run later has it said, without reading the log again.
+    world.deliver("d1", &finished("10", true)).await;
+    world.drain().await;
+    assert_eq!(world.stub.lock().comments.len(), 1);
+    assert!(world.stub.lock().comments[0].body.contains("2 jobs failed"));
+    assert_eq!(world.stub.calls("job_log"), 2);
     let unknown = AnalyseRequest { run_id: "99".to_owned(), ..request };
     assert_eq!(world.flow.analyse(&world.caller, unknown).await.unwrap_err().code, "not_found");
 }
