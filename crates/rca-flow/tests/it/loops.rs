@@ -72,6 +72,14 @@ async fn saying_it_again_sends_nothing() {
     assert_eq!(world.stub.calls("set_status"), 1);
     assert_eq!(world.stub.calls("job_log"), 1);
     assert_eq!(analyses(&world).await.len(), 1);
+    // Another workflow passes on the same branch: it heals nothing, and there is nothing new to say.
+    world.stub.add_passed_run("20", "aaa", Some("42"));
+    world.stub.lock().runs.get_mut("20").unwrap().name = Some("docs".to_owned());
+    world.deliver("d3", &finished("20", false)).await;
+    assert_eq!(world.drain().await, 2, "the delivery, and the comment that is looked at again");
+    assert_eq!(world.stub.calls("pull_comment"), 1);
+    assert_eq!(world.stub.calls("set_status"), 1);
+    assert!(world.stub.lock().comments[0].body.contains("1 job failed"));
 }
 
 #[tokio::test]
