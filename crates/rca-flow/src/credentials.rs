@@ -294,12 +294,27 @@ impl TokenStorage for StoredCredential {
     }
 
     async fn commit(&self, lease: &Lease, tokens: &TokenSet) -> Result<()> {
-        let Some(held) = self.take(lease) else {
-            return Err(Error::new(ErrorKind::Conflict, "the right to refresh is not held any more"));
+        let mut secrets = secrets_of(tokens);
+        let store = self.flow.store();
+        let stored = match self.take(lease) {
+            Some(held) => store.commit_refresh(held, &secrets).await,
+            // A second try: the first gave the store's lease away. Nobody else can have a newer pair, because the old
+            // refresh token is spent.
+            None => {
+                let row = self.row().await?;
+                if let Some(client_secret) = secret(store, &row, CLIENT_SECRET).await? {
+                    secrets.push((CLIENT_SECRET, client_secret));
+                }
+                store.replace_credential(&self.workspace, &self.integration, &secrets).await
+            }
         };
-        self.flow.store().commit_refresh(held, &secrets_of(tokens)).await.map_err(|error| {
-            // The lease was given away with the call, so that a second try has nothing to prove itself with.
-            Error::new(ErrorKind::Conflict, "the refreshed token could not be stored").with_source(error)
+        stored.map_err(|error| {
+            let message = "the refreshed token could not be stored";
+            if error.is_transient() {
+                Error::new(ErrorKind::Forge, message).with_retry(Retry::Backoff).with_source(error)
+            } else {
+                Error::new(ErrorKind::Conflict, message).with_source(error)
+            }
         })
     }
 

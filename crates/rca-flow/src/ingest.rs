@@ -5,10 +5,11 @@ use std::time::Duration;
 use rca_engine::redact::Redactor;
 use rca_store::{Analysis, NewTask, SecretOwner, Write, new_id};
 use secrecy::SecretString;
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    connect::value,
     error::{FlowError, FlowErrorKind, Result},
     flow::{Caller, Flow},
     jobs::{ANALYSE_LOG, LOG_SECRET},
@@ -162,12 +163,12 @@ impl Flow {
     }
 }
 
-fn redact(log: &str) -> (SecretString, rca_engine::Redactions) {
+fn redact(log: &str) -> (SecretString, Value) {
     let mut redactor = Redactor::new();
     let mut clean = Vec::with_capacity(log.len());
     redactor.push(log.as_bytes(), &mut clean);
     let redactions = redactor.finish(&mut clean);
-    (SecretString::from(String::from_utf8_lossy(&clean).into_owned()), redactions)
+    (SecretString::from(String::from_utf8_lossy(&clean).into_owned()), value(&redactions))
 }
 
 fn check(request: &IngestRequest, key: Option<&str>, limit: usize) -> Result<()> {

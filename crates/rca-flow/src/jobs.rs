@@ -38,6 +38,9 @@ pub(crate) const MONITOR: &str = "monitor";
 pub(crate) const POLL: &str = "poll";
 pub(crate) const SYNC: &str = "sync";
 
+/// The context of the commit status that we set; events about it are ours and make no work.
+pub(crate) const STATUS_CONTEXT: &str = "forge-rca";
+
 /// Every kind, for claiming.
 pub(crate) const KINDS: [&str; 8] =
     [PROCESS_DELIVERY, ANALYSE_JOB, ANALYSE_LOG, FEEDBACK, BACKFILL, MONITOR, POLL, SYNC];

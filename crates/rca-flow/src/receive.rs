@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     error::{FlowError, FlowErrorKind, Result},
     flow::{Flow, now},
-    jobs,
+    jobs::{self, STATUS_CONTEXT},
     monitor::{HookSecret, token_hash},
     types::DeliveryAnswer,
 };
@@ -203,6 +203,9 @@ impl Flow {
         }
         if event.repo_id.as_ref().is_some_and(|id| *id != repository.forge_id) {
             return Ok(Judged::ignored(name, "the event is about another repository than the hook"));
+        }
+        if event.kind == EventKind::Status && event.job_name.as_deref() == Some(STATUS_CONTEXT) {
+            return Ok(Judged::ignored(name, "our own status"));
         }
         // A run that has passed can turn a comment green.
         let may_heal =

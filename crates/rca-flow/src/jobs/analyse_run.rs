@@ -82,7 +82,10 @@ pub(crate) async fn plan_run(
             job_url: job.web_url.clone(),
             ..base.clone()
         };
-        let (analysis, is_new) = flow.store().create_analysis_if_new(analysis).await?;
+        let (mut analysis, is_new) = flow.store().create_analysis_if_new(analysis).await?;
+        if !is_new && origin.post {
+            plan.writes.extend(now_posted(&mut analysis, target.as_ref()));
+        }
         if matches!(analysis.state.as_str(), "queued" | "running") {
             plan.writes.push(Write::Enqueue(job_task(&analysis, job)));
         }
@@ -99,6 +102,9 @@ pub(crate) async fn plan_run(
             ..base
         };
         let (mut analysis, is_new) = flow.store().create_analysis_if_new(analysis).await?;
+        if !is_new && origin.post {
+            plan.writes.extend(now_posted(&mut analysis, target.as_ref()));
+        }
         if analysis.state == "queued" {
             let report = crate::reports::config_error(text);
             plan.writes.extend(analyse_job::finish(&mut analysis, &report, now().as_millisecond()));
@@ -107,6 +113,16 @@ pub(crate) async fn plan_run(
         plan.analyses.push((analysis, is_new));
     }
     Ok(plan)
+}
+
+/// What was analysed in silence, by a back-fill or by hand, is said once a hook or a poll tells of it, too.
+fn now_posted(analysis: &mut Analysis, target: Option<&Value>) -> Vec<Write> {
+    if analysis.data.get("post") == Some(&Value::Bool(true)) {
+        return Vec::new();
+    }
+    analysis.data = json!({ "post": true, "target": target, "verdict": analysis.data.get("verdict") });
+    let said = if analysis.state == "queued" { None } else { feedback_of(analysis) };
+    std::iter::once(Write::UpsertAnalysis(Box::new(analysis.clone()))).chain(said).collect()
 }
 
 /// The jobs that fail the run now: neither allowed to fail, nor run again since.

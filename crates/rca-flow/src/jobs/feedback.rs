@@ -4,7 +4,11 @@
 //! and the same text is not sent. After a crash between the forge's answer and our commit the hidden marker finds the
 //! comment again.
 
-use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use forge_core::{
     ErrorKind, ForgeClientExt,
@@ -22,7 +26,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Context, JobError, JobResult, Settlement,
+    Context, JobError, JobResult, STATUS_CONTEXT, Settlement,
     analyse_run::{WHOLE_RUN, failed_jobs},
     context, field,
 };
@@ -34,8 +38,8 @@ use crate::{
     types::FeedbackPolicy,
 };
 
-/// How many runs of one target are asked about.
-const RUNS: usize = 12;
+/// How many failed runs of one target are asked about.
+const RUNS: usize = 8;
 /// How long a comment waits for the last of the run's analyses, so that it is written once and not once per job.
 const GATHER_MS: i64 = 60_000;
 
@@ -44,9 +48,10 @@ pub(super) fn state_mark(repository: &str, target: &str) -> String {
     format!("feedback:{repository}:{target}")
 }
 
-/// Remembers runs that may have healed a target.
-pub(super) fn runs_mark(repository: &str, target: &str) -> String {
-    format!("passed:{repository}:{target}")
+/// Remembers the last runs of a branch that have passed: they count against failures that are told later, whatever
+/// the order in which the forge tells us.
+pub(super) fn passed_mark(repository: &str, branch: &str) -> String {
+    format!("passed:{repository}:{branch}")
 }
 
 /// Where it is said, as the analyses remember it.
@@ -94,10 +99,16 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, _age: Duration) -> JobR
     let policy = flow.feedback_policy(&context.integration).await?;
     let mark = state_mark(&context.repository.id, &place.key);
     let was_red = flow.store().get_mark(&task.workspace, &mark).await?.is_some_and(|state| state == "red");
-    let passed =
-        flow.store().get_mark(&task.workspace, &runs_mark(&context.repository.id, &place.key)).await?;
-    let passed: Vec<String> =
-        passed.and_then(|passed| serde_json::from_value(passed).ok()).unwrap_or_default();
+    let branches: BTreeSet<&String> =
+        analyses.iter().filter_map(|analysis| analysis.branch.as_ref()).collect();
+    let mut passed = Vec::new();
+    for branch in branches {
+        let mark = passed_mark(&context.repository.id, branch);
+        let known = flow.store().get_mark(&task.workspace, &mark).await?;
+        passed.extend(
+            known.and_then(|known| serde_json::from_value::<Vec<String>>(known).ok()).unwrap_or_default(),
+        );
+    }
     let Some(now) = tell(&context, &analyses, &passed).await? else {
         return Ok(Settlement::done(Vec::new()));
     };
@@ -269,7 +280,7 @@ async fn set_status(
     let is_green = matches!(now.story, Story::Green { .. });
     let status = CommitStatus {
         state: if is_green { StatusState::Success } else { StatusState::Failure },
-        context: "forge-rca".to_owned(),
+        context: STATUS_CONTEXT.to_owned(),
         description: render::status_line(&now.story),
         target_url: None,
     };
@@ -332,18 +343,23 @@ fn record(
 
 /// What there is to tell: of every workflow the newest run that has ended counts.
 async fn tell(context: &Context, analyses: &[Analysis], passed: &[String]) -> Result<Option<Now>, JobError> {
-    let mut ids: Vec<String> = Vec::new();
-    let known = analyses.iter().map(|analysis| analysis.root_run_id.as_ref().unwrap_or(&analysis.run_id));
-    for id in passed.iter().chain(known) {
-        if !ids.contains(id) && ids.len() < RUNS {
-            ids.push(id.clone());
+    let mut ids: Vec<&String> = Vec::new();
+    for analysis in analyses {
+        let id = analysis.root_run_id.as_ref().unwrap_or(&analysis.run_id);
+        if !ids.contains(&id) && ids.len() < RUNS {
+            ids.push(id);
+        }
+    }
+    for id in passed {
+        if !ids.contains(&id) {
+            ids.push(id);
         }
     }
     let ci = context.client.require_ci()?;
     let repo = repo_ref(&context.repository);
     let mut runs = Vec::new();
     for id in ids {
-        match ci.get_run(&repo, &RunRef::new(id)).await {
+        match ci.get_run(&repo, &RunRef::new(id.clone())).await {
             Ok(run) => runs.push(run),
             // Deleted at the forge: nothing is known of it any more.
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Gone) => {}

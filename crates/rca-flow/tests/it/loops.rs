@@ -72,6 +72,14 @@ async fn saying_it_again_sends_nothing() {
     assert_eq!(world.stub.calls("set_status"), 1);
     assert_eq!(world.stub.calls("job_log"), 1);
     assert_eq!(analyses(&world).await.len(), 1);
+    // Another workflow passes on the same branch: it heals nothing, and there is nothing new to say.
+    world.stub.add_passed_run("20", "aaa", Some("42"));
+    world.stub.lock().runs.get_mut("20").unwrap().name = Some("docs".to_owned());
+    world.deliver("d3", &finished("20", false)).await;
+    assert_eq!(world.drain().await, 2, "the delivery, and the comment that is looked at again");
+    assert_eq!(world.stub.calls("pull_comment"), 1);
+    assert_eq!(world.stub.calls("set_status"), 1);
+    assert!(world.stub.lock().comments[0].body.contains("1 job failed"));
 }
 
 #[tokio::test]
@@ -346,6 +354,12 @@ async fn analysing_by_hand_posts_nothing() {
     world.drain().await;
     assert!(world.stub.lock().comments.is_empty());
     assert_eq!(analyses(&world).await[0].state, "done");
+    // A hook that tells of the same run later has it said, without reading the log again.
+    world.deliver("d1", &finished("10", true)).await;
+    world.drain().await;
+    assert_eq!(world.stub.lock().comments.len(), 1);
+    assert!(world.stub.lock().comments[0].body.contains("2 jobs failed"));
+    assert_eq!(world.stub.calls("job_log"), 2);
     let unknown = AnalyseRequest { run_id: "99".to_owned(), ..request };
     assert_eq!(world.flow.analyse(&world.caller, unknown).await.unwrap_err().code, "not_found");
 }
@@ -420,4 +434,51 @@ async fn a_stopped_worker_leaves_its_work_to_the_next() {
     run_until(&world, |world| !world.stub.lock().comments.is_empty()).await;
     let counts = world.flow.store().count_deliveries(&world.caller.workspace).await.unwrap();
     assert_eq!((counts.pending, counts.done), (0, 1));
+}
+
+#[tokio::test]
+async fn a_worker_killed_between_the_comment_and_its_record_makes_no_second_one() {
+    let world = World::connected().await;
+    world.stub.add_failed_run("10", "aaa", &[("unit", PYTEST)], Some("42"));
+    world.stub.lock().hangs_after_post = true;
+    world.deliver("d1", &finished("10", true)).await;
+    let worker = world.worker.clone().with_lease(Duration::from_millis(300));
+    let killed = tokio::spawn(async move { worker.run(CancellationToken::new()).await });
+    let posted = tokio::time::timeout(Duration::from_secs(20), async {
+        while world.stub.lock().comments.is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    posted.await.unwrap();
+    killed.abort();
+    assert!(killed.await.unwrap_err().is_cancelled());
+    world.stub.lock().hangs_after_post = false;
+    assert!(analyses(&world).await[0].feedback.is_empty(), "nothing of it is recorded");
+    run_until(&world, |world| world.stub.lock().comments[0].edits > 0).await;
+    world.drain().await;
+    assert_eq!(world.stub.lock().comments.len(), 1);
+    assert_eq!(analyses(&world).await[0].feedback[0].state, "updated");
+}
+
+#[tokio::test]
+async fn a_failure_that_is_told_after_its_repair_is_not_said() {
+    let world = World::connected().await;
+    world.stub.add_failed_run("10", "aaa", &[("unit", PYTEST)], Some("42"));
+    world.stub.add_passed_run("20", "bbb", Some("42"));
+    world.deliver("d2", &finished("20", false)).await;
+    world.drain().await;
+    world.deliver("d1", &finished("10", true)).await;
+    world.drain().await;
+    assert_eq!(analyses(&world).await[0].state, "done");
+    assert!(world.stub.lock().comments.is_empty(), "the newest run of the branch has passed");
+}
+
+#[tokio::test]
+async fn our_own_status_makes_no_work() {
+    let world = World::connected().await;
+    let mut event = finished("10", true);
+    event.kind = forge_core::model::EventKind::Status;
+    event.job_name = Some("forge-rca".to_owned());
+    assert_eq!(world.deliver("s1", &event).await, "ignored");
+    assert_eq!(world.drain().await, 0);
 }

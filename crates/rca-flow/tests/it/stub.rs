@@ -51,6 +51,8 @@ pub(crate) struct State {
     pub(crate) failures: BTreeMap<&'static str, VecDeque<ErrorKind>>,
     /// Post, and then fail as if the answer was lost.
     pub(crate) lost_answers: usize,
+    /// Post, and never answer.
+    pub(crate) hangs_after_post: bool,
     pub(crate) calls: BTreeMap<&'static str, usize>,
     pub(crate) token: String,
     pub(crate) refresh_token: String,
@@ -100,6 +102,34 @@ impl Stub {
 
     pub(crate) fn fail(&self, operation: &'static str, kind: ErrorKind, times: usize) {
         self.lock().failures.entry(operation).or_default().extend(std::iter::repeat_n(kind, times));
+    }
+
+    fn put_comment(&self, target: &Target, comment: &Comment, known_id: Option<&str>) -> Result<Posted> {
+        let mut state = self.lock();
+        let known = known_id.and_then(|id| id.parse::<usize>().ok()).or_else(|| {
+            state
+                .comments
+                .iter()
+                .position(|said| said.target == target.key() && said.body.contains(&comment.marker))
+        });
+        let (id, action) = match known {
+            Some(id) => {
+                state.comments[id].body = comment.body.clone();
+                state.comments[id].edits += 1;
+                (id, PostAction::Updated)
+            }
+            None => {
+                state.comments.push(Said { target: target.key(), body: comment.body.clone(), edits: 0 });
+                (state.comments.len() - 1, PostAction::Created)
+            }
+        };
+        if state.lost_answers > 0 {
+            state.lost_answers -= 1;
+            return Err(Error::new(ErrorKind::Timeout, "the answer was lost"));
+        }
+        let mut posted = Posted::new(id.to_string(), action);
+        posted.web_url = Some(format!("https://stub.example/comments/{id}"));
+        Ok(posted)
     }
 
     /// A finished run with one failed job per name, in a pull request when `pull` is given.
@@ -297,31 +327,12 @@ impl Feedback for Client {
         let operation = if matches!(target, Target::Pull(_)) { "pull_comment" } else { "commit_comment" };
         self.authorized(operation).await?;
         assert!(comment.body.contains(&comment.marker));
-        let mut state = self.stub.lock();
-        let known = known_id.and_then(|id| id.parse::<usize>().ok()).or_else(|| {
-            state
-                .comments
-                .iter()
-                .position(|said| said.target == target.key() && said.body.contains(&comment.marker))
-        });
-        let (id, action) = match known {
-            Some(id) => {
-                state.comments[id].body = comment.body.clone();
-                state.comments[id].edits += 1;
-                (id, PostAction::Updated)
-            }
-            None => {
-                state.comments.push(Said { target: target.key(), body: comment.body.clone(), edits: 0 });
-                (state.comments.len() - 1, PostAction::Created)
-            }
-        };
-        if state.lost_answers > 0 {
-            state.lost_answers -= 1;
-            return Err(Error::new(ErrorKind::Timeout, "the answer was lost"));
+        let hangs = self.stub.lock().hangs_after_post;
+        let posted = self.stub.put_comment(target, comment, known_id);
+        if hangs {
+            std::future::pending::<()>().await;
         }
-        let mut posted = Posted::new(id.to_string(), action);
-        posted.web_url = Some(format!("https://stub.example/comments/{id}"));
-        Ok(posted)
+        posted
     }
     async fn upsert_issue(&self, _: &RepoRef, _: &Issue, _: Option<&str>) -> Result<Posted> {
         Err(Error::new(ErrorKind::Unsupported, "no issues"))
