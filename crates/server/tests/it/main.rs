@@ -1,5 +1,6 @@
 //! The binary as a user runs it.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+#![expect(clippy::indexing_slicing, reason = "reading JSON answers")]
 #![expect(
     clippy::disallowed_methods,
     reason = "these tests run the program and look at the secrets they made"
