@@ -28,6 +28,8 @@ pub struct FlowConfig {
     pub ingest_max_bytes: usize,
     /// How often a polled integration is asked, in milliseconds [60 000].
     pub poll_interval_ms: i64,
+    /// Whether pages for people are served at the public URL, so that comments can link to them.
+    pub has_pages: bool,
     /// What is said at the forge where nobody has decided otherwise.
     pub feedback: FeedbackChange,
 }
@@ -43,6 +45,7 @@ impl FlowConfig {
             log_max_bytes: 256 * 1024 * 1024,
             ingest_max_bytes: 10 * 1024 * 1024,
             poll_interval_ms: 60_000,
+            has_pages: false,
             feedback: FeedbackChange::default(),
         }
     }

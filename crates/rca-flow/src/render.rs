@@ -78,12 +78,14 @@ pub fn marker(public_url: &str, repository_forge_id: &str, target: &str) -> Stri
 
 /// The whole comment in at most `max_chars` characters, `marker` included.
 ///
+/// `pages` is the address of the dashboard without a trailing slash, where there is one to link to.
+///
 /// Jobs with one cause are one section. What does not fit is counted openly; nothing is cut in the middle of a block.
 #[must_use]
-pub fn comment(story: &Story, marker: &str, public_url: &str, max_chars: usize) -> String {
+pub fn comment(story: &Story, marker: &str, pages: Option<&str>, max_chars: usize) -> String {
     match story {
         Story::Red { runs, jobs, pending, fixed } => {
-            red(runs, jobs, *pending, *fixed, marker, public_url, max_chars)
+            red(runs, jobs, *pending, *fixed, marker, pages, max_chars)
         }
         Story::Green { run, fixed } => green(run, fixed, marker, max_chars),
     }
@@ -120,7 +122,7 @@ fn red(
     pending: usize,
     fixed: usize,
     marker: &str,
-    public_url: &str,
+    pages: Option<&str>,
     max_chars: usize,
 ) -> String {
     let groups = groups(jobs);
@@ -149,7 +151,7 @@ fn red(
     }
     let foot = "<sub>Derived from the text of the job's log: line numbers are those of the raw log.</sub>\n";
     // What the note about left out jobs needs, at its longest.
-    let reserve = 160 + public_url.chars().count();
+    let reserve = 160 + pages.map_or(0, |pages| pages.chars().count());
     let budget = max_chars.saturating_sub(head.chars().count() + foot.chars().count() + reserve);
 
     let mut body = String::new();
@@ -159,9 +161,9 @@ fn red(
         // Once one did not fit, later ones are not shown either: the order says what matters.
         let mut section = String::new();
         if left_out == 0 {
-            section = self::section(group, index == 0, public_url, true);
+            section = self::section(group, index == 0, pages, true);
             if used + section.chars().count() > budget {
-                section = self::section(group, index == 0, public_url, false);
+                section = self::section(group, index == 0, pages, false);
             }
         }
         let length = section.chars().count();
@@ -175,9 +177,12 @@ fn red(
     if left_out > 0 {
         let _ = writeln!(
             body,
-            "**{left_out} more failed {} not shown here**: the comment would be longer than the forge allows. {}\n",
+            "**{left_out} more failed {} not shown here**: the comment would be longer than the forge allows.{}\n",
             job_s_are(left_out),
-            link("All of them", Some(&format!("{}/analyses", public_url.trim_end_matches('/'))))
+            pages.map_or_else(String::new, |pages| format!(
+                " {}",
+                link("All of them", Some(&format!("{pages}/analyses")))
+            ))
         );
     }
     format!("{head}{body}{foot}")
@@ -203,7 +208,7 @@ fn green(run: &ShownRun, fixed: &[String], marker: &str, max_chars: usize) -> St
     text
 }
 
-fn section(group: &[&FailedJob], is_first: bool, public_url: &str, with_details: bool) -> String {
+fn section(group: &[&FailedJob], is_first: bool, pages: Option<&str>, with_details: bool) -> String {
     let Some(job) = group.first() else { return String::new() };
     let mut text = String::from("#### ");
     text.push_str(&link(&cut(&job.name, 120), job.url.as_deref()));
@@ -214,7 +219,6 @@ fn section(group: &[&FailedJob], is_first: bool, public_url: &str, with_details:
         let _ = write!(text, " (attempt {})", job.attempt);
     }
     text.push_str("\n\n");
-    let report_url = format!("{}/analyses/{}", public_url.trim_end_matches('/'), job.analysis_id);
     let Some(report) = &job.report else {
         let reason = job.missing.as_deref().unwrap_or("the analysis failed");
         let _ = writeln!(text, "No analysis: {}.\n", prose(reason));
@@ -275,7 +279,9 @@ fn section(group: &[&FailedJob], is_first: bool, public_url: &str, with_details:
     if report.truncated {
         facts.push("the log was cut".to_owned());
     }
-    facts.push(link("full report", Some(&report_url)));
+    if let Some(pages) = pages {
+        facts.push(link("full report", Some(&format!("{pages}/analyses/{}", job.analysis_id))));
+    }
     let _ = writeln!(text, "{}\n", facts.join(" \u{b7} "));
     if group.len() > 1 {
         let names: Vec<String> =

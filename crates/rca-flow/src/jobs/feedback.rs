@@ -218,12 +218,13 @@ async fn post(
         return Err(JobError::Forge(forge_core::Error::new(ErrorKind::NotFound, "nothing was said here")));
     }
     let public_url = flow.config().public_url.as_str();
+    let pages = flow.config().has_pages.then(|| public_url.trim_end_matches('/'));
     let marker = render::marker(public_url, &way.repo.id, &way.key);
     let limit = match context.client.capabilities().max_comment_chars {
         0 => 30_000,
         limit => limit.min(60_000),
     };
-    let body = render::comment(&now.story, &marker, public_url, limit);
+    let body = render::comment(&now.story, &marker, pages, limit);
     let body_hash = hex::encode(Sha256::digest(body.as_bytes()));
     if let Some(known) = known.as_ref().filter(|known| known.body_hash.as_deref() == Some(body_hash.as_str()))
     {

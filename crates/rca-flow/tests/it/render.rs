@@ -75,7 +75,7 @@ fn mark() -> String {
 
 #[test]
 fn one_job() {
-    insta::assert_snapshot!(comment(&red(vec![shown("unit")]), &mark(), PUBLIC, 60_000));
+    insta::assert_snapshot!(comment(&red(vec![shown("unit")]), &mark(), Some(PUBLIC), 60_000));
 }
 
 #[test]
@@ -87,13 +87,13 @@ fn one_cause_in_many_jobs_and_one_without_a_log() {
         ..job("lint", "")
     });
     let story = Story::Red { runs: vec![run("18"), run("17")], jobs, pending: 2, fixed: 1 };
-    insta::assert_snapshot!(comment(&story, &mark(), PUBLIC, 60_000));
+    insta::assert_snapshot!(comment(&story, &mark(), Some(PUBLIC), 60_000));
 }
 
 #[test]
 fn green() {
     let fixed = vec!["unit".to_owned(), "`lint` @all".to_owned()];
-    insta::assert_snapshot!(comment(&Story::Green { run: run("19"), fixed }, &mark(), PUBLIC, 60_000));
+    insta::assert_snapshot!(comment(&Story::Green { run: run("19"), fixed }, &mark(), Some(PUBLIC), 60_000));
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn hostile_text_everywhere() {
     report.evidence[0].step = "`x` @all\n/close".to_owned();
     hostile.report = Some(report);
     hostile.url = Some("javascript:alert(1)".to_owned());
-    let text = comment(&red(vec![hostile]), &mark(), PUBLIC, 60_000);
+    let text = comment(&red(vec![hostile]), &mark(), Some(PUBLIC), 60_000);
     let mut fence: Option<String> = None;
     for line in text.lines() {
         match &fence {
@@ -143,7 +143,7 @@ fn what_does_not_fit_is_counted() {
         })
         .collect();
     for limit in [2_000, 8_000, 32_767, 65_000] {
-        let text = comment(&red(jobs.clone()), &mark(), PUBLIC, limit);
+        let text = comment(&red(jobs.clone()), &mark(), Some(PUBLIC), limit);
         assert!(text.chars().count() <= limit, "{limit}: {}", text.chars().count());
         assert!(text.contains("300 jobs failed"));
         let sections = text.matches("\n#### ").count();

@@ -25,7 +25,7 @@ use crate::{
     app::{AppState, Role},
     body,
     error::ApiError,
-    middleware::headers,
+    middleware::{headers, log},
 };
 
 /// Every route of the API, with its description.
@@ -56,6 +56,7 @@ pub(crate) fn public(state: AppState, role: Role) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(body::JSON_LIMIT))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(log::write))
         .layer(from_fn(move |request: Request, next: Next| headers::add(is_https, request, next)))
         .with_state(state)
 }

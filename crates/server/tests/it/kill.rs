@@ -6,6 +6,7 @@ use std::{
     net::TcpListener,
     path::Path,
     process::{Child, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -18,26 +19,37 @@ use serde_json::{Value, json};
 use crate::program::command;
 
 const KILLS: usize = 50;
-const OWNER: &str = "frca_owner_token_of_the_kill_test_1";
+pub(crate) const OWNER: &str = "frca_owner_token_of_the_kill_test_1";
 
-struct Setting {
-    folder: tempfile::TempDir,
+/// How a server is started, and how it is reached.
+pub(crate) struct Setting {
+    pub(crate) folder: Arc<tempfile::TempDir>,
     port: u16,
     admin_port: u16,
     database: Option<String>,
-    http: reqwest::Client,
+    pub(crate) log_level: Option<String>,
+    pub(crate) http: reqwest::Client,
 }
 
 impl Setting {
-    fn new(database: Option<String>) -> Self {
+    pub(crate) fn new(database: Option<String>) -> Self {
+        Self::within(Arc::new(tempfile::tempdir().unwrap()), database)
+    }
+
+    /// Another process on the same database, key and folder.
+    pub(crate) fn beside(&self) -> Self {
+        Self::within(Arc::clone(&self.folder), self.database.clone())
+    }
+
+    fn within(folder: Arc<tempfile::TempDir>, database: Option<String>) -> Self {
         let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         // Installs the TLS provider that every client needs.
         forge_http::HttpClient::builder().build().unwrap();
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().unwrap();
-        Self { folder: tempfile::tempdir().unwrap(), port: free(), admin_port: free(), database, http }
+        Self { folder, port: free(), admin_port: free(), database, log_level: None, http }
     }
 
-    fn start(&self) -> Child {
+    pub(crate) fn start(&self) -> Child {
         let log = fs::File::options()
             .create(true)
             .append(true)
@@ -56,17 +68,20 @@ impl Setting {
             .env("FORGE_RCA_WORKER_LEASE", "3")
             .stdout(Stdio::null())
             .stderr(Stdio::from(log));
+        if let Some(level) = &self.log_level {
+            command.env("FORGE_RCA_LOG_LEVEL", level);
+        }
         if let Some(url) = &self.database {
             command.env("DATABASE_URL", url);
         }
         command.spawn().unwrap()
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
-    async fn ready(&self) {
+    pub(crate) async fn ready(&self) {
         eventually(self.folder.path(), "the server is ready", async || {
             let response = self.http.get(self.url("/readyz")).send().await.ok()?;
             response.status().is_success().then_some(())
@@ -74,7 +89,12 @@ impl Setting {
         .await;
     }
 
-    async fn call(&self, method: reqwest::Method, path: &str, body: Option<Value>) -> Option<Value> {
+    pub(crate) async fn call(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Option<Value> {
         let mut request = self.http.request(method, self.url(path)).bearer_auth(OWNER);
         if let Some(body) = body {
             request = request.json(&body);
@@ -86,7 +106,7 @@ impl Setting {
 }
 
 /// Asks again until there is an answer; two minutes at most.
-async fn eventually<T>(folder: &Path, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(folder: &Path, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
         if let Some(answer) = ask().await {

@@ -10,4 +10,5 @@ mod analyze;
 mod config;
 mod inspect;
 mod kill;
+mod processes;
 mod program;
