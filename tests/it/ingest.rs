@@ -52,6 +52,11 @@ async fn waiting_answers_with_the_report() {
     let markdown = server.send(request).await;
     assert_eq!(markdown.status.as_u16(), 200);
     assert!(markdown.text.contains("```"), "evidence in a fence: {}", markdown.text);
+
+    let path = format!("/v1/analyses/{id}/verdict");
+    server.post(&path, json!({"correct": false, "note": "the database was down"})).await.expect(200);
+    server.post(&path, json!({"note": "no answer"})).await.expect_error(422, "invalid_field");
+    server.post("/v1/analyses/x/verdict", json!({"correct": true})).await.expect_error(404, "not_found");
     server.stop().await;
 }
 
@@ -160,7 +165,7 @@ async fn other_systems_send_their_own_words() {
         ),
     ] {
         let analysis = server.post(&format!("/v1/ingest/{system}?wait=30"), body.clone()).await.expect(200);
-        assert_eq!(analysis["forge"], system, "{analysis:#}");
+        assert_eq!(analysis["provider"], system, "{analysis:#}");
         assert_eq!(analysis["repository"], project);
         assert_eq!(analysis["report"]["status"], "cause_found");
         let mut wrong = body;

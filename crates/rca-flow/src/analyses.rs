@@ -217,10 +217,12 @@ impl Flow {
 
 fn view(analysis: Analysis, feedback: Vec<Feedback>) -> AnalysisView {
     let introduced_by = analysis.introduced_by.and_then(|known| serde_json::from_value(known).ok());
+    let is_ingested = analysis.source == "ingest";
     AnalysisView {
         id: analysis.id,
         integration_id: analysis.integration,
-        forge: analysis.forge,
+        forge: (!is_ingested).then(|| analysis.forge.clone()),
+        provider: is_ingested.then_some(analysis.forge),
         repository: analysis.repository,
         run_id: analysis.run_id,
         attempt: u32::try_from(analysis.attempt).unwrap_or(1),

@@ -31,7 +31,7 @@ async fn a_log_is_analysed_once() {
     let view = world.flow.wait_for_analysis(&world.caller, &id, Duration::from_secs(1)).await.unwrap();
     assert_eq!((view.state.as_str(), view.source.as_str()), ("done", "ingest"));
     assert_eq!(view.integration_id, None);
-    assert_eq!(view.forge, "jenkins");
+    assert_eq!((view.forge, view.provider.as_deref()), (None, Some("jenkins")));
     let report = view.report.unwrap();
     assert!(!report.root_cause.is_empty());
     assert_eq!(report.log.sha256, crate::stub::sha256(PYTEST));

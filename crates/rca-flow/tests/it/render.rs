@@ -75,7 +75,12 @@ fn mark() -> String {
 
 #[test]
 fn one_job() {
-    insta::assert_snapshot!(comment(&red(vec![shown("unit")]), &mark(), Some(PUBLIC), 60_000));
+    insta::assert_snapshot!(comment(
+        &red(vec![shown("unit")]),
+        &mark(),
+        Some(PUBLIC.trim_end_matches('/')),
+        60_000
+    ));
 }
 
 #[test]
@@ -87,13 +92,18 @@ fn one_cause_in_many_jobs_and_one_without_a_log() {
         ..job("lint", "")
     });
     let story = Story::Red { runs: vec![run("18"), run("17")], jobs, pending: 2, fixed: 1 };
-    insta::assert_snapshot!(comment(&story, &mark(), Some(PUBLIC), 60_000));
+    insta::assert_snapshot!(comment(&story, &mark(), Some(PUBLIC.trim_end_matches('/')), 60_000));
 }
 
 #[test]
 fn green() {
     let fixed = vec!["unit".to_owned(), "`lint` @all".to_owned()];
-    insta::assert_snapshot!(comment(&Story::Green { run: run("19"), fixed }, &mark(), Some(PUBLIC), 60_000));
+    insta::assert_snapshot!(comment(
+        &Story::Green { run: run("19"), fixed },
+        &mark(),
+        Some(PUBLIC.trim_end_matches('/')),
+        60_000
+    ));
 }
 
 #[test]
@@ -112,7 +122,7 @@ fn hostile_text_everywhere() {
     report.evidence[0].step = "`x` @all\n/close".to_owned();
     hostile.report = Some(report);
     hostile.url = Some("javascript:alert(1)".to_owned());
-    let text = comment(&red(vec![hostile]), &mark(), Some(PUBLIC), 60_000);
+    let text = comment(&red(vec![hostile]), &mark(), Some(PUBLIC.trim_end_matches('/')), 60_000);
     let mut fence: Option<String> = None;
     for line in text.lines() {
         match &fence {
@@ -143,7 +153,7 @@ fn what_does_not_fit_is_counted() {
         })
         .collect();
     for limit in [2_000, 8_000, 32_767, 65_000] {
-        let text = comment(&red(jobs.clone()), &mark(), Some(PUBLIC), limit);
+        let text = comment(&red(jobs.clone()), &mark(), Some(PUBLIC.trim_end_matches('/')), limit);
         assert!(text.chars().count() <= limit, "{limit}: {}", text.chars().count());
         assert!(text.contains("300 jobs failed"));
         let sections = text.matches("\n#### ").count();

@@ -22,6 +22,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(analyse_alias))
         .routes(routes!(list))
         .routes(routes!(get))
+        .routes(routes!(verdict))
 }
 
 /// A run at the forge, or a log.
@@ -102,4 +103,28 @@ async fn get(
         ApiError::new(StatusCode::CONFLICT, "no_report", "the analysis has no report yet: its state says why")
     })?;
     Ok(([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], report.to_markdown()).into_response())
+}
+
+/// What a person says of a report.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Verdict {
+    correct: bool,
+    /// At most 2000 characters.
+    note: Option<String>,
+}
+
+/// Say whether a report is right.
+#[utoipa::path(post, path = "/v1/analyses/{id}/verdict", tag = "analyses", params(("id" = String, Path)),
+    request_body = Verdict, responses((status = 200, body = AnalysisView), Errors))]
+async fn verdict(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    JsonBody(request): JsonBody<Verdict>,
+) -> Result<Json<AnalysisView>, ApiError> {
+    let caller = caller.require(Scope::Write)?;
+    let view =
+        state.flow.set_verdict(&caller.as_flow(), &id, request.correct, request.note.as_deref()).await?;
+    Ok(Json(view))
 }
