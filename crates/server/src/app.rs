@@ -1,6 +1,6 @@
 //! Putting the parts together, and running them until told to stop.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use clap::ValueEnum;
@@ -189,7 +189,7 @@ pub fn http_client(config: &Config) -> anyhow::Result<HttpClient> {
 /// # Errors
 /// As [`Store::open`], and when key or folder cannot be made.
 pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
-    std::fs::create_dir_all(&config.data_dir)
+    private_folder(&config.data_dir)
         .with_context(|| format!("cannot make the data directory {}", config.data_dir.display()))?;
     let key_file = &config.master_key_file;
     let keys =
@@ -197,6 +197,15 @@ pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
             .with_context(|| format!("cannot use the master key {}", key_file.display()))?;
     let sqlite = format!("sqlite://{}", config.data_dir.join("forge-rca.db").display());
     Ok(Store::open(database_url(config).unwrap_or(&sqlite), keys).await?)
+}
+
+/// Makes a folder that only we can look into; one that exists is left as it is.
+fn private_folder(path: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the driver needs the address with its password")]

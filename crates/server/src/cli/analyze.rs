@@ -268,6 +268,10 @@ fn print(reports: &[Named], format: Format) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Columns of the terminal; 0, which cuts nothing, where the output goes elsewhere.
 fn terminal_width() -> usize {
-    std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(100)
+    if !io::stdout().is_terminal() {
+        return 0;
+    }
+    usize::from(console::Term::stdout().size().1)
 }
