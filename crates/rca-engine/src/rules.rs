@@ -212,6 +212,10 @@ impl RuleSet {
     pub(crate) fn matches(&self, line: &str, matched: &mut Vec<u16>) {
         matched.clear();
         let Some(gate) = &self.gate else { return };
+        // Most lines have no literal at all, and that is the cheapest thing to find out.
+        if !gate.is_match(line) {
+            return;
+        }
         for hit in gate.find_overlapping_iter(line) {
             if let Some(list) = self.owners.get(hit.pattern().as_usize()) {
                 for rule in list {
