@@ -9,6 +9,7 @@ mod detectors;
 mod frame;
 mod input;
 mod rank;
+mod recognised;
 pub mod redact;
 pub mod render;
 mod report;
@@ -18,6 +19,7 @@ mod template;
 
 pub use crate::analyzer::{Analyzer, Options, analyze};
 pub use crate::baseline::{Baseline, Learner};
+pub use crate::recognised::{Recognised, recognised};
 pub use crate::redact::{Redactions, Redactor};
 pub use crate::render::HumanOptions;
 pub use crate::report::{
