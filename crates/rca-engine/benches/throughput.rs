@@ -34,7 +34,8 @@ fn main() -> Outcome<()> {
         println!("{}", resident()?);
         return Ok(());
     }
-    let megabytes: u64 = std::env::var("THROUGHPUT_MB").ok().and_then(|text| text.parse().ok()).unwrap_or(128);
+    let megabytes: u64 =
+        std::env::var("THROUGHPUT_MB").ok().and_then(|text| text.parse().ok()).unwrap_or(128);
     let folder = tempfile::tempdir()?;
     let path = match std::env::var_os("THROUGHPUT_LOG") {
         Some(path) => PathBuf::from(path),
@@ -131,10 +132,8 @@ fn engine(path: &Path) -> Outcome<u64> {
 /// Counts the lines in which any literal of the engine's gate occurs.
 fn ripgrep(path: &Path) -> Outcome<u64> {
     let literals: Vec<&str> = recognised().flat_map(|rule| rule.literals.iter().copied()).collect();
-    let matcher = RegexMatcherBuilder::new()
-        .case_insensitive(true)
-        .line_terminator(Some(b'\n'))
-        .build_literals(&literals)?;
+    let matcher =
+        RegexMatcherBuilder::new().case_insensitive(true).fixed_strings(true).build_many(&literals)?;
     let mut count = Count(0);
     Searcher::new().search_path(&matcher, path, &mut count)?;
     Ok(count.0)
@@ -190,13 +189,24 @@ fn ordinary(round: u64, line: u64) -> String {
     let number = round * 7919 + line * 104_729;
     let second = number % 60;
     match (round + line / 12) % 8 {
-        0 => format!("2026-03-01T10:11:{second:02}.{:07}Z    Compiling crate-{number} v1.{second}.0\n", number % 10_000_000),
-        1 => format!("Downloading: https://repo.example.invalid/maven2/org/example/part-{number}/1.{second}/part.jar ({second} kB at 312 kB/s)\n"),
+        0 => format!(
+            "2026-03-01T10:11:{second:02}.{:07}Z    Compiling crate-{number} v1.{second}.0\n",
+            number % 10_000_000
+        ),
+        1 => format!(
+            "Downloading: https://repo.example.invalid/maven2/org/example/part-{number}/1.{second}/part.jar ({second} kB at 312 kB/s)\n"
+        ),
         2 => format!("tests/unit/test_module_{second}.py::test_case_{number} PASSED        [ {second}%]\n"),
-        3 => format!("\u{1b}[32mok {number}\u{1b}[0m - renders the page with {second} items \u{1b}[2m({second} ms)\u{1b}[0m\n"),
+        3 => format!(
+            "\u{1b}[32mok {number}\u{1b}[0m - renders the page with {second} items \u{1b}[2m({second} ms)\u{1b}[0m\n"
+        ),
         4 => format!("--- PASS: TestHandler/case_{number} (0.{second:02}s)\n"),
         5 => format!("[{second}/1200] Building CXX object src/CMakeFiles/core.dir/part_{number}.cpp.o\n"),
-        6 => format!("2026-03-01T10:11:{second:02}.123Z 00O Get:{number} http://deb.example.invalid stable/main amd64 libpart{second} amd64 1.{second}-2 [{number} B]\n"),
-        _ => format!("  added package-{number}@2.{second}.1 and checked {second} files in module-{number}/lib/index\n"),
+        6 => format!(
+            "2026-03-01T10:11:{second:02}.123Z 00O Get:{number} http://deb.example.invalid stable/main amd64 libpart{second} amd64 1.{second}-2 [{number} B]\n"
+        ),
+        _ => format!(
+            "  added package-{number}@2.{second}.1 and checked {second} files in module-{number}/lib/index\n"
+        ),
     }
 }

@@ -6,6 +6,9 @@ mod marks;
 
 pub(crate) use marks::{Dialect, Event};
 
+/// Bytes of a text that was printed in pieces.
+const JOINED: usize = 4096;
+
 /// Decodes one line at a time. The markers of the dialects do not collide, so all are tried on every
 /// line; the first strong one names the dialect.
 #[derive(Debug, Default)]
@@ -17,6 +20,12 @@ pub(crate) struct Decoder {
     quiet: bool,
     in_header: bool,
     error: bool,
+    /// The line goes on with the one before.
+    continues: bool,
+    /// The line has the mark of one of GitLab's streams.
+    streamed: bool,
+    /// The text of the last line that a later one may go on with.
+    earlier: String,
     first_time: Option<u64>,
     last_time: Option<u64>,
 }
@@ -27,6 +36,8 @@ impl Decoder {
         self.text.clear();
         self.events.clear();
         self.error = false;
+        self.continues = false;
+        self.streamed = false;
         let mut plain = std::mem::take(&mut self.plain);
         // Without escapes there is nothing to take out, and no copy is needed for it.
         let stripped = if ansi::is_plain(raw) {
@@ -61,7 +72,15 @@ impl Decoder {
         }
         self.show(marks::strip_inner(shown));
         self.plain = plain;
-        let text = std::mem::take(&mut self.text);
+        let mut text = std::mem::take(&mut self.text);
+        if self.streamed {
+            // What was printed piece by piece is read as a whole, on the line of its last piece.
+            if self.continues && self.earlier.len() + text.len() <= JOINED {
+                text.insert_str(0, &self.earlier);
+            }
+            self.earlier.clear();
+            self.earlier.push_str(&text);
+        }
         marks::read_text(&text, self);
         self.text = text;
     }
@@ -150,6 +169,8 @@ impl Decoder {
                     && b.is_ascii_hexdigit()
                 {
                     self.name(Dialect::Gitlab);
+                    self.streamed = true;
+                    self.continues = tail.first() == Some(&b'+');
                     return match tail {
                         [b' ' | b'+', text @ ..] => text,
                         text => text,

@@ -6,8 +6,8 @@ use crate::analyzer::{Reader, hex};
 use crate::candidate::Candidate;
 use crate::frame::Dialect;
 use crate::report::{
-    BaselineSummary, Category, Consequence, Domain, Evidence, EvidenceRole, Failing, LogSummary,
-    Report, Retry, SCHEMA, Severity, Status,
+    BaselineSummary, Category, Consequence, Domain, Evidence, EvidenceRole, Failing, LogSummary, Report,
+    Retry, SCHEMA, Severity, Status,
 };
 use crate::rules::{Role, Rule};
 use crate::template;

@@ -280,7 +280,8 @@ pub(super) fn content_start(view: &View<'_>) -> usize {
                 && word.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-')
     };
     let first = (view.at(at), view.at(at + 1));
-    let is_framed = first.0.is_ascii_digit() || first.1.is_ascii_digit() || matches!(first.0, b'[' | b's' | b'|');
+    let is_framed =
+        first.0.is_ascii_digit() || first.1.is_ascii_digit() || matches!(first.0, b'[' | b's' | b'|');
     for _ in 0..if is_framed { 3 } else { 0 } {
         let end = view.run_end(at, 64, |byte| byte > b' ');
         let word = view.slice(at..end);

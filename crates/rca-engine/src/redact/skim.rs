@@ -66,7 +66,8 @@ pub(super) fn may_join(before: &[u8], after: &[u8], known: Option<&Known>) -> bo
     let head = run(&mut after.iter().skip(start), limit);
     let tail = before.get(before.len() - tail..).unwrap_or_default();
     let head = after.get(start..start + head).unwrap_or_default();
-    if head.len() >= 20 && has_capital(tail) | has_capital(head) | has_nuget(tail) {
+    // The keys of NuGet begin with `oy2` and have no capital letter.
+    if head.len() >= 20 && (has_capital(tail) || has_capital(head) || tail.contains(&b'o')) {
         return true;
     }
     let joined = [tail, head].concat();
@@ -75,10 +76,6 @@ pub(super) fn may_join(before: &[u8], after: &[u8], known: Option<&Known>) -> bo
 
 fn has_capital(text: &[u8]) -> bool {
     text.iter().any(u8::is_ascii_uppercase)
-}
-
-fn has_nuget(text: &[u8]) -> bool {
-    text.iter().any(|byte| *byte == b'o')
 }
 
 /// Whether a run of token bytes is long enough to be a secret by its shape or by chance. All of
