@@ -43,7 +43,7 @@ fn a_rule_names_the_cause_in_its_own_words() {
 
 #[test]
 fn an_ignored_line_is_no_failure() {
-    let log = "$ run\nERROR: telemetry is off\nERROR: Job failed: exit code 1\n";
+    let log = "$ run\nERROR: telemetry is off\nThe command \"run\" exited with 1.\n";
     assert_eq!(rca_engine::analyze(log.as_bytes()).status, Status::CauseFound);
     let report = report(FILE, log);
     assert_eq!(report.status, Status::NoCauseFound);
