@@ -425,6 +425,9 @@ fn bounds(view: &View<'_>, begin: usize, separator: Separator) -> Option<(Range<
 /// The credential of an authorization header: the scheme stays.
 pub(super) fn header(view: &View<'_>, begin: usize) -> Option<Range<usize>> {
     let begin = view.run_end(begin, 4, |byte| matches!(byte, b'"' | b'\'' | b'\\' | b' ' | b'['));
+    if view.slice(begin.saturating_sub(1)..begin + 8) == b"[REDACTED" {
+        return None;
+    }
     let scheme = view.run_end(begin, 24, |byte| byte.is_ascii_alphanumeric() || byte == b'-');
     let is_scheme = [
         "bearer",
