@@ -16,9 +16,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("one line", |size| vec![b'x'; size]),
         ("one line of causes", |size| b"error: x ".repeat(size / 9)),
         ("one line of returns", |size| b"\r50% ".repeat(size / 5)),
-        ("different causes", |size| lines(size, |number| format!("f{number}.c:{number}:1: error: 'x{number}' undeclared"))),
-        ("nested sections", |size| lines(size, |number| format!("section_start:17000{number}:part_{number}\r\u{1b}[0Kpart"))),
-        ("groups", |size| lines(size, |number| format!("##[group]Run step {number}\n##[endgroup]\n##[error]x{number}"))),
+        ("different causes", |size| {
+            lines(size, |number| format!("f{number}.c:{number}:1: error: 'x{number}' undeclared"))
+        }),
+        ("nested sections", |size| {
+            lines(size, |number| format!("section_start:17000{number}:part_{number}\r\u{1b}[0Kpart"))
+        }),
+        ("groups", |size| {
+            lines(size, |number| format!("##[group]Run step {number}\n##[endgroup]\n##[error]x{number}"))
+        }),
         ("escapes", |size| b"\x1b[1;31m\x1b]0;t\x07^[[0mx\x1b(B\n".repeat(size / 27)),
         ("escapes without an end", |size| b"\x1b[1;\x1b]8;;".repeat(size / 9)),
         ("names without values", |size| b"password password= token: secret_key_ ".repeat(size / 38)),
@@ -26,8 +32,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("urls", |size| b"http://a:b http://c%3A%2F%2F".repeat(size / 28)),
         ("base64", |size| b"Z2hwX2docF9naHBfcGFzc3dvcmQ9".repeat(size / 28)),
         ("key blocks", |size| b"-----BEGIN RSA PRIVATE KEY-----\nMIIE\n".repeat(size / 37)),
-        ("wrapped tokens", |size| b"abcDEF123abcDEF123abcDEF123ghp\n_abcDEF123abcDEF123abcDEF12\n".repeat(size / 59)),
-        ("what patterns hate", |size| lines(size, |_| format!("{}{}{}", "(((a:".repeat(100), "E  ".repeat(100), "1) ".repeat(100)))),
+        ("wrapped tokens", |size| {
+            b"abcDEF123abcDEF123abcDEF123ghp\n_abcDEF123abcDEF123abcDEF12\n".repeat(size / 59)
+        }),
+        ("what patterns hate", |size| {
+            lines(size, |_| format!("{}{}{}", "(((a:".repeat(100), "E  ".repeat(100), "1) ".repeat(100)))
+        }),
         ("NULs", |size| vec![0; size]),
         ("new lines", |size| vec![b'\n'; size]),
     ];
@@ -41,7 +51,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .map(|(before, after)| after.as_secs_f64() / before.as_secs_f64())
             .collect();
         let worst = growth.iter().copied().fold(0.0, f64::max);
-        let cells: Vec<String> = times.iter().map(|time| format!("{:.1} ms", time.as_secs_f64() * 1e3)).collect();
+        let cells: Vec<String> =
+            times.iter().map(|time| format!("{:.1} ms", time.as_secs_f64() * 1e3)).collect();
         println!("| {name} | {} | {worst:.2} |", cells.join(" | "));
         if worst > 3.0 {
             bad.push(*name);
