@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use sha2::{Digest, Sha256};
 
 use crate::baseline::Baseline;
+use crate::blocks::Blocks;
 use crate::candidate::{Candidate, Candidates, Found};
 use crate::frame::{Decoder, Event};
 use crate::input::LineSplitter;
@@ -77,6 +78,7 @@ pub(crate) struct Reader {
     pub(crate) steps: StepTracker,
     pub(crate) candidates: Candidates,
     pub(crate) found: Found,
+    pub(crate) blocks: Blocks,
     /// The last lines before a command was declared failed.
     pub(crate) tail: Option<Candidate>,
     /// The last lines before clean-up began.
@@ -120,6 +122,7 @@ impl Analyzer {
                 steps: StepTracker::default(),
                 candidates: Candidates::default(),
                 found: Found::default(),
+                blocks: Blocks::default(),
                 tail: None,
                 wrapper_tail: None,
                 cleanup_tail: None,
@@ -229,6 +232,7 @@ impl Reader {
             return;
         }
         self.text_lines += 1;
+        self.blocks.read(number, self.steps.index(), text);
         let mut novel = None;
         if !self.baseline.is_empty() {
             let known = self.baseline.contains(template::hash(&template::mask(text.trim())));

@@ -124,6 +124,9 @@ fn rank<'a>(reader: &Reader, candidate: &'a Candidate) -> Ranked<'a> {
             add(-90, "in clean-up".to_owned());
         } else if step.exit_code == Some(0) {
             add(-60, "the step passed".to_owned());
+        } else if step.exit_code.is_some() && failing.is_some_and(|failing| failing < candidate.step) {
+            // Travis goes on after a failed command, and the next ones miss what it should have made.
+            add(14, "in a step that failed after another one".to_owned());
         } else if step.exit_code.is_some() || failing == Some(candidate.step) && known_failure {
             add(30, "in the failing step".to_owned());
         } else if let Some(failing) = failing.filter(|_| reader.steps.has_failed_command()) {
@@ -152,6 +155,17 @@ fn rank<'a>(reader: &Reader, candidate: &'a Candidate) -> Ranked<'a> {
         if reader.hard_steps.contains(&candidate.step) && !agrees {
             add(-16, "a test or a compiler failed in the same step".to_owned());
         }
+    }
+    let verdict = rule.is_some_and(|rule| {
+        rule.weight >= PROOF && matches!(rule.category.domain(), Domain::Test | Domain::Infrastructure)
+    });
+    if !verdict && reader.blocks.in_passed_test(candidate.focus) {
+        add(-50, "printed by a test that passed".to_owned());
+    }
+    if rule.is_some_and(|rule| matches!(rule.tool(), "jvm" | "junit"))
+        && reader.blocks.is_outer_exception(candidate.focus)
+    {
+        add(-10, "another exception caused it".to_owned());
     }
     match candidate.novel {
         Some(true) => add(25, "in no passing log".to_owned()),
@@ -350,6 +364,7 @@ fn show(reader: &Reader, ranked: &[Ranked<'_>], report: &mut Report) {
     let top = ranked.iter().find(|item| is_cause(item)).map_or(0, |item| item.score);
     let causes = ranked.iter().filter(|item| is_cause(item) && item.score >= 0 && item.score >= top - SPREAD);
     let mut seen: Vec<(u64, u64)> = Vec::new();
+    let mut hashes: Vec<u64> = Vec::new();
     for item in causes {
         if report.evidence.len() >= reader.options.max_evidence || left == 0 {
             break;
@@ -358,6 +373,11 @@ fn show(reader: &Reader, ranked: &[Ranked<'_>], report: &mut Report) {
         if seen.iter().any(|(start, end)| (*start..=*end).contains(&candidate.focus)) {
             continue;
         }
+        // The same words again prove nothing new.
+        if candidate.rule.is_some() && hashes.contains(&candidate.hash) {
+            continue;
+        }
+        hashes.push(candidate.hash);
         let first = report.evidence.is_empty();
         let limit = left.min(if first { 10 } else { 5 });
         let mut evidence = evidence(reader, item, limit);
@@ -459,6 +479,12 @@ fn failing(reader: &Reader, best: Option<&Ranked<'_>>) -> Failing {
     let step = reader.steps.failing().and_then(|index| reader.steps.get(index));
     // What other steps reported does not belong to this failure.
     let same = |step: usize| best.is_none_or(|best| best.candidate.step == step);
+    // Go also reports the parents of a failed subtest, as failed and without a reason of their own.
+    let parent = |name: &str| {
+        reader.found.tests.iter().any(|(.., tool, test)| {
+            *tool == "go" && test.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('/'))
+        })
+    };
     Failing {
         tool: best.and_then(|best| best.rule).map(|rule| rule.tool().to_owned()),
         command: step.and_then(|step| step.command.clone()),
@@ -467,7 +493,7 @@ fn failing(reader: &Reader, best: Option<&Ranked<'_>>) -> Failing {
             .found
             .tests
             .iter()
-            .filter(|test| same(test.0))
+            .filter(|test| same(test.0) && !(test.2 == "go" && parent(&test.3.name)))
             .map(|test| test.3.clone())
             .take(50)
             .collect(),

@@ -10,7 +10,7 @@ use crate::rules::{Role, Rule};
 pub(crate) const RULES: &[Rule] = &[
     Rule::cause("jest.failed", TestFailure, 80, &["● "], r"^\s*● (?P<test>(?:[^›]+ › )*[^›]+)$")
         .span(1, 9)
-        .tested(&["  ● math › adds", "  ● output as stream when \"-\" is specified"], &["● a > b › "]),
+        .tested(&["  ● math › adds", "  ● prints a receipt when asked to"], &["● a > b › "]),
     Rule::cause("jest.suite", TestCollection, 82, &["Test suite failed to run"], r"^\s*● Test suite failed to run$")
         .span(1, 8)
         .tested(&["  ● Test suite failed to run"], &["Test suite ran"]),
@@ -27,9 +27,9 @@ pub(crate) const RULES: &[Rule] = &[
         .tested(&["    expect(received).toBe(expected) // Object.is equality"], &[]),
     Rule::detail("vitest.location", TestFailure, 50, &["❯ "], r"^\s*❯ (?P<file>[\w@./-]+\.[cm]?[jt]sx?):(?P<line>\d+):(?P<column>\d+)")
         .tested(&[" ❯ src/a.test.ts:5:13"], &[]),
-    Rule::cause("mocha.timeout", TestTimeout, 80, &["Ensure the done() callback", "ensure \"done()\" is called", "Exceeded timeout of"], r"(?i)(?:timeout of \d+ ?ms exceeded|Exceeded timeout of [\d.]+ ?m?s)")
+    Rule::cause("mocha.timeout", TestTimeout, 80, &["Timeout of ", "Exceeded timeout of"], r"(?i)(?:timeout of \d+ ?ms exceeded|Exceeded timeout of [\d.]+ ?m?s)")
         .span(2, 2)
-        .tested(&["     Error: Timeout of 2000ms exceeded. For async tests and hooks, ensure \"done()\" is called", "thrown: \"Exceeded timeout of 5000 ms for a test."], &["set timeout of 2000ms. Ensure the done() callback"]),
+        .tested(&["     Error: Timeout of 4500ms exceeded. For async tests and hooks, see the drawer", "thrown: \"Exceeded timeout of 5000 ms for a test."], &["set timeout of 4500ms. Ensure the done() callback"]),
     Rule::cause("mocha.error", TestFailure, 66, &["Error: ", "Error [", "expected"], r"^\s{3,}(?:Uncaught )?(?:AssertionError(?: \[ERR_ASSERTION\])?|TypeError|ReferenceError|RangeError|SyntaxError|Error|\w+Error)(?: \[\w+\])?: (?P<message>.+)")
         .span(3, 4)
         .tested(&["     AssertionError: expected 1 to equal 2", "      TypeError: x is not a function"], &["Error: x"]),

@@ -40,10 +40,10 @@ pub(crate) const RULES: &[Rule] = &[
         .tested(&["** (RuntimeError) bad line", "** (throw) \"entries not sorted\""], &["   ** (x)"]),
     Rule::cause("common_test.failed", TestFailure, 76, &[" failed on line "], r"^\s*(?P<test>\w+:\w+) failed on line (?P<line>\d+)$")
         .span(1, 5)
-        .tested(&["calc_SUITE:adds failed on line 121"], &["it failed on line"]),
+        .tested(&["till_SUITE:adds failed on line 12"], &["it failed on line"]),
     Rule::cause("common_test.init", TestFailure, 76, &[":init_per_"], r"^\s*(?P<test>\w+_SUITE:init_per_\w+) failed")
         .span(0, 5)
-        .tested(&["calc_SUITE:init_per_group failed"], &["calc_SUITE:init_per_group ok"]),
+        .tested(&["till_SUITE:init_per_suite failed"], &["till_SUITE:init_per_suite ok"]),
     Rule::detail("erlang.reason", TestFailure, 48, &["Reason: ", "Reason == "], r"^\s*(?:\*\* )?Reason(?::| ==) \{?\S")
         .span(1, 3)
         .tested(&["Reason: {badmatch,{error,enoent}}"], &[]),
