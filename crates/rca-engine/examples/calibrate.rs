@@ -191,7 +191,7 @@ fn summary(report: &Report, entry: &Value) -> Value {
         "truth": entry["truth"], "key_line": entry["key_line"], "expect": entry["expect"],
         "fingerprint": report.fingerprint, "template": report.template, "dialect": entry["dialect"],
         "confidence": report.confidence, "tests": report.failing.tests.iter().map(|test| json!([test.name, test.file, test.line, test.message])).collect::<Vec<_>>(),
-        "tool": entry["tool"], "evidence": evidence})
+        "tool": entry["tool"], "why": report.evidence.first().map(|item| &item.why), "evidence": evidence})
 }
 
 fn print_figures(print: &mut impl Write, scored: &[Scored]) -> io::Result<()> {

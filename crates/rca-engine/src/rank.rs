@@ -24,12 +24,15 @@ struct Ranked<'a> {
     rule: Option<&'static Rule>,
     score: i32,
     why: Vec<String>,
+    /// The job went on for long after the line, so it survived it.
+    doubt: bool,
 }
 
 /// Writes the report of what was read.
 pub(crate) fn report(reader: &Reader) -> Report {
     let mut ranked: Vec<Ranked<'_>> =
         reader.candidates.iter().map(|candidate| rank(reader, candidate)).collect();
+    cascade(reader, &mut ranked);
     ranked.sort_by_key(|item| (std::cmp::Reverse(item.score), item.candidate.focus));
     let mut report = empty(reader);
     if reader.text_lines == 0 {
@@ -98,6 +101,7 @@ fn rank<'a>(reader: &Reader, candidate: &'a Candidate) -> Ranked<'a> {
     let rule = candidate.rule.and_then(|index| reader.rules.get(index));
     let mut score = 0;
     let mut why = Vec::new();
+    let mut doubt = false;
     let mut add = |points: i32, reason: String| {
         score += points;
         why.push(format!("{points:+} {reason}"));
@@ -133,7 +137,8 @@ fn rank<'a>(reader: &Reader, candidate: &'a Candidate) -> Ranked<'a> {
             if candidate.step > failing {
                 add(-30, "after the failing step".to_owned());
             } else if soft {
-                add(-45, "before the failing step".to_owned());
+                let specific = candidate.weight >= PROOF;
+                add(if specific { -14 } else { -45 }, "before the failing step".to_owned());
             }
         }
     }
@@ -145,19 +150,27 @@ fn rank<'a>(reader: &Reader, candidate: &'a Candidate) -> Ranked<'a> {
     if soft {
         let end = reader.end_of_failure();
         let distance = end.saturating_sub(candidate.focus);
+        let agrees =
+            rule.zip(reader.steps.exit_code()).is_some_and(|(rule, code)| agrees(code, rule.category));
         if distance > 1000 {
             add(-16, "the job went on for long".to_owned());
+            doubt = !agrees;
         } else if distance > 150 {
             add(-8, "the job went on".to_owned());
         }
-        let agrees =
-            rule.zip(reader.steps.exit_code()).is_some_and(|(rule, code)| agrees(code, rule.category));
+        let skipped = rule.is_some_and(|rule| rule.category == Category::MissingTool);
+        if skipped && !agrees && distance > 30 && reader.steps.exit_code().is_some() {
+            add(-20, "the script went on without the command".to_owned());
+            doubt = true;
+        }
         if reader.hard_steps.contains(&candidate.step) && !agrees {
             add(-16, "a test or a compiler failed in the same step".to_owned());
         }
     }
     let verdict = rule.is_some_and(|rule| {
-        rule.weight >= PROOF && matches!(rule.category.domain(), Domain::Test | Domain::Infrastructure)
+        rule.weight >= PROOF
+            && (rule.category.domain() == Domain::Test
+                || matches!(rule.category, Category::Oom | Category::DiskFull | Category::RunnerLost))
     });
     if !verdict && reader.blocks.in_passed_test(candidate.focus) {
         add(-50, "printed by a test that passed".to_owned());
@@ -178,7 +191,44 @@ fn rank<'a>(reader: &Reader, candidate: &'a Candidate) -> Ranked<'a> {
     } else if count > 4 {
         add(-4, format!("repeated {count} times"));
     }
-    Ranked { candidate, rule, score, why }
+    Ranked { candidate, rule, score, why, doubt }
+}
+
+/// Lines between a cause and what is missing because of it.
+const REACH: u64 = 80;
+
+/// What could not be fetched or built is missing a few lines later; the missing file is not the cause.
+fn cascade(reader: &Reader, ranked: &mut [Ranked<'_>]) {
+    ranked.sort_by_key(|item| item.candidate.focus);
+    let mut before: Option<(u64, usize)> = None;
+    for item in ranked {
+        let Some(rule) = item.rule else { continue };
+        let follows = matches!(rule.category, Category::MissingFile | Category::MissingTool)
+            || rule.category == Category::ScriptError && rule.weight < PROOF;
+        if follows
+            && let Some((line, step)) = before
+            && item.candidate.focus - line <= REACH
+            && item.candidate.step.saturating_sub(step) <= 1
+        {
+            item.score -= 30;
+            item.why.push(format!("-30 likely follows from line {line}"));
+        }
+        let stops = matches!(
+            rule.category,
+            Category::Network
+                | Category::ScmCheckout
+                | Category::Auth
+                | Category::ServiceUnavailable
+                | Category::DependencyResolution
+                | Category::Checksum
+                | Category::CompileError
+                | Category::LinkError
+        );
+        let passed = reader.steps.get(item.candidate.step).is_some_and(|step| step.exit_code == Some(0));
+        if stops && rule.role == Role::Cause && rule.weight >= PROOF && !passed && !item.candidate.muted {
+            before = Some((item.candidate.focus, item.candidate.step));
+        }
+    }
 }
 
 /// Incidents that a job can survive: they count less when the job went on, or something failed by itself.
@@ -278,7 +328,7 @@ fn claim(reader: &Reader, ranked: &[Ranked<'_>], best: &Ranked<'_>, report: &mut
             "the cause is a guess from general wording; a passing log of the same job would help".to_owned();
     }
     show(reader, ranked, report);
-    consequences(ranked, best, report);
+    consequences(reader, ranked, best, report);
 }
 
 /// Exit codes that name the cause when no line does.
@@ -313,7 +363,7 @@ fn claim_by_code(reader: &Reader, category: Category, sentence: &str, tail: &Can
         .clone_into(&mut report.missing_context_hint);
     sentence.clone_into(&mut report.template);
     let item =
-        Ranked { candidate: tail, rule: None, score: CLAIM, why: vec![format!("{CLAIM:+} the exit code")] };
+        Ranked { candidate: tail, rule: None, score: CLAIM, why: vec![format!("{CLAIM:+} the exit code")], doubt: true };
     let mut evidence = evidence(reader, &item, 10);
     evidence.rank = 1;
     "exit.code".clone_into(&mut evidence.rule);
@@ -391,8 +441,11 @@ fn show(reader: &Reader, ranked: &[Ranked<'_>], report: &mut Report) {
             evidence.start_line += 1;
         }
         evidence.rank = report.evidence.len() as u32 + 1;
-        evidence.role =
-            if report.status == Status::CauseFound { EvidenceRole::Cause } else { EvidenceRole::Context };
+        evidence.role = match ranked.iter().find(|item| is_cause(item)) {
+            _ if report.status != Status::CauseFound => EvidenceRole::Context,
+            Some(best) if is_consequence(reader, best, item) => EvidenceRole::Consequence,
+            _ => EvidenceRole::Cause,
+        };
         left = left.saturating_sub(evidence.excerpt.len());
         seen.push((evidence.start_line, evidence.end_line));
         report.evidence.push(evidence);
@@ -416,6 +469,7 @@ fn show(reader: &Reader, ranked: &[Ranked<'_>], report: &mut Report) {
                     rule: None,
                     score: 0,
                     why: vec!["+0 last lines of the failing step".to_owned()],
+                    doubt: true,
                 };
                 let mut evidence = evidence(reader, &item, left.min(6));
                 evidence.rank = report.evidence.len() as u32 + 1;
@@ -456,14 +510,34 @@ fn evidence(reader: &Reader, item: &Ranked<'_>, limit: usize) -> Evidence {
     }
 }
 
+/// Whether a later failure is one only because of the cause.
+fn is_consequence(reader: &Reader, best: &Ranked<'_>, item: &Ranked<'_>) -> bool {
+    if item.candidate.focus <= best.candidate.focus {
+        return false;
+    }
+    let (Some(cause), Some(other)) = (best.rule, item.rule) else { return false };
+    if matches!(other.role, Role::Summary | Role::Wrapper) {
+        return true;
+    }
+    // What kills the machine or the process takes everything along.
+    let kills = matches!(
+        cause.category,
+        Category::Oom | Category::DiskFull | Category::RunnerLost | Category::Timeout | Category::Cancelled
+    );
+    let failed = |step: usize| {
+        reader.steps.get(step).is_some_and(|step| step.exit_code.is_some_and(|code| code != 0))
+    };
+    let later_step = best.candidate.step < item.candidate.step && failed(best.candidate.step);
+    (kills && other.category != cause.category)
+        || later_step
+        || item.why.iter().any(|reason| reason.contains("likely follows from"))
+}
+
 /// What came after the cause and only passes it on.
-fn consequences(ranked: &[Ranked<'_>], best: &Ranked<'_>, report: &mut Report) {
+fn consequences(reader: &Reader, ranked: &[Ranked<'_>], best: &Ranked<'_>, report: &mut Report) {
     let mut list: Vec<Consequence> = ranked
         .iter()
-        .filter(|item| {
-            item.candidate.focus > best.candidate.focus
-                && item.rule.is_some_and(|rule| matches!(rule.role, Role::Summary | Role::Wrapper))
-        })
+        .filter(|item| is_consequence(reader, best, item))
         .map(|item| Consequence {
             start_line: item.candidate.focus,
             end_line: item.candidate.focus,
@@ -552,28 +626,42 @@ fn fingerprint(best: &Ranked<'_>, report: &Report) -> String {
     hex(digest.finalize().get(..16).unwrap_or_default())
 }
 
+/// How often a claim of each kind is right, measured on labelled logs with `examples/calibrate.rs`.
+mod confidence {
+    /// Specific wording, and nothing else competes.
+    pub(super) const CLEAR: f64 = 0.95;
+    /// The same, but the log does not say which step failed.
+    pub(super) const NO_STEP: f64 = 0.93;
+    /// A cause of another kind scored almost as much.
+    pub(super) const RIVAL: f64 = 0.87;
+    /// Wording that several tools share.
+    pub(super) const SHARED: f64 = 0.85;
+    /// The job went on for long after it.
+    pub(super) const WENT_ON: f64 = 0.45;
+    /// General wording, such as a line that begins with `error:`.
+    pub(super) const GENERAL: f64 = 0.60;
+    /// Hardly more than a word.
+    pub(super) const GUESS: f64 = 0.45;
+}
+
 /// How often a claim of this kind is right.
 fn confidence(reader: &Reader, ranked: &[Ranked<'_>], best: &Ranked<'_>) -> f64 {
-    let mut percent: i32 = match best.candidate.weight {
-        80.. => 92,
-        70..80 => 88,
-        60..70 => 80,
-        45..60 => 65,
-        35..45 => 50,
-        _ => 35,
-    };
     let category = best.rule.map(|rule| rule.category);
     let rival = ranked.iter().any(|item| {
-        is_cause(item) && item.score > best.score - 8 && item.rule.map(|rule| rule.category) != category
+        is_cause(item)
+            && item.candidate.weight >= 45
+            && item.score > best.score - 8
+            && item.rule.map(|rule| rule.category.domain()) != category.map(Category::domain)
     });
-    if rival {
-        percent -= 12;
-    }
-    if !reader.steps.has_failed_command() && reader.steps.job_failed.is_none() {
-        percent -= 8;
-    }
-    if best.candidate.novel == Some(true) {
-        percent += 6;
-    }
-    f64::from(percent.clamp(5, 98)) / 100.0
+    let known_step = reader.steps.has_failed_command() || reader.steps.job_failed.is_some();
+    let stated: f64 = match best.candidate.weight {
+        ..35 => confidence::GUESS,
+        35..45 => confidence::GENERAL,
+        _ if best.doubt => confidence::WENT_ON,
+        45..60 => confidence::SHARED,
+        _ if rival => confidence::RIVAL,
+        _ if !known_step => confidence::NO_STEP,
+        _ => confidence::CLEAR,
+    };
+    if best.candidate.novel == Some(true) { stated.midpoint(1.0) } else { stated }
 }

@@ -12,6 +12,8 @@ enum Mark {
     Passed,
     /// The test that runs has failed, and what follows explains it.
     Failed,
+    /// A test of such a list begins.
+    ListedBegin,
     /// A test passed whose output, if any, stands between the progress line before and this one.
     ListedPassed,
     /// A test failed in such a list.
@@ -52,6 +54,10 @@ impl Progress {
                 self.listed = None;
                 None
             }
+            Mark::ListedBegin => {
+                self.listed = Some(number + 1);
+                None
+            }
             Mark::ListedPassed => {
                 let first = self.listed.replace(number + 1)?;
                 (number - first <= LONGEST).then_some((first, number - 1))
@@ -71,6 +77,7 @@ fn mark(text: &str) -> Option<Mark> {
         b'=' | b'-' => go(line),
         b'[' => googletest(line).or_else(|| surefire(line)).or_else(|| ends(line)),
         b'R' | b'T' => surefire(line).or_else(|| xctest(line)).or_else(|| ends(line)),
+        b'#' if line.starts_with("# Subtest: ") || line.starts_with("# Starting Test: ") => Some(Mark::ListedBegin),
         b'o' | b'n' => tap(line).or_else(|| ends(line)),
         0xe2 => check_marks(line),
         b'0'..=b'9' => numbered(line).or_else(|| ends(line)),

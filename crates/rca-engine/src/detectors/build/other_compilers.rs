@@ -38,9 +38,12 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::cause("r.error", ScriptError, 58, &["Error in ", "Error: "], r"^\s*Error in \S.* ?:")
         .span(0, 4)
         .tested(&["Error in sum(purse) : object 'purse' not found"], &["an Error in x"]),
-    Rule::cause("r.check", ScriptError, 52, &["... ERROR", "error most likely occurred in", "Installation failed.", "... WARNING"], r"^(?:\* checking .+ \.\.\. (?:\[.*\] )?ERROR|The error most likely occurred in:|\s*Installation failed\.$)")
+    Rule::cause("r.check", ScriptError, 52, &["... ERROR", "error most likely occurred in", "... WARNING"], r"^(?:\* checking .+ \.\.\. (?:\[.*\] )?ERROR|The error most likely occurred in:)")
         .span(0, 6)
         .tested(&["* checking tests ... ERROR", "The error most likely occurred in:"], &["* checking tests ... OK"]),
+    Rule::cause("r.install", CompileError, 54, &["Installation failed.", "installation of package", "compilation failed for package"], r"^\s*(?:Installation failed\.$|ERROR: compilation failed for package|.*installation of package .+ had non-zero exit status)")
+        .span(1, 2)
+        .tested(&["Installation failed.", "ERROR: compilation failed for package 'purse'"], &["Installation ok"]),
     Rule::cause("latex.error", CompileError, 72, &["! "], r"^! (?:LaTeX Error: |Undefined control sequence|Missing |Package \S+ Error|Emergency stop).*")
         .span(0, 4)
         .tested(&["! LaTeX Error: File `purse.sty' not found."], &["! ok"]),

@@ -8,9 +8,12 @@ use crate::report::Category::{LintFormat, PolicyCheck, TypeCheck};
 use crate::rules::Rule;
 
 pub(crate) const RULES: &[Rule] = &[
-    Rule::cause("links.broken", PolicyCheck, 74, &["http", "> Links"], r"^\s*(?:> Links\s*$|(?:\d+\.|\[[✖✗xX]\]|✖|\[(?:4\d\d|5\d\d|ERROR|TIMEOUT)\]|\(line +\d+\) broken)\s+(?:\[L\d+\]\s+)?(?:[45]\d\d https?://|https?://\S+\s.*(?:\b[45]\d\d\b|[Tt]ime(?:d )?[Oo]ut|refused|[Ff]ailed|[Nn]ot [Ff]ound|[Ee]rror))|\[(?:404|410|ERROR)\] <?https?://\S+|.*[Ee]xternal link https?://\S+ failed)")
+    Rule::cause("links.broken", PolicyCheck, 74, &["http", "[404] ", "[410] ", "[ERROR] "], r"^\s*(?:(?:\d+\.|\[[✖✗xX]\]|✖|\[(?:4\d\d|5\d\d|ERROR|TIMEOUT)\]|\(line +\d+\) broken)\s+(?:\[L\d+\]\s+)?(?:[45]\d\d https?://|https?://\S+\s.*(?:\b[45]\d\d\b|[Tt]ime(?:d )?[Oo]ut|refused|[Ff]ailed|[Nn]ot [Ff]ound|[Ee]rror))|\[(?:404|410|ERROR)\] <?https?://\S+|.*[Ee]xternal link https?://\S+ failed)")
         .span(0, 3)
         .tested(&["  [✖] https://menu.example.org/x → Status: 404", "3. [L12] https://menu.example.org/ Net::OpenTimeout", "[404] https://menu.example.org/gone | Network error: Not Found"], &["3. https://menu.example.org/", "[✓] https://menu.example.org/ 200"]),
+    Rule::cause("links.heading", PolicyCheck, 76, &["> Links", "BROKEN LINKS", "broken links", "Broken links"], r"(?i)^\s*(?:> Links\s*$|(?:[1-9]\d* )?broken links?(?: found)?[:.]?$)")
+        .span(0, 3)
+        .tested(&["> Links", "3 broken links found"], &["0 broken links found", "no broken links"]),
     Rule::cause("commitlint.finding", LintFormat, 78, &["✖ ", "input: "], r"^\s*✖\s+(?P<message>.+ \[[a-z]+(?:-[a-z]+)+\])$")
         .span(1, 2)
         .tested(&["✖   subject may not be empty [subject-empty]"], &["✖ 3 problems"]),

@@ -5,13 +5,19 @@
 //! **Why:** these kill whatever runs, so the test or compiler that died is only a consequence.
 //! **What to do:** less parallelism or a bigger machine; for lost runners run the job again.
 
-use crate::report::Category::{Cancelled, DiskFull, Oom, RunnerLost, Timeout};
+use crate::report::Category::{Cancelled, Crash, DiskFull, Oom, RunnerLost, Timeout};
 use crate::rules::Rule;
 
 pub(crate) const RULES: &[Rule] = &[
     Rule::cause("oom.killed", Oom, 84, &["Killed", "signal 9", "SIGKILL", "signal: 9"], r"(?:^(?:\S+: line \d+: +\d+ )?Killed(?:\s.*)?$|\(signal: 9, SIGKILL|signal: killed|terminated by signal 9\b|Killed signal terminated program|^virtual memory exhausted)")
         .span(1, 0)
         .tested(&["Killed", "c++: fatal error: Killed signal terminated program cc1plus", "/b/x.sh: line 3: 1234 Killed   ./run"], &["not Killed"]),
+    Rule::cause("oom.worker", Oom, 82, &["137", "SIGKILL", "exit code 137"], r"(?:finished with non-zero exit value 137|command terminated with exit code 137|(?:exited|terminated|killed) (?:with|by|due to) (?:the )?signal:? \(?SIGKILL|signal[=:] ?'?SIGKILL)")
+        .span(1, 1)
+        .tested(&["Process 'Gradle Test Executor 3' finished with non-zero exit value 137", "A worker process was terminated by signal SIGKILL", "error: command terminated with exit code 137"], &["exit code 137 is not used", "sent SIGKILL"]),
+    Rule::cause("worker.lost", Crash, 72, &["node down: ", " crashed while running", "Jest worker encountered", "worker process has quit", "Worker exited unexpectedly", "Worker terminated", "exited unexpectedly"], r"(?:^\[gw\d+\] node down: |worker '?gw\d+'? crashed while running|Jest worker encountered \d+ child process|[Ww]orker (?:process )?(?:exited|terminated|quit) unexpectedly|worker process has quit)")
+        .span(1, 2)
+        .tested(&["[gw1] node down: Not properly terminated", "worker 'gw0' crashed while running 'tests/till.py::test_open'", "Error: Worker exited unexpectedly"], &["worker started"]),
     Rule::cause("oom.kernel", Oom, 90, &["Out of memory", "oom-kill", "OOMKilled", "Cannot allocate memory", "out of memory"], r"(?:Out of memory: Kill|oom-kill|OOMKilled|(?:fork|mmap|malloc|exec)\S*:? .*Cannot allocate memory|Cannot allocate memory|CUDA out of memory|(?:^|\W)fatal error: .*out of memory|OutOfMemoryError: CUDA)")
         .span(0, 2)
         .tested(&["torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 12.50 GiB.", "bash: fork: Cannot allocate memory", "Reason: OOMKilled"], &["out of memory budget"]),
