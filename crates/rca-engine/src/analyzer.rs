@@ -233,6 +233,7 @@ impl Reader {
         }
         self.text_lines += 1;
         self.blocks.read(number, self.steps.index(), text);
+        self.found.read(number, text);
         let mut novel = None;
         if !self.baseline.is_empty() {
             let known = self.baseline.contains(template::hash(&template::mask(text.trim())));

@@ -5,6 +5,7 @@
 //! Of the links of a JVM exception chain the last `Caused by` is what really happened.
 
 mod chain;
+pub(crate) mod failure;
 mod progress;
 
 use self::chain::Chain;

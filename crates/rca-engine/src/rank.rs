@@ -6,7 +6,7 @@ use crate::analyzer::{Reader, hex};
 use crate::candidate::Candidate;
 use crate::frame::Dialect;
 use crate::report::{
-    BaselineSummary, Category, Consequence, Domain, Evidence, EvidenceRole, Failing, LogSummary,
+    BaselineSummary, Category, Consequence, Domain, Evidence, EvidenceRole, Failing, FailingTest, LogSummary,
     Report, Retry, SCHEMA, Severity, Status,
 };
 use crate::rules::{Role, Rule};
@@ -68,8 +68,12 @@ pub(crate) fn report(reader: &Reader) -> Report {
     {
         // Most runners print the message below the name.
         let below = (best.candidate.start..).zip(&best.candidate.excerpt);
-        let mut below = below.filter(|(line, text)| *line > best.candidate.focus && !text.trim().is_empty());
-        test.message = below.next().map(|(_, text)| text.trim().to_owned());
+        let said = |text: &str| text.trim().trim_start_matches("[info]").trim_start().to_owned();
+        let mut below = below
+            .filter(|(line, _)| *line > best.candidate.focus)
+            .map(|(_, text)| said(text))
+            .filter(|text| !text.is_empty() && !text.ends_with(':') && !text.starts_with("FAIL"));
+        test.message = below.next();
     }
     match best.filter(|item| item.score >= CLAIM) {
         Some(best) => claim(reader, &ranked, best, &mut report),
@@ -113,7 +117,11 @@ fn rank<'a>(reader: &Reader, candidate: &'a Candidate) -> Ranked<'a> {
     if candidate.marked && rule.is_some() {
         add(8, "marked as an error by the CI system".to_owned());
     }
-    let soft = is_soft(rule);
+    let ends_test = reader.found.verdicts.contains(&candidate.focus);
+    let soft = is_soft(rule) && !ends_test;
+    if ends_test {
+        add(14, "ends the traceback of a failed test".to_owned());
+    }
     let failing = reader.steps.failing();
     if soft && candidate.muted {
         add(-30, "logged below the level of an error".to_owned());
@@ -169,8 +177,15 @@ fn rank<'a>(reader: &Reader, candidate: &'a Candidate) -> Ranked<'a> {
     }
     let verdict = rule.is_some_and(|rule| {
         rule.weight >= PROOF
-            && (rule.category.domain() == Domain::Test
-                || matches!(rule.category, Category::Oom | Category::DiskFull | Category::RunnerLost))
+            && matches!(
+                rule.category,
+                Category::TestFailure
+                    | Category::TestTimeout
+                    | Category::TestCollection
+                    | Category::Oom
+                    | Category::DiskFull
+                    | Category::RunnerLost
+            )
     });
     if !verdict && reader.blocks.in_passed_test(candidate.focus) {
         add(-50, "printed by a test that passed".to_owned());
@@ -340,6 +355,10 @@ const fn told_by_code(code: Option<i32>) -> Option<(Category, &'static str)> {
             Category::Oom,
             "the process was killed, most likely because memory ran out (exit code 137)",
         )),
+        Some(143) => Some((
+            Category::Timeout,
+            "the process was asked to end, often by a time limit or because the job was stopped (exit code 143)",
+        )),
         Some(139) => Some((Category::Crash, "the process crashed with a segmentation fault (exit code 139)")),
         _ => None,
     }
@@ -415,7 +434,9 @@ fn show(reader: &Reader, ranked: &[Ranked<'_>], report: &mut Report) {
     let causes = ranked.iter().filter(|item| is_cause(item) && item.score >= 0 && item.score >= top - SPREAD);
     let mut seen: Vec<(u64, u64)> = Vec::new();
     let mut hashes: Vec<u64> = Vec::new();
-    for item in causes {
+    let mut kinds: Vec<Option<u16>> = Vec::new();
+    let rounds = [false, true].into_iter().flat_map(|fourth| causes.clone().map(move |item| (fourth, item)));
+    for (fourth, item) in rounds {
         if report.evidence.len() >= reader.options.max_evidence || left == 0 {
             break;
         }
@@ -423,11 +444,17 @@ fn show(reader: &Reader, ranked: &[Ranked<'_>], report: &mut Report) {
         if seen.iter().any(|(start, end)| (*start..=*end).contains(&candidate.focus)) {
             continue;
         }
+        // Other kinds of evidence come before the fourth line of one kind.
+        let same_rule = kinds.iter().filter(|known| **known == candidate.rule).count();
+        if fourth != (same_rule >= 3) {
+            continue;
+        }
         // The same words again prove nothing new.
         if candidate.rule.is_some() && hashes.contains(&candidate.hash) {
             continue;
         }
         hashes.push(candidate.hash);
+        kinds.push(candidate.rule);
         let first = report.evidence.is_empty();
         let limit = left.min(if first { 10 } else { 5 });
         let mut evidence = evidence(reader, item, limit);
@@ -563,14 +590,14 @@ fn failing(reader: &Reader, best: Option<&Ranked<'_>>) -> Failing {
         tool: best.and_then(|best| best.rule).map(|rule| rule.tool().to_owned()),
         command: step.and_then(|step| step.command.clone()),
         exit_code: reader.steps.exit_code(),
-        tests: reader
-            .found
-            .tests
-            .iter()
-            .filter(|test| same(test.0) && !(test.2 == "go" && parent(&test.3.name)))
-            .map(|test| test.3.clone())
-            .take(50)
-            .collect(),
+        tests: one_name_each(
+            reader
+                .found
+                .tests
+                .iter()
+                .filter(|test| same(test.0) && !(test.2 == "go" && parent(&test.3.name)))
+                .map(|test| &test.3),
+        ),
         locations: reader
             .found
             .locations
@@ -588,6 +615,36 @@ fn failing(reader: &Reader, best: Option<&Ranked<'_>>) -> Failing {
             .take(50)
             .collect(),
     }
+}
+
+/// Joins what two lists of one runner say of one test under a short and a full name.
+fn one_name_each<'a>(found: impl Iterator<Item = &'a FailingTest>) -> Vec<FailingTest> {
+    let mut tests: Vec<FailingTest> = Vec::new();
+    let is_end = |long: &str, short: &str| {
+        long.strip_suffix(short).is_some_and(|rest| rest.is_empty() || rest.ends_with(['.', ':', '/', ' ']))
+    };
+    for test in found {
+        let known = tests.iter_mut().find(|known| {
+            is_end(&known.name, &test.name) || is_end(&test.name, &known.name)
+        });
+        let Some(known) = known else {
+            if tests.len() < 50 {
+                tests.push(test.clone());
+            }
+            continue;
+        };
+        if test.name.len() > known.name.len() {
+            known.name.clone_from(&test.name);
+        }
+        if known.file.is_none() {
+            known.file.clone_from(&test.file);
+            known.line = test.line;
+        }
+        if known.message.is_none() {
+            known.message.clone_from(&test.message);
+        }
+    }
+    tests
 }
 
 /// The cause in one sentence: the test's name where there is one, and the line.
@@ -633,13 +690,13 @@ mod confidence {
     /// The same, but the log does not say which step failed.
     pub(super) const NO_STEP: f64 = 0.93;
     /// A cause of another kind scored almost as much.
-    pub(super) const RIVAL: f64 = 0.87;
+    pub(super) const RIVAL: f64 = 0.91;
     /// Wording that several tools share.
-    pub(super) const SHARED: f64 = 0.85;
+    pub(super) const SHARED: f64 = 0.90;
     /// The job went on for long after it.
-    pub(super) const WENT_ON: f64 = 0.45;
+    pub(super) const WENT_ON: f64 = 0.50;
     /// General wording, such as a line that begins with `error:`.
-    pub(super) const GENERAL: f64 = 0.60;
+    pub(super) const GENERAL: f64 = 0.65;
     /// Hardly more than a word.
     pub(super) const GUESS: f64 = 0.45;
 }

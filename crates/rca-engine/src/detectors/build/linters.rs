@@ -16,6 +16,9 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::cause("ruff.finding", LintFormat, 78, &["[*]"], r"^(?P<message>[A-Z]{1,5}\d{3,4} (?:\[\*\] )?\S.+)$")
         .span(0, 4)
         .tested(&["B006 [*] Do not use mutable data structures for argument defaults"], &["HTTP 200 x"]),
+    Rule::cause("ruff.location", LintFormat, 78, &[".py:", ".pyi:", ".ipynb:"], r"^\s*--> (?P<file>\S+\.(?:pyi?|ipynb)):(?P<line>\d+):(?P<column>\d+)$")
+        .span(1, 4)
+        .tested(&["  --> src/till/drawer.py:12:16"], &["--> src/main.rs:3:5"]),
     Rule::cause("black.reformat", LintFormat, 80, &["would reformat", "would be reformatted", "Would reformat", "reformatted"], r"^(?i:would reformat[: ]\s*(?P<file>\S+)|\d+ files? would be reformatted)|^reformatted \S+")
         .tested(&["would reformat src/a.py", "Would reformat: src/a.py", "1 file would be reformatted"], &["0 reformat"]),
     Rule::cause("rubocop.offense", LintFormat, 80, &[": C: ", ": W: ", ": E: ", ": F: "], r"^(?P<file>\S+\.\w+):(?P<line>\d+):(?P<column>\d+): [CWEF]: (?:\[Correct\w+\] )?(?P<message>.+)")
@@ -45,7 +48,7 @@ pub(crate) const RULES: &[Rule] = &[
         .span(0, 4)
         .tested(&["** (Mix) mix format failed due to --check-formatted."], &["mix format"]),
     Rule::cause("elixir.compile", CompileError, 84, &["(CompileError)", "(SyntaxError)", "(TokenMissingError)", "== Compilation error in file"], r"(?:\*\* \((?:CompileError|SyntaxError|TokenMissingError)\) .+|^== Compilation error in file)")
-        .span(0, 3)
+        .span(7, 1)
         .tested(&["** (CompileError) lib/till.ex:9: undefined function sum/2"], &["CompileError"]),
     Rule::cause("erlc.error", CompileError, 78, &[".erl:"], r"^(?P<file>\S+\.[eh]rl):(?P<line>\d+)(?::(?P<column>\d+))?: (?P<message>(?:syntax error|field|record|function|variable|undefined|can't find|import) .+|.* undefined.*)")
         .tested(&["src/till.erl:7: field total undefined in record sale"], &["src/v.erl:91: Warning: unused"]),

@@ -31,7 +31,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::cause("pyright.error", TypeCheck, 82, &[" - error: "], r"^\s*(?P<file>\S+\.pyi?):(?P<line>\d+):(?P<column>\d+) - error: (?P<message>.+)")
         .span(0, 1)
         .tested(&["  /b/src/till.py:3:9 - error: \"total\" is not defined (reportUndefinedVariable)"], &["/b/src/till.py:3:9 - warning: x"]),
-    Rule::cause("checkstyle.finding", LintFormat, 80, &[".java:", ".kt:"], r"^(?:\[(?:ERROR|error|WARN|ant:checkstyle)\] )+(?:\[ERROR\] )?(?P<file>\S+\.(?:java|kt)):(?P<line>\d+)(?::(?P<column>\d+))?: (?P<message>.+ \[[A-Z]\w+\])$")
+    Rule::cause("checkstyle.finding", LintFormat, 88, &[".java:", ".kt:"], r"^(?:\[(?:ERROR|error|WARN|ant:checkstyle)\] )+(?:\[ERROR\] )?(?P<file>\S+\.(?:java|kt)):(?P<line>\d+)(?::(?P<column>\d+))?: (?P<message>.+ \[[A-Z]\w+\])$")
         .span(0, 2)
         .tested(&["[ERROR] src/main/java/shop/Till.java:7:3: Missing a Javadoc comment. [MissingJavadocMethod]", "[ant:checkstyle] [ERROR] /b/Till.java:9: Line is longer than 100. [LineLength]"], &["[ERROR] /b/Till.java:[7,3] x"]),
     Rule::cause("ktlint.finding", LintFormat, 80, &[".kt:", ".kts:"], r"^(?P<file>\S+\.kts?):(?P<line>\d+):(?P<column>\d+):? (?P<message>.+ [(\[](?:[a-z-]+:)?[A-Za-z-]+[)\]])$")

@@ -4,7 +4,7 @@
 //! **Why:** nothing of the project ran, so no tool of the project says anything.
 //! **What to do:** correct the pipeline file, or the settings of the runner or the plugin.
 
-use crate::report::Category::{ConfigError, MissingFile, Oom, Permission, RunnerLost, ScriptError, Timeout};
+use crate::report::Category::{ConfigError, Oom, Permission, RunnerLost, ScriptError, Timeout};
 use crate::rules::Rule;
 
 pub(crate) const RULES: &[Rule] = &[
@@ -30,7 +30,7 @@ pub(crate) const RULES: &[Rule] = &[
         .tested(&["ERROR: Could not find credentials entry with ID 'till'"], &["credentials found"]),
     Rule::cause("jenkins.agent", RunnerLost, 80, &["is offline", "There are no nodes with the label", "no longer exists", "Unable to create live FilePath"], r"(?:There are no nodes with the label|Unable to create live FilePath|^Agent .+ is offline)")
         .tested(&["Unable to create live FilePath for till-7; till-7 was marked offline"], &["is offline now"]),
-    Rule::cause("script.missing", MissingFile, 84, &["Missing script:", "missing script:", "Command \"", "None of the selected packages has a", "Usage Error: Couldn't find a script"], r"(?:npm (?:ERR!|error) [Mm]issing script: |^error Command \x22[^\x22]+\x22 not found|ERR_PNPM_NO_SCRIPT|Usage Error: Couldn't find a script named)")
+    Rule::cause("script.missing", ConfigError, 84, &["Missing script:", "missing script:", "Command \"", "None of the selected packages has a", "Usage Error: Couldn't find a script"], r"(?:npm (?:ERR!|error) [Mm]issing script: |^error Command \x22[^\x22]+\x22 not found|ERR_PNPM_NO_SCRIPT|Usage Error: Couldn't find a script named)")
         .span(0, 2)
         .tested(&["npm error Missing script: \"till\"", "error Command \"till\" not found."], &["npm run till"]),
     Rule::cause("gradle.unknown_task", ConfigError, 82, &["not found in root project", "not found in project ", "Could not determine the dependencies", "is ambiguous in root project"], r"(?:Task '\S+' (?:not found|is ambiguous) in (?:root )?project)")

@@ -15,6 +15,10 @@ pub(crate) const RULES: &[Rule] = &[
         .tested(&["sh: 1: pnpm: not found", "bash: line 3: foo: command not found", "/b/x.sh: line 3: mvn: command not found", "Error: spawn yarn ENOENT"], &["page not found", "file: not found here"]),
     Rule::cause("shell.no_interpreter", MissingTool, 80, &["bad interpreter", "/usr/bin/env: "], r"(?:: bad interpreter: |^/usr/bin/env: ['‘]?\S+?['’]?: No such file)")
         .tested(&["./x.sh: /bin/fish: bad interpreter: No such file or directory", "/usr/bin/env: 'node': No such file or directory"], &["interpreter ok"]),
+    Rule::cause("shell.exec_format", ConfigError, 83, &["cannot execute binary file", "xec format error"], r"(?:cannot execute binary file|[Ee]xec format error)")
+        .with_advice("The file was built for another processor or is no program.", "Build or fetch it for the runner's architecture, or begin the script with `#!`.")
+        .span(1, 0)
+        .tested(&["./till: cannot execute binary file: Exec format error"], &["execute binary"]),
     Rule::cause("shell.permission", Permission, 80, &["Permission denied", "permission denied", "EACCES", "Operation not permitted", "EPERM"], r"(?:^(?:\S+: )?(?:line \d+: )?\S+: [Pp]ermission denied$|[Pp]ermission denied$|Error: EACCES: |Error: EPERM: |: Operation not permitted$|PermissionError: |(?:dial unix|open|mkdir) \S+: (?:connect: )?permission denied)")
         .span(1, 0)
         .tested(&["bash: line 1: ./publish.sh: Permission denied", "Error: EACCES: permission denied, mkdir '/x'"], &["permission denied? no"]),

@@ -35,7 +35,7 @@ pub(crate) const RULES: &[Rule] = &[
         .tested(&["     AssertionError: expected 1 to equal 2", "      TypeError: x is not a function"], &["Error: x"]),
     Rule::detail("mocha.listed", TestFailure, 62, &[") "], r"^\s{4,}\d+\) \S.*$")
         .tested(&["    1) adds numbers"], &["  1) adds numbers"]),
-    Rule::cause("mocha.failed", TestFailure, 68, &[") "], r"^ {2,3}\d+\) (?P<test>[^\s].*?):?$")
+    Rule::cause("mocha.failed", TestFailure, 68, &[") "], r"^ {2,3}\d+\) (?P<test>[^\s\[›][^›]*?):?$")
         .span(0, 5)
         .tested(&["  1) adds numbers:"], &["1) x", "  a) b"]),
     Rule::of(Role::Summary, "mocha.summary", TestFailure, &[" failing"], r"^\s*\d+ failing$")
@@ -48,7 +48,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::cause("qunit.timeout", TestTimeout, 66, &["Tests timed out", "Test took longer than"], r"^\s*(?:Error: )?(?:Tests timed out|Test took longer than \d+ms)")
         .span(2, 2)
         .tested(&["Tests timed out"], &["Tests passed"]),
-    Rule::cause("karma.failed", TestFailure, 74, &["FAILED"], r"^(?:Chrome|Firefox|Chrome Headless|HeadlessChrome|PhantomJS|Safari)[\w .()]* (?P<test>[A-Za-z].+) FAILED$")
+    Rule::cause("karma.failed", TestFailure, 74, &["FAILED"], r"^(?:Chrome|Firefox|HeadlessChrome|PhantomJS|Safari)[\w .]*? \([^)]+\):? (?P<test>[A-Za-z].+) FAILED$")
         .span(0, 6)
         .tested(&["Chrome Headless 99.0 (Linux x86_64) math adds FAILED"], &["Chrome 99: Executed 3 of 3 SUCCESS"]),
     Rule::cause("playwright.failed", TestFailure, 74, &["› "], r"^\s+\d+\) (?:\[\w+\] › )?(?P<file>[\w./-]+\.[jt]s):(?P<line>\d+):\d+ › (?P<test>.+?)(?: ─+)?$")

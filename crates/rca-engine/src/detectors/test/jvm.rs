@@ -37,7 +37,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::detail("jvm.caused_by", TestFailure, 46, &["Caused by: "], r"^\s*(?:\[\w+\]\s+)?Caused by: (?:[a-z]\w*\.)+[A-Z][\w$]*(?:: (?P<message>.*))?")
         .span(0, 1)
         .tested(&["Caused by: java.net.ConnectException: Connection refused"], &[]),
-    Rule::cause("scalatest.failed", TestFailure, 74, &["*** FAILED ***"], r"\*\*\* FAILED \*\*\*")
+    Rule::cause("scalatest.failed", TestFailure, 74, &["*** FAILED ***"], r"^(?:\[info\] )?\s*-? ?(?P<test>\S.*?) \*\*\* FAILED \*\*\*")
         .span(0, 4)
         .tested(&["[info] - adds numbers *** FAILED *** (3 milliseconds)"], &["*** PASSED ***"]),
     Rule::cause("spock.failed", TestFailure, 70, &["Condition not satisfied:"], r"^\s*Condition not satisfied:")
