@@ -154,9 +154,10 @@ fn score(entry: &Value, home: &Path, use_baseline: bool) -> io::Result<Scored> {
         expected(number) || truth.iter().any(|(first, last)| (*first..=*last).contains(&number))
     };
     let rank = |hit: &dyn Fn(u64) -> bool| {
-        let found = report.evidence.iter().position(|item| {
-            (item.start_line..=item.end_line.min(item.start_line + CAP - 1)).any(hit)
-        });
+        let found = report
+            .evidence
+            .iter()
+            .position(|item| (item.start_line..=item.end_line.min(item.start_line + CAP - 1)).any(hit));
         found.map(|at| at + 1)
     };
     let category = serde_json::to_value(report.category)?;
@@ -216,10 +217,7 @@ fn print_figures(print: &mut impl Write, scored: &[Scored]) -> io::Result<()> {
     for (name, rows) in dialects {
         print_row(print, name, &rows)?;
     }
-    let by_project: f64 = groups
-        .values()
-        .map(|rows| share(rows, |row| row.cause == Some(1)))
-        .sum::<f64>()
+    let by_project: f64 = groups.values().map(|rows| share(rows, |row| row.cause == Some(1))).sum::<f64>()
         / groups.len() as f64;
     writeln!(print, "projects: {}; cause@1 with each project counted once: {by_project:.3}", groups.len())?;
     let alarms = scored.iter().filter(|row| row.alarm == Some(true)).count();
@@ -265,9 +263,7 @@ fn print_confidence(print: &mut impl Write, scored: &[Scored]) -> io::Result<()>
     let mut judged = Vec::new();
     for fold in 0..FOLDS {
         let table = fit(said.iter().filter(|row| row.0 != fold).map(|row| (row.1, row.2)));
-        judged.extend(
-            said.iter().filter(|row| row.0 == fold).map(|row| (look_up(&table, row.1), row.2)),
-        );
+        judged.extend(said.iter().filter(|row| row.0 == fold).map(|row| (look_up(&table, row.1), row.2)));
     }
     writeln!(print, "confidence fitted on four folds, judged on the fifth:")?;
     print_bins(print, judged)?;

@@ -216,7 +216,8 @@ impl Found {
                 {
                     test.file = Some(place.path.clone());
                     test.line = place.line;
-                    test.message = test.message.or_else(|| Some(place.message.clone()).filter(|text| !text.is_empty()));
+                    test.message =
+                        test.message.or_else(|| Some(place.message.clone()).filter(|text| !text.is_empty()));
                 }
                 // Of nested Go tests the parent comes first, and the reason belongs to the child.
                 if rule.tool() == "go"

@@ -381,8 +381,13 @@ fn claim_by_code(reader: &Reader, category: Category, sentence: &str, tail: &Can
     "the log does not say what the command was doing; run it with more output"
         .clone_into(&mut report.missing_context_hint);
     sentence.clone_into(&mut report.template);
-    let item =
-        Ranked { candidate: tail, rule: None, score: CLAIM, why: vec![format!("{CLAIM:+} the exit code")], doubt: true };
+    let item = Ranked {
+        candidate: tail,
+        rule: None,
+        score: CLAIM,
+        why: vec![format!("{CLAIM:+} the exit code")],
+        doubt: true,
+    };
     let mut evidence = evidence(reader, &item, 10);
     evidence.rank = 1;
     "exit.code".clone_into(&mut evidence.rule);
@@ -551,9 +556,8 @@ fn is_consequence(reader: &Reader, best: &Ranked<'_>, item: &Ranked<'_>) -> bool
         cause.category,
         Category::Oom | Category::DiskFull | Category::RunnerLost | Category::Timeout | Category::Cancelled
     );
-    let failed = |step: usize| {
-        reader.steps.get(step).is_some_and(|step| step.exit_code.is_some_and(|code| code != 0))
-    };
+    let failed =
+        |step: usize| reader.steps.get(step).is_some_and(|step| step.exit_code.is_some_and(|code| code != 0));
     let later_step = best.candidate.step < item.candidate.step && failed(best.candidate.step);
     (kills && other.category != cause.category)
         || later_step
@@ -624,9 +628,8 @@ fn one_name_each<'a>(found: impl Iterator<Item = &'a FailingTest>) -> Vec<Failin
         long.strip_suffix(short).is_some_and(|rest| rest.is_empty() || rest.ends_with(['.', ':', '/', ' ']))
     };
     for test in found {
-        let known = tests.iter_mut().find(|known| {
-            is_end(&known.name, &test.name) || is_end(&test.name, &known.name)
-        });
+        let known =
+            tests.iter_mut().find(|known| is_end(&known.name, &test.name) || is_end(&test.name, &known.name));
         let Some(known) = known else {
             if tests.len() < 50 {
                 tests.push(test.clone());
@@ -657,7 +660,10 @@ fn sentence(best: &Ranked<'_>, report: &Report) -> String {
             Some(message) if !text.contains(message.as_str()) => format!("{text}: {message}"),
             _ => text.to_owned(),
         },
-        None => text.to_owned(),
+        None => match continuation(best) {
+            Some(next) => format!("{text} {next}"),
+            None => text.to_owned(),
+        },
     };
     if sentence.len() > 300 {
         let mut end = 300;
@@ -670,12 +676,28 @@ fn sentence(best: &Ranked<'_>, report: &Report) -> String {
     sentence
 }
 
+/// The next line, where the line itself is only a heading.
+fn continuation<'a>(best: &Ranked<'a>) -> Option<&'a str> {
+    const HEADINGS: &[&str] =
+        &["links.heading", "standard.finding", "gtest.failure", "maven.compile_heading", "ginkgo.heading"];
+    let heading =
+        best.candidate.text.ends_with(':') || best.rule.is_some_and(|rule| HEADINGS.contains(&rule.id));
+    let lines = (best.candidate.start..).zip(&best.candidate.excerpt).filter(|_| heading);
+    let mut below =
+        lines.filter(|(line, text)| *line > best.candidate.focus && text.chars().any(char::is_alphanumeric));
+    below.next().map(|(_, text)| text.trim())
+}
+
 /// Equal for one cause over runs, machines, paths and times.
 fn fingerprint(best: &Ranked<'_>, report: &Report) -> String {
     let mut digest = Sha256::new();
     digest.update(best.rule.map_or("ci.annotation", |rule| rule.id).as_bytes());
     digest.update([0]);
     digest.update(report.template.as_bytes());
+    if let Some(next) = continuation(best) {
+        digest.update([0]);
+        digest.update(template::mask(next).as_bytes());
+    }
     if let Some(test) = report.failing.tests.first().filter(|_| report.domain == Domain::Test) {
         digest.update([0]);
         digest.update(template::mask(&test.name).as_bytes());

@@ -1,6 +1,5 @@
 //! The report: what the engine says of one log.
 
-
 use serde::{Deserialize, Serialize};
 
 use crate::redact::Redactions;

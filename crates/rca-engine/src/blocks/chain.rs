@@ -41,8 +41,7 @@ impl Chain {
 
     /// Whether a deeper exception of the same chain was read.
     pub(super) fn is_outer(&self, line: u64) -> bool {
-        self.outer.contains(&line)
-            || self.open.iter().rev().skip(1).any(|heading| *heading == line)
+        self.outer.contains(&line) || self.open.iter().rev().skip(1).any(|heading| *heading == line)
     }
 
     fn close(&mut self) {

@@ -80,7 +80,8 @@ pub(crate) fn read<'a>(name: &str, text: &'a str, in_traceback: bool) -> Said<'a
     let error = trimmed.split([':', ' ']).next().unwrap_or_default();
     if (error.ends_with("Error") || error.ends_with("Exception") || error.ends_with("Failure"))
         && error.starts_with(|character: char| character.is_ascii_alphabetic())
-        && (trimmed.len() == error.len() || trimmed.get(error.len()..).is_some_and(|rest| rest.starts_with(": ")))
+        && (trimmed.len() == error.len()
+            || trimmed.get(error.len()..).is_some_and(|rest| rest.starts_with(": ")))
     {
         said.message = Some(trimmed);
     }
@@ -99,8 +100,19 @@ fn is_python_exception(line: &str) -> bool {
 /// Files of runtimes and installed packages.
 fn is_foreign(file: &str) -> bool {
     [
-        "site-packages/", "dist-packages/", "node_modules/", "/lib/python", "node:", "internal/", "vendor/",
-        "/gems/", "/rubies/", "<frozen", "(stdin)", "/unittest/", "/_pytest/",
+        "site-packages/",
+        "dist-packages/",
+        "node_modules/",
+        "/lib/python",
+        "node:",
+        "internal/",
+        "vendor/",
+        "/gems/",
+        "/rubies/",
+        "<frozen",
+        "(stdin)",
+        "/unittest/",
+        "/_pytest/",
     ]
     .iter()
     .any(|part| file.contains(part))

@@ -77,7 +77,9 @@ fn mark(text: &str) -> Option<Mark> {
         b'=' | b'-' => go(line),
         b'[' => googletest(line).or_else(|| surefire(line)).or_else(|| ends(line)),
         b'R' | b'T' => surefire(line).or_else(|| xctest(line)).or_else(|| ends(line)),
-        b'#' if line.starts_with("# Subtest: ") || line.starts_with("# Starting Test: ") => Some(Mark::ListedBegin),
+        b'#' if line.starts_with("# Subtest: ") || line.starts_with("# Starting Test: ") => {
+            Some(Mark::ListedBegin)
+        }
         b'o' | b'n' => tap(line).or_else(|| ends(line)),
         0xe2 => check_marks(line),
         b'0'..=b'9' => numbered(line).or_else(|| ends(line)),

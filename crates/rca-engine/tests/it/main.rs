@@ -3,6 +3,7 @@
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod baselines;
+mod blocks;
 mod bounds;
 mod detectors;
 mod rendering;

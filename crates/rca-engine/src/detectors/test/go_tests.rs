@@ -53,9 +53,15 @@ pub(crate) const RULES: &[Rule] = &[
     )
     .span(0, 5)
     .tested(&["  [FAILED] Expected the drawer to be shut"], &["[FAILED]"]),
-    Rule::cause("ginkgo.heading", TestFailure, 78, &["[FAILED] [", "[PANICKED] [", "[TIMEDOUT] ["], r"^\s*• \[(?:FAILED|PANICKED|TIMEDOUT)\] \[[\d.]+ seconds\]$")
-        .span(0, 4)
-        .tested(&["• [FAILED] [0.250 seconds]"], &["• [0.250 seconds]"]),
+    Rule::cause(
+        "ginkgo.heading",
+        TestFailure,
+        78,
+        &["[FAILED] [", "[PANICKED] [", "[TIMEDOUT] ["],
+        r"^\s*• \[(?:FAILED|PANICKED|TIMEDOUT)\] \[[\d.]+ seconds\]$",
+    )
+    .span(0, 4)
+    .tested(&["• [FAILED] [0.250 seconds]"], &["• [0.250 seconds]"]),
     Rule::of(Role::Wrapper, "go.package", TestFailure, &["FAIL"], r"^FAIL(?:\t\S+\t[\d.]+s| .*)?$")
         .tested(&["FAIL", "FAIL\texample.com/app\t0.012s"], &["FAILURE"]),
 ];
