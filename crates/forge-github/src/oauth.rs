@@ -1,5 +1,10 @@
 //! The OAuth web flow, for OAuth apps and for GitHub Apps acting for a user.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "codes, verifiers and tokens go into the requests of the flow"
+)]
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

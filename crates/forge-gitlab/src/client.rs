@@ -1,5 +1,7 @@
 //! One installation with one credential: addresses, headers, redirects of moved projects, `whoami`.
 
+#![expect(clippy::disallowed_methods, reason = "the token goes into the Authorization header")]
+
 use std::{
     fmt,
     sync::{

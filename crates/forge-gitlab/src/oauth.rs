@@ -1,5 +1,10 @@
 //! OAuth 2.0 with PKCE and rotating refresh tokens: docs api/oauth2.md.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "codes, verifiers and tokens go into the requests of the flow"
+)]
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

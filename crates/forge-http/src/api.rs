@@ -1,5 +1,10 @@
 //! Requests to one forge: credential, retries, limits, and answers that are either good or an error.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the secret is used here, where it goes into a request, a cipher or a hash"
+)]
+
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;

@@ -147,7 +147,9 @@ impl Sample {
         text.push_str("\u{1b}[0K\u{1b}[36;1mPreparing the \"docker\" executor\u{1b}[0;m\u{1b}[0;m\n");
         text.push_str("section_end:1763632801:prepare_executor\r\u{1b}[0K");
         text.push_str("section_start:1763632801:step_script\r\u{1b}[0K");
-        text.push_str("\u{1b}[0K\u{1b}[36;1mExecuting \"step_script\" stage of the job script\u{1b}[0;m\u{1b}[0;m\n");
+        text.push_str(
+            "\u{1b}[0K\u{1b}[36;1mExecuting \"step_script\" stage of the job script\u{1b}[0;m\u{1b}[0;m\n",
+        );
         text.push_str(&format!("\u{1b}[32;1m$ {}\u{1b}[0;m\n{}", self.command, self.output));
         text.push_str("section_end:1763632830:step_script\r\u{1b}[0K");
         text.push_str("section_start:1763632830:cleanup_file_variables\r\u{1b}[0K");

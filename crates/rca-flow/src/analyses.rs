@@ -2,8 +2,8 @@
 
 use forge_core::{ErrorKind, ForgeClientExt, model::RunRef};
 use rca_store::{
-    Analysis, AnalysisFilter as StoreFilter, Delivery, DeliveryFilter, DeliveryStatus, Feedback, PageRequest,
-    Repository, Write,
+    Analysis, AnalysisFilter as StoreFilter, Delivery, DeliveryFilter, DeliveryStatus, Feedback, Repository,
+    Write,
 };
 use serde_json::json;
 
@@ -15,7 +15,7 @@ use crate::{
     monitor::repo_ref,
     types::{
         AnalyseRequest, Analysed, AnalysedJob, AnalysisFilter, AnalysisView, DeliveryView, FeedbackView,
-        IntroducedBy, List, time,
+        IntroducedBy, List, page, time,
     },
 };
 
@@ -104,7 +104,13 @@ impl Flow {
     ///
     /// # Errors
     /// `invalid_field` for a time that is none.
-    pub async fn list_analyses(&self, caller: &Caller, filter: &AnalysisFilter) -> Result<List<AnalysisView>> {
+    pub async fn list_analyses(
+        &self,
+        caller: &Caller,
+        filter: &AnalysisFilter,
+    ) -> Result<List<AnalysisView>> {
+        one_of("severity", filter.severity.as_deref(), &["low", "medium", "high"])?;
+        one_of("status", filter.status.as_deref(), &["queued", "running", "done", "failed", "no_log"])?;
         let wanted = StoreFilter {
             since: millisecond("since", filter.since.as_deref())?,
             until: millisecond("until", filter.until.as_deref())?,
@@ -117,7 +123,7 @@ impl Flow {
             state: filter.status.clone(),
             ..StoreFilter::default()
         };
-        let page = PageRequest { limit: filter.limit.unwrap_or(100), cursor: filter.cursor.clone() };
+        let page = page(filter.limit, filter.cursor.as_deref())?;
         let page = self.store().list_analyses(&caller.workspace, &wanted, &page).await?;
         let ids: Vec<String> = page.items.iter().map(|analysis| analysis.id.clone()).collect();
         let mut feedback = self.store().list_feedback(&caller.workspace, &ids).await?;
@@ -143,12 +149,15 @@ impl Flow {
     ///
     /// # Errors
     /// `invalid_field` for an unknown status.
-    pub async fn list_deliveries(&self, caller: &Caller, query: &DeliveryQuery) -> Result<List<DeliveryView>> {
+    pub async fn list_deliveries(
+        &self,
+        caller: &Caller,
+        query: &DeliveryQuery,
+    ) -> Result<List<DeliveryView>> {
         let status = match query.status.as_deref() {
-            Some(word) => Some(
-                DeliveryStatus::from_word(word)
-                    .ok_or_else(|| FlowError::invalid_field("status", "is none of pending, done, ignored, dead"))?,
-            ),
+            Some(word) => Some(DeliveryStatus::from_word(word).ok_or_else(|| {
+                FlowError::invalid_field("status", "is none of pending, done, ignored, dead")
+            })?),
             None => None,
         };
         let filter = DeliveryFilter {
@@ -157,7 +166,7 @@ impl Flow {
             status,
             ..DeliveryFilter::default()
         };
-        let page = PageRequest { limit: query.limit.unwrap_or(100), cursor: query.cursor.clone() };
+        let page = page(query.limit, query.cursor.as_deref())?;
         let page = self.store().list_deliveries(&caller.workspace, &filter, &page).await?;
         Ok(List { items: page.items.into_iter().map(delivery_view).collect(), next_cursor: page.next_cursor })
     }
@@ -208,10 +217,12 @@ impl Flow {
 
 fn view(analysis: Analysis, feedback: Vec<Feedback>) -> AnalysisView {
     let introduced_by = analysis.introduced_by.and_then(|known| serde_json::from_value(known).ok());
+    let is_ingested = analysis.source == "ingest";
     AnalysisView {
         id: analysis.id,
         integration_id: analysis.integration,
-        forge: analysis.forge,
+        forge: (!is_ingested).then(|| analysis.forge.clone()),
+        provider: is_ingested.then_some(analysis.forge),
         repository: analysis.repository,
         run_id: analysis.run_id,
         attempt: u32::try_from(analysis.attempt).unwrap_or(1),
@@ -257,6 +268,15 @@ fn delivery_view(delivery: Delivery) -> DeliveryView {
         status: delivery.status.as_str().to_owned(),
         reason: delivery.reason,
         analyses: delivery.analyses,
+    }
+}
+
+fn one_of(field: &str, given: Option<&str>, words: &[&str]) -> Result<()> {
+    match given {
+        Some(word) if !words.contains(&word) => {
+            Err(FlowError::invalid_field(field, format!("is none of {}", words.join(", "))))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Connecting an integration: by OAuth or by a token.
 
+#![expect(clippy::disallowed_methods, reason = "secrets of a connection are sealed and sent here")]
+
 use std::sync::Arc;
 
 use forge_core::{
@@ -105,7 +107,8 @@ impl Flow {
             request.api_base_url.as_deref(),
             request.oauth_base_url.as_deref(),
         )?;
-        let app = self.app_for(forge, &place, request.client_id.as_deref(), request.client_secret.as_ref())?;
+        let app =
+            self.app_for(forge, &place, request.client_id.as_deref(), request.client_secret.as_ref())?;
         let flow = provider.oauth(&place.instance, &app)?.ok_or_else(|| {
             FlowError::new(
                 FlowErrorKind::Unprocessable,
@@ -188,7 +191,11 @@ impl Flow {
             return Err(denied(forge, error));
         }
         let code = parameters.code.as_ref().ok_or_else(|| {
-            FlowError::new(FlowErrorKind::BadRequest, "invalid_request", "the forge sent no code; begin again")
+            FlowError::new(
+                FlowErrorKind::BadRequest,
+                "invalid_request",
+                "the forge sent no code; begin again",
+            )
         })?;
         self.finish_oauth(forge, (workspace, pending), code).await
     }
@@ -204,7 +211,9 @@ impl Flow {
         request: TokenRequest,
     ) -> Result<IntegrationView> {
         let token = request.token.expose_secret();
-        if token.trim().is_empty() || token.chars().any(|character| character.is_whitespace() || character.is_control()) {
+        if token.trim().is_empty()
+            || token.chars().any(|character| character.is_whitespace() || character.is_control())
+        {
             return Err(FlowError::invalid_field("token", "is empty or holds spaces"));
         }
         if let Some(level) = request.level.as_deref() {
@@ -212,11 +221,18 @@ impl Flow {
                 "instance" => {}
                 "project" if request.project_key.is_some() => {}
                 "repository" if request.repository.is_some() => {}
-                "project" => return Err(FlowError::invalid_field("project_key", "is needed for a project's token")),
+                "project" => {
+                    return Err(FlowError::invalid_field("project_key", "is needed for a project's token"));
+                }
                 "repository" => {
                     return Err(FlowError::invalid_field("repository", "is needed for a repository's token"));
                 }
-                _ => return Err(FlowError::invalid_field("level", "is none of instance, project, repository")),
+                _ => {
+                    return Err(FlowError::invalid_field(
+                        "level",
+                        "is none of instance, project, repository",
+                    ));
+                }
             }
         }
         let place = self.place(
@@ -256,7 +272,8 @@ impl Flow {
         caller: Option<&Caller>,
         browser: Option<&SecretString>,
     ) -> Result<(String, Pending)> {
-        let taken = self.store().take_oauth_state(&hash(state)).await?.ok_or_else(FlowError::invalid_state)?;
+        let taken =
+            self.store().take_oauth_state(&hash(state)).await?.ok_or_else(FlowError::invalid_state)?;
         let is_ours = taken.forge == forge.as_str()
             && caller.is_none_or(|caller| caller.workspace == taken.workspace)
             // A flow that a browser began is ended by that browser; a program's caller has shown who it is.
@@ -286,7 +303,8 @@ impl Flow {
         )?;
         let client_secret = pending.client_secret.map(SecretString::from);
         let app = self.app_for(forge, &place, pending.client_id.as_deref(), client_secret.as_ref())?;
-        let flow = self.provider(forge)?.oauth(&place.instance, &app)?.ok_or_else(FlowError::invalid_state)?;
+        let flow =
+            self.provider(forge)?.oauth(&place.instance, &app)?.ok_or_else(FlowError::invalid_state)?;
         let pkce = Pkce::from_verifier(SecretString::from(pending.verifier));
         let tokens: TokenSet = flow.exchange_code(code, &pending.redirect_uri, Some(&pkce)).await?;
         let mut secrets = secrets_of(&tokens);
@@ -486,7 +504,11 @@ impl Flow {
             .cloned()
             .unwrap_or_else(|| format!("/v1/integrations/{forge}/callback"));
         forge_core::url::append(&self.config().public_url, &path).map_err(|_| {
-            FlowError::new(FlowErrorKind::Unavailable, "public_url_invalid", "the callback path makes no address")
+            FlowError::new(
+                FlowErrorKind::Unavailable,
+                "public_url_invalid",
+                "the callback path makes no address",
+            )
         })
     }
 }
@@ -564,14 +586,19 @@ fn denied(forge: ForgeKind, error: &str) -> FlowError {
             "the OAuth consumer lacks permissions: tick Account read, Repositories read, Pull requests write, \
              Webhooks read and write, Pipelines read, Issues write",
         ),
-        "invalid_scope" => ("invalid_scope", "the OAuth application may not ask for the scopes that are needed"),
+        "invalid_scope" => {
+            ("invalid_scope", "the OAuth application may not ask for the scopes that are needed")
+        }
         "redirect_uri_mismatch" => {
             ("redirect_uri_mismatch", "the OAuth application is registered with another redirect address")
         }
-        "server_error" | "temporarily_unavailable" => (error_word(error), "the forge cannot grant access now"),
+        "server_error" | "temporarily_unavailable" => {
+            (error_word(error), "the forge cannot grant access now")
+        }
         _ => ("other", "the forge refused to grant access"),
     };
-    FlowError::new(FlowErrorKind::BadRequest, "authorization_denied", message).with_details(json!({ "error": code }))
+    FlowError::new(FlowErrorKind::BadRequest, "authorization_denied", message)
+        .with_details(json!({ "error": code }))
 }
 
 fn error_word(error: &str) -> &'static str {

@@ -1,5 +1,7 @@
 //! Credentials of integrations: stored sealed, refreshed once however many ask, parked when they die.
 
+#![expect(clippy::disallowed_methods, reason = "tokens are stored sealed and loaded here")]
+
 use std::{
     collections::HashMap,
     fmt,
@@ -32,7 +34,10 @@ const LEASE_MS: i64 = 90_000;
 
 /// Clients by integration, so that all of a process share one credential cache.
 #[derive(Default)]
-pub(crate) struct Clients(Mutex<HashMap<String, (i64, Arc<dyn ForgeClient>)>>);
+pub(crate) struct Clients(Mutex<HashMap<String, Cached>>);
+
+/// A client, and the generation of the credential that it was made with.
+type Cached = (i64, Arc<dyn ForgeClient>);
 
 impl Clients {
     fn get(&self, id: &str, generation: i64) -> Option<Arc<dyn ForgeClient>> {
@@ -80,10 +85,8 @@ struct TokenFacts {
 pub(crate) fn secrets_of(tokens: &TokenSet) -> Vec<(&'static str, SecretString)> {
     let facts = TokenFacts { expires_at: tokens.expires_at, scopes: tokens.scopes.clone() };
     let facts = serde_json::to_string(&facts).unwrap_or_default();
-    let mut secrets = vec![
-        (ACCESS_TOKEN, tokens.access_token.clone()),
-        (TOKEN_FACTS, SecretString::from(facts)),
-    ];
+    let mut secrets =
+        vec![(ACCESS_TOKEN, tokens.access_token.clone()), (TOKEN_FACTS, SecretString::from(facts))];
     if let Some(refresh) = &tokens.refresh_token {
         secrets.push((REFRESH_TOKEN, refresh.clone()));
     }
@@ -99,7 +102,8 @@ impl Flow {
             return Ok(client);
         }
         let forge = forge_of(&integration.forge)?;
-        let provider = self.provider(forge).map_err(|error| Error::new(ErrorKind::Unsupported, error.message))?;
+        let provider =
+            self.provider(forge).map_err(|error| Error::new(ErrorKind::Unsupported, error.message))?;
         let at = self.instance_of(integration)?;
         let data = ConnectionData::of(integration);
         let credentials: Arc<dyn CredentialProvider> = match integration.auth.as_str() {
@@ -135,16 +139,23 @@ impl Flow {
         )
     }
 
-    pub(crate) async fn oauth_app(&self, integration: &Integration, data: &ConnectionData) -> Result<OAuthApp> {
+    pub(crate) async fn oauth_app(
+        &self,
+        integration: &Integration,
+        data: &ConnectionData,
+    ) -> Result<OAuthApp> {
         if let Some(client_secret) = secret(&self.0.store, integration, CLIENT_SECRET).await? {
             let client_id = data.client_id.clone().unwrap_or_default();
             return Ok(OAuthApp { client_id, client_secret, scopes: Vec::new() });
         }
         let forge = forge_of(&integration.forge)?;
         self.0.platform_apps.get(&forge).cloned().ok_or_else(|| {
-            Error::new(ErrorKind::InvalidInput, "the OAuth application of this integration is not configured any more")
-                .with_forge(forge)
-                .with_hint("configure the client id and secret again, or connect again with your own application")
+            Error::new(
+                ErrorKind::InvalidInput,
+                "the OAuth application of this integration is not configured any more",
+            )
+            .with_forge(forge)
+            .with_hint("configure the client id and secret again, or connect again with your own application")
         })
     }
 
@@ -182,7 +193,11 @@ pub(crate) fn token_credential(token: SecretString, email: Option<&str>) -> Cred
     }
 }
 
-pub(crate) async fn secret(store: &Store, integration: &Integration, name: &str) -> Result<Option<SecretString>> {
+pub(crate) async fn secret(
+    store: &Store,
+    integration: &Integration,
+    name: &str,
+) -> Result<Option<SecretString>> {
     store
         .get_secret(&integration.workspace, &SecretOwner::integration(&integration.id), name)
         .await
@@ -242,7 +257,10 @@ impl StoredCredential {
 
 impl fmt::Debug for StoredCredential {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("StoredCredential").field("integration", &self.integration).finish_non_exhaustive()
+        formatter
+            .debug_struct("StoredCredential")
+            .field("integration", &self.integration)
+            .finish_non_exhaustive()
     }
 }
 
@@ -276,12 +294,27 @@ impl TokenStorage for StoredCredential {
     }
 
     async fn commit(&self, lease: &Lease, tokens: &TokenSet) -> Result<()> {
-        let Some(held) = self.take(lease) else {
-            return Err(Error::new(ErrorKind::Conflict, "the right to refresh is not held any more"));
+        let mut secrets = secrets_of(tokens);
+        let store = self.flow.store();
+        let stored = match self.take(lease) {
+            Some(held) => store.commit_refresh(held, &secrets).await,
+            // A second try: the first gave the store's lease away. Nobody else can have a newer pair, because the old
+            // refresh token is spent.
+            None => {
+                let row = self.row().await?;
+                if let Some(client_secret) = secret(store, &row, CLIENT_SECRET).await? {
+                    secrets.push((CLIENT_SECRET, client_secret));
+                }
+                store.replace_credential(&self.workspace, &self.integration, &secrets).await
+            }
         };
-        self.flow.store().commit_refresh(held, &secrets_of(tokens)).await.map_err(|error| {
-            // The lease was given away with the call, so that a second try has nothing to prove itself with.
-            Error::new(ErrorKind::Conflict, "the refreshed token could not be stored").with_source(error)
+        stored.map_err(|error| {
+            let message = "the refreshed token could not be stored";
+            if error.is_transient() {
+                Error::new(ErrorKind::Forge, message).with_retry(Retry::Backoff).with_source(error)
+            } else {
+                Error::new(ErrorKind::Conflict, message).with_source(error)
+            }
         })
     }
 

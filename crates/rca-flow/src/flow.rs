@@ -28,6 +28,8 @@ pub struct FlowConfig {
     pub ingest_max_bytes: usize,
     /// How often a polled integration is asked, in milliseconds [60 000].
     pub poll_interval_ms: i64,
+    /// Whether pages for people are served at the public URL, so that comments can link to them.
+    pub has_pages: bool,
     /// What is said at the forge where nobody has decided otherwise.
     pub feedback: FeedbackChange,
 }
@@ -43,6 +45,7 @@ impl FlowConfig {
             log_max_bytes: 256 * 1024 * 1024,
             ingest_max_bytes: 10 * 1024 * 1024,
             poll_interval_ms: 60_000,
+            has_pages: false,
             feedback: FeedbackChange::default(),
         }
     }
@@ -132,7 +135,11 @@ impl Flow {
     /// `unknown_forge`.
     pub fn forge(&self, id: &str) -> Result<ForgeKind> {
         self.0.providers.keys().copied().find(|kind| kind.as_str() == id).ok_or_else(|| {
-            FlowError::new(FlowErrorKind::NotFound, "unknown_forge", "this installation has no adapter for that forge")
+            FlowError::new(
+                FlowErrorKind::NotFound,
+                "unknown_forge",
+                "this installation has no adapter for that forge",
+            )
         })
     }
 
@@ -150,9 +157,15 @@ impl Flow {
 
     /// Our address of a hook.
     pub(crate) fn hook_url(&self, forge: &str, hook: &str) -> Result<Url> {
-        forge_core::url::append(&self.0.config.public_url, &format!("v1/webhooks/{forge}/{hook}")).map_err(|_| {
-            FlowError::new(FlowErrorKind::Unavailable, "public_url_invalid", "the public URL cannot carry a path")
-        })
+        forge_core::url::append(&self.0.config.public_url, &format!("v1/webhooks/{forge}/{hook}")).map_err(
+            |_| {
+                FlowError::new(
+                    FlowErrorKind::Unavailable,
+                    "public_url_invalid",
+                    "the public URL cannot carry a path",
+                )
+            },
+        )
     }
 }
 
@@ -198,6 +211,9 @@ pub(crate) fn instance(
 
 pub(crate) fn forge_of(text: &str) -> forge_core::Result<ForgeKind> {
     text.parse().map_err(|_| {
-        forge_core::Error::new(forge_core::ErrorKind::InvalidInput, "the stored forge is unknown to this version")
+        forge_core::Error::new(
+            forge_core::ErrorKind::InvalidInput,
+            "the stored forge is unknown to this version",
+        )
     })
 }

@@ -15,7 +15,12 @@ pub(crate) fn of(integration: &Integration) -> Health {
 }
 
 /// What a successful `whoami` says.
-pub(crate) fn assess(client: &dyn ForgeClient, identity: &Identity, is_refreshed: bool, now: Timestamp) -> Health {
+pub(crate) fn assess(
+    client: &dyn ForgeClient,
+    identity: &Identity,
+    is_refreshed: bool,
+    now: Timestamp,
+) -> Health {
     let missing = &identity.missing_scopes;
     let capabilities = client.capabilities();
     let is_hook_scope = |scope: &String| scope.contains("hook");
@@ -25,7 +30,9 @@ pub(crate) fn assess(client: &dyn ForgeClient, identity: &Identity, is_refreshed
     let has_hook_scope = granted.iter().any(is_hook_scope);
     let can = Can {
         discover: true,
-        hook: client.hooks().is_some() && !missing.iter().any(is_hook_scope) && (!lacks_write || has_hook_scope),
+        hook: client.hooks().is_some()
+            && !missing.iter().any(is_hook_scope)
+            && (!lacks_write || has_hook_scope),
         read_logs: client.ci().is_some(),
         comment: client.feedback().is_some()
             && (capabilities.pull_comment || capabilities.commit_comment)
@@ -44,8 +51,11 @@ pub(crate) fn assess(client: &dyn ForgeClient, identity: &Identity, is_refreshed
     if !missing.is_empty() {
         problem(
             "scope_missing",
-            format!("the credential lacks {}", missing.join(", ")),
-            "connect again, or replace the token with one that has these scopes",
+            format!("the credential lacks the scopes {}", missing.join(", ")),
+            &format!(
+                "replace the token with one that has {}, or connect again and allow them",
+                missing.join(", ")
+            ),
         );
     }
     let mut credential = Credential::Valid;
@@ -95,9 +105,4 @@ pub(crate) fn rejected(known: &Health, reason: &str, now: Timestamp) -> Health {
         since,
     });
     health
-}
-
-/// The health of an integration that only receives.
-pub(crate) fn webhook_only() -> Health {
-    Health { credential: Credential::None, ..Health::default() }
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 use rca_engine::redact::Redactor;
 use rca_store::{Analysis, NewTask, SecretOwner, Write, new_id};
 use secrecy::SecretString;
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    connect::value,
     error::{FlowError, FlowErrorKind, Result},
     flow::{Caller, Flow},
     jobs::{ANALYSE_LOG, LOG_SECRET},
@@ -36,10 +37,10 @@ pub enum Ended {
 #[must_use]
 pub fn ended(status: &str) -> Ended {
     match status.trim().to_lowercase().replace([' ', '-'], "_").as_str() {
-        "success" | "successful" | "succeeded" | "passed" | "pass" | "ok" | "fixed" | "completed" | "complete"
-        | "canceled" | "cancelled" | "aborted" | "killed" | "skipped" | "not_built" | "not_run" | "neutral" | "manual"
-        | "running" | "pending" | "queued" | "created" | "waiting" | "blocked" | "on_hold" | "started"
-        | "in_progress" | "declined" | "stale" => Ended::Otherwise,
+        "success" | "successful" | "succeeded" | "passed" | "pass" | "ok" | "fixed" | "completed"
+        | "complete" | "canceled" | "cancelled" | "aborted" | "killed" | "skipped" | "not_built"
+        | "not_run" | "neutral" | "manual" | "running" | "pending" | "queued" | "created" | "waiting"
+        | "blocked" | "on_hold" | "started" | "in_progress" | "declined" | "stale" => Ended::Otherwise,
         _ => Ended::Failed,
     }
 }
@@ -111,7 +112,11 @@ impl Flow {
             let log = request.log;
             let redacted = tokio::task::spawn_blocking(move || redact(&log));
             let (log, redactions) = redacted.await.map_err(|_| {
-                FlowError::new(FlowErrorKind::Unavailable, "unavailable", "the log could not be redacted; try again")
+                FlowError::new(
+                    FlowErrorKind::Unavailable,
+                    "unavailable",
+                    "the log could not be redacted; try again",
+                )
             })?;
             let payload = json!({
                 "analysis": analysis.id, "redactions": redactions, "sha256": sha256, "bytes": bytes,
@@ -158,12 +163,12 @@ impl Flow {
     }
 }
 
-fn redact(log: &str) -> (SecretString, rca_engine::Redactions) {
+fn redact(log: &str) -> (SecretString, Value) {
     let mut redactor = Redactor::new();
     let mut clean = Vec::with_capacity(log.len());
     redactor.push(log.as_bytes(), &mut clean);
     let redactions = redactor.finish(&mut clean);
-    (SecretString::from(String::from_utf8_lossy(&clean).into_owned()), redactions)
+    (SecretString::from(String::from_utf8_lossy(&clean).into_owned()), value(&redactions))
 }
 
 fn check(request: &IngestRequest, key: Option<&str>, limit: usize) -> Result<()> {
@@ -174,7 +179,9 @@ fn check(request: &IngestRequest, key: Option<&str>, limit: usize) -> Result<()>
             format!("the log has {} bytes; at most {limit} are taken: send its end", request.log.len()),
         ));
     }
-    for (name, value) in [("provider", &request.provider), ("project", &request.project), ("status", &request.status)] {
+    for (name, value) in
+        [("provider", &request.provider), ("project", &request.project), ("status", &request.status)]
+    {
         if value.trim().is_empty() {
             return Err(FlowError::invalid_field(name, "is empty"));
         }
@@ -189,7 +196,8 @@ fn check(request: &IngestRequest, key: Option<&str>, limit: usize) -> Result<()>
         ("build_number", &request.build_number),
     ];
     let given = optional.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
-    let required = [("provider", &request.provider), ("project", &request.project), ("status", &request.status)];
+    let required =
+        [("provider", &request.provider), ("project", &request.project), ("status", &request.status)];
     for (name, value) in given.chain(required) {
         if value.chars().count() > FIELD_CHARS {
             return Err(FlowError::invalid_field(name, format!("is longer than {FIELD_CHARS} characters")));
@@ -224,8 +232,13 @@ fn warnings(request: &IngestRequest) -> Vec<String> {
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))
         .filter(|(_, value)| {
-            let rest = value.strip_prefix("${").or_else(|| value.strip_prefix('$')).or_else(|| value.strip_prefix('%'));
-            rest.is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_uppercase() || first == '_'))
+            let rest = value
+                .strip_prefix("${")
+                .or_else(|| value.strip_prefix('$'))
+                .or_else(|| value.strip_prefix('%'));
+            rest.is_some_and(|rest| {
+                rest.starts_with(|first: char| first.is_ascii_uppercase() || first == '_')
+            })
         })
         .map(|(name, value)| {
             format!(

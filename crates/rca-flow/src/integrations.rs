@@ -1,5 +1,10 @@
 //! Looking at integrations, changing and ending them.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the secret is used here, where it goes into a request, a cipher or a hash"
+)]
+
 use forge_core::{ErrorKind, ForgeKind, StaticCredential};
 use rca_store::{Integration, IntegrationChange, NewAudit, SecretOwner, Write};
 use secrecy::ExposeSecret;
@@ -13,8 +18,8 @@ use crate::{
     flow::{Caller, Flow, forge_of, now},
     health, jobs, policy,
     types::{
-        Backfill, Disconnected, FeedbackChange, FeedbackPolicy, Health, IntegrationPatch, IntegrationView, Mode,
-        Perimeter, PerimeterMode, ReplaceTokenRequest, time,
+        Backfill, Disconnected, FeedbackChange, FeedbackPolicy, Health, IntegrationPatch, IntegrationView,
+        Mode, Perimeter, PerimeterMode, ReplaceTokenRequest, time,
     },
 };
 
@@ -126,8 +131,8 @@ impl Flow {
         data.email = request.email.or(data.email);
         let credential = token_credential(request.token.clone(), data.email.as_deref());
         let provider = self.provider(forge_of(&integration.forge)?)?;
-        let client =
-            provider.connect(&self.instance_of(&integration)?, Arc::new(StaticCredential::new(credential)))?;
+        let client = provider
+            .connect(&self.instance_of(&integration)?, Arc::new(StaticCredential::new(credential)))?;
         let identity = client.whoami().await?;
         if integration.account.get("id").and_then(Value::as_str) != Some(identity.account.id.as_str()) {
             return Err(FlowError::new(
@@ -226,7 +231,8 @@ impl Flow {
     pub(crate) async fn feedback_policy(&self, integration: &Integration) -> Result<FeedbackPolicy> {
         let settings = self.store().get_settings(&integration.workspace).await?;
         let forge: ForgeKind = forge_of(&integration.forge)?;
-        let defaults = policy::feedback(policy::default_feedback(forge), &value(&self.config().feedback), &Value::Null);
+        let defaults =
+            policy::feedback(policy::default_feedback(forge), &value(&self.config().feedback), &Value::Null);
         let workspace = settings.get("feedback").cloned().unwrap_or_default();
         Ok(policy::feedback(defaults, &workspace, &integration.feedback))
     }

@@ -38,6 +38,9 @@ pub(crate) const MONITOR: &str = "monitor";
 pub(crate) const POLL: &str = "poll";
 pub(crate) const SYNC: &str = "sync";
 
+/// The context of the commit status that we set; events about it are ours and make no work.
+pub(crate) const STATUS_CONTEXT: &str = "forge-rca";
+
 /// Every kind, for claiming.
 pub(crate) const KINDS: [&str; 8] =
     [PROCESS_DELIVERY, ANALYSE_JOB, ANALYSE_LOG, FEEDBACK, BACKFILL, MONITOR, POLL, SYNC];
@@ -168,7 +171,8 @@ pub(crate) fn feedback_task(integration: &str, workspace: &str, repository: &str
 
 fn field<T: DeserializeOwned>(task: &ClaimedTask, name: &str) -> Result<T, JobError> {
     let value = task.payload.get(name).cloned().unwrap_or_default();
-    serde_json::from_value(value).map_err(|_| JobError::Dead(format!("the task's field '{name}' cannot be read")))
+    serde_json::from_value(value)
+        .map_err(|_| JobError::Dead(format!("the task's field '{name}' cannot be read")))
 }
 
 /// The integration, repository and client of a task.

@@ -105,7 +105,7 @@ pub fn numbered_block(lines: &[String], first_line: u64, focus: u64) -> String {
     let shown: Vec<String> = lines.iter().map(|line| cut(&visible(line), 400)).collect();
     let longest = shown.iter().map(|line| longest_run(line)).max().unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);
-    let last = first_line.saturating_add(shown.len() as u64);
+    let last = first_line.saturating_add((shown.len() as u64).saturating_sub(1));
     let width = last.to_string().len();
     let mut block = format!("{fence}text\n");
     for (number, line) in (first_line..).zip(&shown) {

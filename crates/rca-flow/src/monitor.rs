@@ -1,14 +1,16 @@
 //! The perimeter: which repositories are monitored, and their hooks.
 
+#![expect(clippy::disallowed_methods, reason = "hook secrets are derived and hashed here")]
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use forge_core::{
     ErrorKind, ForgeClient, ForgeClientExt, ForgeKind,
     model::{HookSpec, RepoRef},
 };
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures_util::TryStreamExt;
 use rca_store::{
-    HookChange, HookWithSecrets, Integration, NewHook, PageRequest, Repository, RepositoryFilter as StoreFilter,
-    Write,
+    HookChange, HookWithSecrets, Integration, NewHook, PageRequest, Repository,
+    RepositoryFilter as StoreFilter, Write,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -22,7 +24,7 @@ use crate::{
     jobs,
     types::{
         Disconnected, HookView, LeftoverHook, List, Mode, MonitorItem, MonitorOutcome, MonitorRequest,
-        OperationView, RepositoryFilter, RepositoryView, WebhookSecret, time,
+        OperationView, RepositoryFilter, RepositoryView, WebhookSecret, page, time,
     },
 };
 
@@ -92,7 +94,7 @@ impl Flow {
             monitored: filter.monitored,
             not_seen_since: None,
         };
-        let page = PageRequest { limit: filter.limit.unwrap_or(100), cursor: filter.cursor.clone() };
+        let page = page(filter.limit, filter.cursor.as_deref())?;
         let page = self.store().list_repositories(&caller.workspace, &wanted, &page).await?;
         let mut items = Vec::with_capacity(page.items.len());
         for repository in page.items {
@@ -138,7 +140,8 @@ impl Flow {
             if !add.is_empty() || !request.remove.is_empty() {
                 return Err(FlowError::invalid_field("all", "stands alone"));
             }
-            add = self.all_repositories(&integration, None).await?.into_iter().map(|found| found.id).collect();
+            add =
+                self.all_repositories(&integration, None).await?.into_iter().map(|found| found.id).collect();
         }
         if let Some(both) = add.iter().find(|id| request.remove.contains(id)) {
             return Err(FlowError::invalid_field("add", format!("{both} is to be removed too")));
@@ -181,7 +184,8 @@ impl Flow {
     /// `not_found`.
     pub async fn get_operation(&self, caller: &Caller, id: &str) -> Result<OperationView> {
         let mark = self.store().get_mark(&caller.workspace, &operation_mark(id)).await?;
-        mark.and_then(|mark| serde_json::from_value(mark).ok()).ok_or_else(|| FlowError::not_found("operation"))
+        mark.and_then(|mark| serde_json::from_value(mark).ok())
+            .ok_or_else(|| FlowError::not_found("operation"))
     }
 
     /// A new webhook secret for a repository. The forge gets it where we may; the old one works for a day longer.
@@ -234,9 +238,12 @@ impl Flow {
     pub(crate) async fn start_monitoring(&self, integration: &Integration, id: &str) -> MonitorItem {
         match self.try_start(integration, id).await {
             Ok(item) => item,
-            Err(error) => {
-                MonitorItem { id: id.to_owned(), monitored: false, hook_registered: false, error: Some(error.message) }
-            }
+            Err(error) => MonitorItem {
+                id: id.to_owned(),
+                monitored: false,
+                hook_registered: false,
+                error: Some(error.message),
+            },
         }
     }
 
@@ -251,7 +258,12 @@ impl Flow {
             self.store().enqueue(jobs::backfill_task(integration, &repository)).await?;
         }
         if mode_of(integration) == Mode::Polling {
-            return Ok(MonitorItem { id: id.to_owned(), monitored: true, hook_registered: false, error: None });
+            return Ok(MonitorItem {
+                id: id.to_owned(),
+                monitored: true,
+                hook_registered: false,
+                error: None,
+            });
         }
         let registered = self.ensure_hook(integration, &repository).await;
         Ok(MonitorItem {
@@ -265,13 +277,15 @@ impl Flow {
     /// Makes sure that the repository has exactly one hook of ours, with the right secret.
     pub(crate) async fn ensure_hook(&self, integration: &Integration, repository: &Repository) -> Result<()> {
         let forge = forge_of(&integration.forge)?;
-        let known = match self.store().find_hook_of_repository(&integration.workspace, &repository.id).await? {
+        let known = match self.store().find_hook_of_repository(&integration.workspace, &repository.id).await?
+        {
             Some(hook) => self.store().get_hook(&hook.id).await?,
             None => None,
         };
         let (hook, secret) = match known {
             Some(HookWithSecrets { hook, secrets }) => {
-                let current = secrets.into_iter().next().ok_or_else(|| FlowError::not_found("hook secret"))?;
+                let current =
+                    secrets.into_iter().next().ok_or_else(|| FlowError::not_found("hook secret"))?;
                 (hook, HookSecret::stored(current))
             }
             None => {
@@ -297,10 +311,9 @@ impl Flow {
         let spec = self.hook_spec(forge, &hook.id, &secret)?;
         let client = self.client(integration).await?;
         // The id vouches for the secret only as long as this very secret was registered under it.
-        let registered = hook
-            .forge_hook_id
-            .as_deref()
-            .filter(|_| hook.data.get("secret").and_then(Value::as_str) == Some(secret.token_hash().as_str()));
+        let registered = hook.forge_hook_id.as_deref().filter(|_| {
+            hook.data.get("secret").and_then(Value::as_str) == Some(secret.token_hash().as_str())
+        });
         match client.ensure_hook(&repo_ref(repository), &spec, registered).await {
             Ok(ensured) => {
                 let is_active = hook.state == "active" && ensured.action == forge_core::EnsureHook::Unchanged;
@@ -315,8 +328,10 @@ impl Flow {
                 Ok(())
             }
             Err(error) => {
-                let needs_hand =
-                    matches!(error.kind(), ErrorKind::Forbidden | ErrorKind::NotFound | ErrorKind::Unsupported);
+                let needs_hand = matches!(
+                    error.kind(),
+                    ErrorKind::Forbidden | ErrorKind::NotFound | ErrorKind::Unsupported
+                );
                 let change = HookChange {
                     state: Some(if needs_hand { "pending_manual" } else { "none" }.to_owned()),
                     last_error: Some(Some(error.message().to_owned())),
@@ -331,9 +346,12 @@ impl Flow {
     pub(crate) async fn stop_monitoring(&self, integration: &Integration, id: &str) -> MonitorItem {
         match self.try_stop(integration, id).await {
             Ok(item) => item,
-            Err(error) => {
-                MonitorItem { id: id.to_owned(), monitored: false, hook_registered: true, error: Some(error.message) }
-            }
+            Err(error) => MonitorItem {
+                id: id.to_owned(),
+                monitored: false,
+                hook_registered: true,
+                error: Some(error.message),
+            },
         }
     }
 
@@ -383,7 +401,11 @@ impl Flow {
         Ok(())
     }
 
-    pub(crate) async fn remove_hooks(&self, integration: &Integration, report: &mut Disconnected) -> Result<()> {
+    pub(crate) async fn remove_hooks(
+        &self,
+        integration: &Integration,
+        report: &mut Disconnected,
+    ) -> Result<()> {
         let client = self.client(integration).await;
         for hook in self.store().list_hooks(&integration.workspace, &integration.id).await? {
             let repository = match &hook.repository {
@@ -422,11 +444,8 @@ impl Flow {
         integration: &Integration,
         monitored: Option<bool>,
     ) -> Result<Vec<Repository>> {
-        let filter = StoreFilter {
-            integration: Some(integration.id.clone()),
-            monitored,
-            ..StoreFilter::default()
-        };
+        let filter =
+            StoreFilter { integration: Some(integration.id.clone()), monitored, ..StoreFilter::default() };
         let mut all = Vec::new();
         let mut page = PageRequest::first(500);
         loop {

@@ -63,7 +63,12 @@ pub fn falls_through(error: &forge_core::Error) -> bool {
 /// there.
 #[must_use]
 pub fn default_feedback(forge: ForgeKind) -> FeedbackPolicy {
-    FeedbackPolicy { pr_comment: true, commit_comment: true, issue: false, status: forge != ForgeKind::GITLAB }
+    FeedbackPolicy {
+        pr_comment: true,
+        commit_comment: true,
+        issue: false,
+        status: forge != ForgeKind::GITLAB,
+    }
 }
 
 /// The policy that holds: the integration's own wish before the workspace's before the default.

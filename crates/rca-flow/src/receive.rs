@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use forge_core::{
-    Delivery, ForgeKind, Secrets,
+    Delivery, ForgeKind, Provider, Secrets,
     model::{Event, EventKind},
 };
 use http::HeaderMap;
@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     error::{FlowError, FlowErrorKind, Result},
     flow::{Flow, now},
-    jobs,
+    jobs::{self, STATUS_CONTEXT},
     monitor::{HookSecret, token_hash},
     types::DeliveryAnswer,
 };
@@ -110,10 +110,13 @@ impl Flow {
             let _ = provider.webhooks().verify(&delivery, &nobody);
             return Err(Refused::Unproved);
         };
-        let verified = provider.webhooks().verify(&delivery, &secrets_of(&hook, secrets)).map_err(|error| {
-            tracing::debug!(hook = %hook.id, %error, "a delivery was refused");
-            Refused::Unproved
-        })?;
+        let verified = provider
+            .webhooks()
+            .verify(&delivery, &secrets_of(provider.as_ref(), &hook, secrets))
+            .map_err(|error| {
+                tracing::debug!(hook = %hook.id, %error, "a delivery was refused");
+                Refused::Unproved
+            })?;
         let event = provider.webhooks().parse(&verified);
         let key = provider
             .webhooks()
@@ -184,7 +187,9 @@ impl Flow {
             Some(id) => self.store().get_repository(&hook.workspace, id).await?,
             None => match &event.repo_id {
                 Some(forge_id) => {
-                    self.store().find_repository_by_forge_id(&hook.workspace, &hook.integration, forge_id).await?
+                    self.store()
+                        .find_repository_by_forge_id(&hook.workspace, &hook.integration, forge_id)
+                        .await?
                 }
                 None => None,
             },
@@ -199,8 +204,12 @@ impl Flow {
         if event.repo_id.as_ref().is_some_and(|id| *id != repository.forge_id) {
             return Ok(Judged::ignored(name, "the event is about another repository than the hook"));
         }
+        if event.kind == EventKind::Status && event.job_name.as_deref() == Some(STATUS_CONTEXT) {
+            return Ok(Judged::ignored(name, "our own status"));
+        }
         // A run that has passed can turn a comment green.
-        let may_heal = event.terminal && !event.failed && event.kind == EventKind::Run && event.run_id.is_some();
+        let may_heal =
+            event.terminal && !event.failed && event.kind == EventKind::Run && event.run_id.is_some();
         if !event.triggers_rca && !may_heal {
             let reason = event.reason.unwrap_or_else(|| "nothing to do for this event".to_owned());
             return Ok(Judged::ignored(name, &reason));
@@ -246,9 +255,11 @@ impl Judged {
     }
 }
 
-fn secrets_of(hook: &Hook, stored: Vec<SecretString>) -> Secrets {
-    // Known only once the forge has said that it took the signing token; until then the shared token is proof.
-    let is_signed = hook.data.get("signed").and_then(serde_json::Value::as_bool).unwrap_or(false);
+fn secrets_of(provider: &dyn Provider, hook: &Hook, stored: Vec<SecretString>) -> Secrets {
+    // Known only once the forge has said that it took the signing token; until then the shared secret is the proof.
+    // Elsewhere "signed" means an HMAC whose key is that shared secret.
+    let is_signed = provider.capabilities().signed_delivery_time
+        && hook.data.get("signed").and_then(serde_json::Value::as_bool).unwrap_or(false);
     stored.into_iter().map(HookSecret::stored).fold(Secrets::none(), |secrets, secret| {
         if is_signed { secrets.with_signing(secret.signing()) } else { secrets.with_shared(secret.shared()) }
     })

@@ -78,12 +78,14 @@ pub fn marker(public_url: &str, repository_forge_id: &str, target: &str) -> Stri
 
 /// The whole comment in at most `max_chars` characters, `marker` included.
 ///
+/// `pages` is the address of the dashboard without a trailing slash, where there is one to link to.
+///
 /// Jobs with one cause are one section. What does not fit is counted openly; nothing is cut in the middle of a block.
 #[must_use]
-pub fn comment(story: &Story, marker: &str, public_url: &str, max_chars: usize) -> String {
+pub fn comment(story: &Story, marker: &str, pages: Option<&str>, max_chars: usize) -> String {
     match story {
         Story::Red { runs, jobs, pending, fixed } => {
-            red(runs, jobs, *pending, *fixed, marker, public_url, max_chars)
+            red(runs, jobs, *pending, *fixed, marker, pages, max_chars)
         }
         Story::Green { run, fixed } => green(run, fixed, marker, max_chars),
     }
@@ -98,9 +100,16 @@ pub fn status_line(story: &Story) -> String {
             let cause = groups(jobs)
                 .into_iter()
                 .find_map(|group| group.first().and_then(|job| cause_of(job)).map(str::to_owned));
-            let count = if jobs.len() == 1 { "1 job failed".to_owned() } else { format!("{} jobs failed", jobs.len()) };
+            let count = if jobs.len() == 1 {
+                "1 job failed".to_owned()
+            } else {
+                format!("{} jobs failed", jobs.len())
+            };
             match cause {
-                Some(cause) => cut(&crate::markdown::visible(&format!("{count}: {cause}")).replace(['\n', '\r'], " "), 140),
+                Some(cause) => cut(
+                    &crate::markdown::visible(&format!("{count}: {cause}")).replace(['\n', '\r'], " "),
+                    140,
+                ),
                 None => format!("{count}: no cause found in the log"),
             }
         }
@@ -113,7 +122,7 @@ fn red(
     pending: usize,
     fixed: usize,
     marker: &str,
-    public_url: &str,
+    pages: Option<&str>,
     max_chars: usize,
 ) -> String {
     let groups = groups(jobs);
@@ -122,8 +131,9 @@ fn red(
         1 => "1 job failed".to_owned(),
         count => format!("{count} jobs failed"),
     };
+    let has_causes = groups.iter().all(|group| group.first().is_some_and(|job| cause_of(job).is_some()));
     let causes = match groups.len() {
-        count if count == jobs.len() => String::new(),
+        count if count == jobs.len() || !has_causes => String::new(),
         1 => ", one cause".to_owned(),
         count => format!(", {count} causes"),
     };
@@ -136,11 +146,12 @@ fn red(
         let _ = writeln!(head, "{pending} more failed {} still being analysed.\n", job_s_are(pending));
     }
     if fixed > 0 {
-        let _ = writeln!(head, "{fixed} {} that failed before and {} now.\n", job_s(fixed), if fixed == 1 { "passes" } else { "pass" });
+        let verb = if fixed == 1 { "job that failed before passes" } else { "jobs that failed before pass" };
+        let _ = writeln!(head, "{fixed} {verb} now.\n");
     }
     let foot = "<sub>Derived from the text of the job's log: line numbers are those of the raw log.</sub>\n";
     // What the note about left out jobs needs, at its longest.
-    let reserve = 160 + public_url.chars().count();
+    let reserve = 160 + pages.map_or(0, |pages| pages.chars().count());
     let budget = max_chars.saturating_sub(head.chars().count() + foot.chars().count() + reserve);
 
     let mut body = String::new();
@@ -150,9 +161,9 @@ fn red(
         // Once one did not fit, later ones are not shown either: the order says what matters.
         let mut section = String::new();
         if left_out == 0 {
-            section = self::section(group, index == 0, public_url, true);
+            section = self::section(group, index == 0, pages, true);
             if used + section.chars().count() > budget {
-                section = self::section(group, index == 0, public_url, false);
+                section = self::section(group, index == 0, pages, false);
             }
         }
         let length = section.chars().count();
@@ -166,9 +177,12 @@ fn red(
     if left_out > 0 {
         let _ = writeln!(
             body,
-            "**{left_out} more failed {} not shown here**: the comment would be longer than the forge allows. {}\n",
+            "**{left_out} more failed {} not shown here**: the comment would be longer than the forge allows.{}\n",
             job_s_are(left_out),
-            link("All of them", Some(&format!("{}/analyses", public_url.trim_end_matches('/'))))
+            pages.map_or_else(String::new, |pages| format!(
+                " {}",
+                link("All of them", Some(&format!("{pages}/analyses")))
+            ))
         );
     }
     format!("{head}{body}{foot}")
@@ -194,7 +208,7 @@ fn green(run: &ShownRun, fixed: &[String], marker: &str, max_chars: usize) -> St
     text
 }
 
-fn section(group: &[&FailedJob], is_first: bool, public_url: &str, with_details: bool) -> String {
+fn section(group: &[&FailedJob], is_first: bool, pages: Option<&str>, with_details: bool) -> String {
     let Some(job) = group.first() else { return String::new() };
     let mut text = String::from("#### ");
     text.push_str(&link(&cut(&job.name, 120), job.url.as_deref()));
@@ -205,7 +219,6 @@ fn section(group: &[&FailedJob], is_first: bool, public_url: &str, with_details:
         let _ = write!(text, " (attempt {})", job.attempt);
     }
     text.push_str("\n\n");
-    let report_url = format!("{}/analyses/{}", public_url.trim_end_matches('/'), job.analysis_id);
     let Some(report) = &job.report else {
         let reason = job.missing.as_deref().unwrap_or("the analysis failed");
         let _ = writeln!(text, "No analysis: {}.\n", prose(reason));
@@ -216,10 +229,15 @@ fn section(group: &[&FailedJob], is_first: bool, public_url: &str, with_details:
             let _ = writeln!(text, "**Cause:** {}\n", code(&cut(cause, 300)));
         }
         None => {
-            let _ = writeln!(text, "**No cause found in the log.** {}\n", prose(&cut(&report.missing_context_hint, 300)));
+            let _ = writeln!(
+                text,
+                "**No cause found in the log.** {}\n",
+                prose(&cut(&report.missing_context_hint, 300))
+            );
         }
     }
     let shown = if is_first { 2 } else { 1 };
+    let mut told: Vec<(u64, u64)> = Vec::new();
     for evidence in report.evidence.iter().take(if with_details { shown } else { 1 }) {
         let lines = if with_details { 14 } else { 4 };
         let (excerpt, start) = around(&evidence.excerpt, evidence.start_line, evidence.focus_line, lines);
@@ -229,7 +247,13 @@ fn section(group: &[&FailedJob], is_first: bool, public_url: &str, with_details:
             format!(", step {}", code(&cut(&evidence.step, 100)))
         };
         let last = start + (excerpt.len() as u64).saturating_sub(1);
-        let range = if last > start { format!("lines {start}\u{2013}{last}") } else { format!("line {start}") };
+        // Windows of evidence overlap; the same lines twice prove nothing more.
+        if told.iter().any(|(first, end)| start <= *end && last >= *first) {
+            continue;
+        }
+        told.push((start, last));
+        let range =
+            if last > start { format!("lines {start}\u{2013}{last}") } else { format!("line {start}") };
         let _ = writeln!(text, "Log {range}{step}:\n");
         text.push_str(&numbered_block(excerpt, start, evidence.focus_line));
         text.push('\n');
@@ -247,12 +271,17 @@ fn section(group: &[&FailedJob], is_first: bool, public_url: &str, with_details:
         facts.push("running it again is likely to help".to_owned());
     }
     if !report.consequences.is_empty() {
-        facts.push(format!("{} later errors follow from it", report.consequences.len()));
+        facts.push(match report.consequences.len() {
+            1 => "1 later error follows from it".to_owned(),
+            count => format!("{count} later errors follow from it"),
+        });
     }
     if report.truncated {
         facts.push("the log was cut".to_owned());
     }
-    facts.push(link("full report", Some(&report_url)));
+    if let Some(pages) = pages {
+        facts.push(link("full report", Some(&format!("{pages}/analyses/{}", job.analysis_id))));
+    }
     let _ = writeln!(text, "{}\n", facts.join(" \u{b7} "));
     if group.len() > 1 {
         let names: Vec<String> =
@@ -302,10 +331,6 @@ fn run_link(run: &ShownRun) -> String {
         let _ = write!(text, " attempt {}", run.attempt);
     }
     link(&text, run.url.as_deref())
-}
-
-fn job_s(count: usize) -> &'static str {
-    if count == 1 { "job" } else { "jobs" }
 }
 
 fn job_s_are(count: usize) -> &'static str {

@@ -5,7 +5,11 @@ use rca_engine::{Category, Evidence, EvidenceRole, Report, Severity, Status, red
 /// A run whose configuration the forge refused: its message is all there is, and it is the proof.
 pub(crate) fn config_error(text: &str) -> Report {
     // Redacted first: everything below is quoted from it.
-    let text = Redactor::new().redact_line(&text.replace(['\r', '\n'], "\n")).into_owned();
+    let mut redactor = Redactor::new();
+    let mut clean = Vec::with_capacity(text.len());
+    redactor.push(text.replace('\r', "\n").as_bytes(), &mut clean);
+    redactor.finish(&mut clean);
+    let text = String::from_utf8_lossy(&clean).into_owned();
     let mut report = rca_engine::analyze(text.as_bytes());
     let lines: Vec<String> = text.lines().map(str::to_owned).collect();
     let first = lines.iter().position(|line| !line.trim().is_empty()).unwrap_or(0);
@@ -16,7 +20,8 @@ pub(crate) fn config_error(text: &str) -> Report {
     report.fingerprint = fingerprint(&cause);
     report.root_cause = cause;
     report.explanation = "The forge refused the pipeline's configuration, so no job was started.".to_owned();
-    report.fix_suggestion = "Correct the configuration file at the reported place; most forges have a linter for it.".to_owned();
+    report.fix_suggestion =
+        "Correct the configuration file at the reported place; most forges have a linter for it.".to_owned();
     report.category = Category::ConfigError;
     report.domain = Category::ConfigError.domain();
     report.severity = Severity::High;

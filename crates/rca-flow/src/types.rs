@@ -2,22 +2,25 @@
 
 use forge_core::ForgeKind;
 use rca_engine::Report;
+use rca_store::PageRequest;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::error::{FlowError, Result};
 
 mod analysis;
 mod integration;
 mod repository;
 
 pub use analysis::{
-    AnalyseRequest, AnalysisFilter, AnalysisView, Analysed, AnalysedJob, DeliveryAnswer, DeliveryView,
+    AnalyseRequest, Analysed, AnalysedJob, AnalysisFilter, AnalysisView, DeliveryAnswer, DeliveryView,
     FeedbackView, IngestAnswer, IngestRequest, IntroducedBy,
 };
 pub use integration::{
-    AuthorizeRequest, Backfill, BackfillChange, Can, Credential, Disconnected, FeedbackChange, FeedbackPolicy,
-    Health, HealthStatus, IntegrationPatch, IntegrationView, LeftoverHook, Mode, Perimeter, PerimeterMode,
-    Problem, ReplaceTokenRequest, Scopes, StartRequest, Started, TokenRequest,
+    AuthorizeRequest, Backfill, BackfillChange, Can, Credential, Disconnected, FeedbackChange,
+    FeedbackPolicy, Health, HealthStatus, IntegrationPatch, IntegrationView, LeftoverHook, Mode, Perimeter,
+    PerimeterMode, Problem, ReplaceTokenRequest, Scopes, StartRequest, Started, TokenRequest,
 };
 pub use repository::{
     HookView, MonitorItem, MonitorOutcome, MonitorRequest, OperationView, RepositoryFilter, RepositoryView,
@@ -35,6 +38,19 @@ pub struct List<T> {
 }
 
 /// A time in RFC 3339 from milliseconds since 1970.
+/// The part of a list that was asked for.
+pub(crate) fn page(limit: Option<u32>, cursor: Option<&str>) -> Result<PageRequest> {
+    let limit = limit.unwrap_or(100);
+    if !(1..=500).contains(&limit) {
+        return Err(FlowError::invalid_field("limit", "is not between 1 and 500"));
+    }
+    if cursor.is_some_and(|cursor| cursor.len() > 500 || !cursor.bytes().all(|byte| byte.is_ascii_graphic()))
+    {
+        return Err(FlowError::invalid_field("cursor", "is not one that a list has given"));
+    }
+    Ok(PageRequest { limit, cursor: cursor.map(str::to_owned) })
+}
+
 pub(crate) fn time(milliseconds: i64) -> String {
     jiff::Timestamp::from_millisecond(milliseconds).map(|time| time.to_string()).unwrap_or_default()
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rca_store::{ClaimedTask, ErrorKind as StoreErrorKind, Outcome, Write};
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
     error::Result,
@@ -35,10 +35,11 @@ impl Worker {
         Self { flow, concurrency: concurrency.max(1), lease: LEASE }
     }
 
-    /// How long a task stays with a worker that gives no sign of life [60 s]. Signs come three times as often.
+    /// How long a task stays with a worker that gives no sign of life [60 s], e.g. because its process was killed. Signs
+    /// of life come three times as often.
     #[must_use]
     pub fn with_lease(mut self, lease: Duration) -> Self {
-        self.lease = lease;
+        self.lease = lease.max(Duration::from_millis(100));
         self
     }
 
@@ -119,8 +120,8 @@ impl Worker {
     async fn work(&self, task: ClaimedTask, hurry: CancellationToken) {
         let age = self.age(&task).await;
         let (flow, copy) = (self.flow.clone(), task.clone());
-        // A task of its own, so that a panic ends the job and not the worker.
-        let mut job = tokio::spawn(async move { jobs::run(&flow, &copy, age).await });
+        // A task of its own, so that a panic ends the job and not the worker; it ends with the worker all the same.
+        let mut job = AbortOnDropHandle::new(tokio::spawn(async move { jobs::run(&flow, &copy, age).await }));
         let mut heartbeat = tokio::time::interval(self.lease / 3);
         heartbeat.tick().await;
         let result = loop {
@@ -153,7 +154,9 @@ impl Worker {
     }
 
     async fn settle(&self, task: &ClaimedTask, settlement: Settlement) {
-        let Err(error) = self.flow.store().settle(task, settlement.outcome, settlement.writes).await else { return };
+        let Err(error) = self.flow.store().settle(task, settlement.outcome, settlement.writes).await else {
+            return;
+        };
         match error.kind() {
             StoreErrorKind::Fenced => {
                 tracing::warn!(task = %task.id, "somebody else has the task; the result is dropped");

@@ -1,6 +1,6 @@
 //! Putting the parts together, and running them until told to stop.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use clap::ValueEnum;
@@ -71,11 +71,15 @@ impl Application {
         }
         let http = http_client(&config)?;
         let store = open_store(&config).await?;
-        if let Some(token) = auth::ensure_owner(&store, config.owner_token.as_ref()).await.context("cannot make the owner token")? {
+        if let Some(token) = auth::ensure_owner(&store, config.owner_token.as_ref())
+            .await
+            .context("cannot make the owner token")?
+        {
             announce_owner(&token);
         }
-        let listener =
-            TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}", config.listen))?;
         let admin_listener = TcpListener::bind(config.admin_listen)
             .await
             .with_context(|| format!("cannot listen on {} for metrics", config.admin_listen))?;
@@ -86,9 +90,16 @@ impl Application {
             None => Url::parse(&format!("http://{address}"))?,
         };
         let about = About { public_url: public_url.clone() };
-        let adapters = providers::all(&http).into_iter().map(|provider| (provider.kind(), provider)).collect();
-        let flow = Flow::new(flow_config(&config, public_url), store.clone(), adapters, platform_apps(&config));
-        let state = AppState { flow, store, budget: BodyBudget::new(config.body_budget_bytes), about: Arc::new(about) };
+        let adapters =
+            providers::all(&http).into_iter().map(|provider| (provider.kind(), provider)).collect();
+        let flow =
+            Flow::new(flow_config(&config, public_url), store.clone(), adapters, platform_apps(&config));
+        let state = AppState {
+            flow,
+            store,
+            budget: BodyBudget::new(config.body_budget_bytes),
+            about: Arc::new(about),
+        };
         Ok(Self { config, role, listener, admin_listener, address, admin_address, state })
     }
 
@@ -127,7 +138,12 @@ impl Application {
         let mut parts = tokio::task::JoinSet::new();
         let router = routes::public(self.state.clone(), self.role);
         parts.spawn(listener::serve(self.listener, router, self.config.max_connections, stop.clone()));
-        parts.spawn(listener::serve(self.admin_listener, routes::admin(self.state.clone()), 64, stop.clone()));
+        parts.spawn(listener::serve(
+            self.admin_listener,
+            routes::admin(self.state.clone()),
+            64,
+            stop.clone(),
+        ));
         if self.role != Role::Web {
             let worker = Worker::new(self.state.flow.clone(), self.config.worker_concurrency)
                 .with_lease(Duration::from_secs(self.config.worker_lease));
@@ -161,7 +177,8 @@ pub fn http_client(config: &Config) -> anyhow::Result<HttpClient> {
         builder = builder.with_proxy(proxy);
     }
     for path in &config.root_certificates {
-        let pem = std::fs::read(path).with_context(|| format!("cannot read the certificate {}", path.display()))?;
+        let pem =
+            std::fs::read(path).with_context(|| format!("cannot read the certificate {}", path.display()))?;
         builder = builder.with_root_certificate_pem(&pem);
     }
     Ok(builder.build()?)
@@ -172,13 +189,23 @@ pub fn http_client(config: &Config) -> anyhow::Result<HttpClient> {
 /// # Errors
 /// As [`Store::open`], and when key or folder cannot be made.
 pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
-    std::fs::create_dir_all(&config.data_dir)
+    private_folder(&config.data_dir)
         .with_context(|| format!("cannot make the data directory {}", config.data_dir.display()))?;
     let key_file = &config.master_key_file;
-    let keys = if key_file.exists() { KeyRing::from_file(key_file) } else { KeyRing::generate_file(key_file) }
-        .with_context(|| format!("cannot use the master key {}", key_file.display()))?;
+    let keys =
+        if key_file.exists() { KeyRing::from_file(key_file) } else { KeyRing::generate_file(key_file) }
+            .with_context(|| format!("cannot use the master key {}", key_file.display()))?;
     let sqlite = format!("sqlite://{}", config.data_dir.join("forge-rca.db").display());
     Ok(Store::open(database_url(config).unwrap_or(&sqlite), keys).await?)
+}
+
+/// Makes a folder that only we can look into; one that exists is left as it is.
+fn private_folder(path: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the driver needs the address with its password")]
@@ -208,7 +235,11 @@ fn platform_apps(config: &Config) -> BTreeMap<ForgeKind, OAuthApp> {
     config.platform_apps.iter().map(app).collect()
 }
 
-#[expect(clippy::disallowed_methods, clippy::print_stderr, reason = "the owner sees the token here, once, and nowhere else")]
+#[expect(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "the owner sees the token here, once, and nowhere else"
+)]
 fn announce_owner(token: &SecretString) {
     eprintln!("\nThe owner token, shown only this once:\n\n    {}\n", token.expose_secret());
 }

@@ -1,5 +1,5 @@
 //! Integration tests of the GitLab adapter: everything through its public interface.
-
+#![expect(clippy::disallowed_methods, reason = "tests look at the secrets that they made")]
 #![expect(clippy::unwrap_used, reason = "a test that panics is a test that fails")]
 
 mod api;

@@ -104,7 +104,10 @@ async fn attempts_keep_their_jobs() {
     ] {
         let jobs = call(&fake, "GET", &path, &Value::Null).await.json();
         assert_eq!(jobs["total_count"], 1);
-        assert_eq!((jobs["jobs"][0]["id"].as_u64(), &jobs["jobs"][0]["conclusion"]), (Some(job), &json!(conclusion)));
+        assert_eq!(
+            (jobs["jobs"][0]["id"].as_u64(), &jobs["jobs"][0]["conclusion"]),
+            (Some(job), &json!(conclusion))
+        );
     }
 }
 

@@ -137,7 +137,8 @@ async fn quick_actions_outside_fences_are_executed() {
 async fn a_retry_keeps_the_pipeline_and_repeats_the_job() {
     let fake = FakeGitLab::start().await;
     let repo = fake.add_repo("acme/shop");
-    let run = fake.add_run(&repo, &RunSpec::new(vec![JobSpec::failed("test", "boom"), JobSpec::green("lint")]));
+    let run =
+        fake.add_run(&repo, &RunSpec::new(vec![JobSpec::failed("test", "boom"), JobSpec::green("lint")]));
     let again = fake.rerun(&run, &[JobSpec::new("test", State::Success, "fine")]);
     assert_eq!((again.id, again.attempt), (run.id, 1));
     let base = format!("/api/v4/projects/{}/pipelines/{}", repo.id, run.id);

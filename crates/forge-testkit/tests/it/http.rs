@@ -36,8 +36,9 @@ pub(crate) async fn request(
     let url = Url::parse(url).expect("a URL");
     let address = (url.host_str().expect("a host").to_owned(), url.port().expect("a port"));
     let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| error.to_string())?;
     tokio::spawn(connection);
     let target = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
     let mut request = http::Request::builder().method(method).uri(target).header("host", "fake");

@@ -29,7 +29,9 @@ async fn generated_logs_have_their_length_and_end_in_a_failure() {
         assert_eq!(log.len() as u64, length);
         if length > 1000 {
             let text = String::from_utf8(log).unwrap();
-            assert!(text.ends_with("\nerror: assertion failed: left == right\nERROR: Job failed: exit code 1\n"));
+            assert!(
+                text.ends_with("\nerror: assertion failed: left == right\nERROR: Job failed: exit code 1\n")
+            );
             assert_eq!(text.lines().filter(|line| line.starts_with("error")).count(), 1);
         }
     }

@@ -7,7 +7,11 @@ use futures_util::TryStreamExt;
 use rca_engine::{Analyzer, Report};
 use rca_store::{Analysis, ClaimedTask, ClusterHit, Write};
 
-use super::{JobError, JobResult, Settlement, analyse_run::feedback_of, context, field};
+use super::{
+    JobError, JobResult, Settlement,
+    analyse_run::{feedback_of, feedback_when_last},
+    context, field,
+};
 use crate::{
     connect::{value, word},
     flow::{Flow, now},
@@ -27,10 +31,14 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
         return Ok(Settlement::done(feedback_of(&analysis).into_iter().collect()));
     }
     let Some(context) = context(flow, task).await? else {
-        return Ok(Settlement::done(without_log(&mut analysis, "the repository is not visible any more")));
+        return Ok(Settlement::done(
+            without_log(flow, &mut analysis, "the repository is not visible any more").await?,
+        ));
     };
     if job.is_log_erased {
-        return Ok(Settlement::done(without_log(&mut analysis, "the log was erased at the forge")));
+        return Ok(Settlement::done(
+            without_log(flow, &mut analysis, "the log was erased at the forge").await?,
+        ));
     }
     let repo = job.repo.clone().unwrap_or_else(|| repo_ref(&context.repository));
     let ci = context.client.require_ci()?;
@@ -44,11 +52,11 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
                 ErrorKind::NotFound => "the forge has no log of this job",
                 _ => return Err(error.into()),
             };
-            return Ok(Settlement::done(without_log(&mut analysis, reason)));
+            return Ok(Settlement::done(without_log(flow, &mut analysis, reason).await?));
         }
     };
     let mut writes = finish(&mut analysis, &report, now().as_millisecond());
-    writes.extend(feedback_of(&analysis));
+    writes.extend(feedback_when_last(flow, &analysis).await?);
     Ok(Settlement::done(writes))
 }
 
@@ -92,17 +100,17 @@ pub(super) fn finish(analysis: &mut Analysis, report: &Report, at: i64) -> Vec<W
     writes
 }
 
-fn without_log(analysis: &mut Analysis, reason: &str) -> Vec<Write> {
-    ended(analysis, "no_log", reason)
+async fn without_log(flow: &Flow, analysis: &mut Analysis, reason: &str) -> Result<Vec<Write>, JobError> {
+    ended(analysis, "no_log", reason);
+    let mut writes = vec![Write::UpsertAnalysis(Box::new(analysis.clone()))];
+    writes.extend(feedback_when_last(flow, analysis).await?);
+    Ok(writes)
 }
 
-fn ended(analysis: &mut Analysis, state: &str, reason: &str) -> Vec<Write> {
+fn ended(analysis: &mut Analysis, state: &str, reason: &str) {
     analysis.state = state.to_owned();
     analysis.error = Some(reason.to_owned());
     analysis.finished_at = Some(now().as_millisecond());
-    let mut writes = vec![Write::UpsertAnalysis(Box::new(analysis.clone()))];
-    writes.extend(feedback_of(analysis));
-    writes
 }
 
 /// The analysis of a task that was given up says so.
@@ -110,7 +118,9 @@ pub(super) async fn give_up(flow: &Flow, task: &ClaimedTask, reason: &str) -> Ve
     let Ok(id) = field::<String>(task, "analysis") else { return Vec::new() };
     match flow.store().get_analysis(&task.workspace, &id).await {
         Ok(Some(mut analysis)) if matches!(analysis.state.as_str(), "queued" | "running") => {
-            ended(&mut analysis, "failed", reason)
+            ended(&mut analysis, "failed", reason);
+            let said = feedback_of(&analysis);
+            std::iter::once(Write::UpsertAnalysis(Box::new(analysis))).chain(said).collect()
         }
         _ => Vec::new(),
     }

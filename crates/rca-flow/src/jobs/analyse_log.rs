@@ -1,5 +1,10 @@
 //! A log that was sent to us. It was redacted before it was sealed, and is wiped with the end of its analysis.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the secret is used here, where it goes into a request, a cipher or a hash"
+)]
+
 use rca_engine::{Redactions, Report};
 use rca_store::{ClaimedTask, SecretOwner};
 use secrecy::ExposeSecret;
@@ -24,7 +29,8 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask) -> JobResult {
         return Err(JobError::Dead("the log is gone".to_owned()));
     };
     let analysed = tokio::task::spawn_blocking(move || rca_engine::analyze(log.expose_secret().as_bytes()));
-    let mut report: Report = analysed.await.map_err(|_| JobError::Store("the analysis was interrupted".to_owned()))?;
+    let mut report: Report =
+        analysed.await.map_err(|_| JobError::Store("the analysis was interrupted".to_owned()))?;
     // What was removed on arrival is not seen by the engine any more.
     let removed: Redactions = field(task, "redactions").unwrap_or_default();
     report.redactions.count += removed.count;

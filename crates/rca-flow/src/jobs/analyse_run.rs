@@ -5,7 +5,7 @@ use forge_core::{
     model::{Job, Run, Target},
 };
 use futures_util::TryStreamExt;
-use rca_store::{Analysis, NewTask, Write, new_id};
+use rca_store::{Analysis, AnalysisFilter, NewTask, PageRequest, Write, new_id};
 use serde_json::{Value, json};
 
 use super::{ANALYSE_JOB, Context, JobError, analyse_job, feedback_task};
@@ -16,6 +16,9 @@ use crate::{
 
 /// The job id of a failure of a whole run that never had a job.
 pub(crate) const WHOLE_RUN: &str = "run";
+
+/// How long the others of a run are waited for at least.
+const GATHER_MS: i64 = 5_000;
 
 /// Where an analysis comes from.
 #[derive(Debug, Clone, Copy)]
@@ -79,7 +82,10 @@ pub(crate) async fn plan_run(
             job_url: job.web_url.clone(),
             ..base.clone()
         };
-        let (analysis, is_new) = flow.store().create_analysis_if_new(analysis).await?;
+        let (mut analysis, is_new) = flow.store().create_analysis_if_new(analysis).await?;
+        if !is_new && origin.post {
+            plan.writes.extend(now_posted(&mut analysis, target.as_ref()));
+        }
         if matches!(analysis.state.as_str(), "queued" | "running") {
             plan.writes.push(Write::Enqueue(job_task(&analysis, job)));
         }
@@ -96,6 +102,9 @@ pub(crate) async fn plan_run(
             ..base
         };
         let (mut analysis, is_new) = flow.store().create_analysis_if_new(analysis).await?;
+        if !is_new && origin.post {
+            plan.writes.extend(now_posted(&mut analysis, target.as_ref()));
+        }
         if analysis.state == "queued" {
             let report = crate::reports::config_error(text);
             plan.writes.extend(analyse_job::finish(&mut analysis, &report, now().as_millisecond()));
@@ -104,6 +113,16 @@ pub(crate) async fn plan_run(
         plan.analyses.push((analysis, is_new));
     }
     Ok(plan)
+}
+
+/// What was analysed in silence, by a back-fill or by hand, is said once a hook or a poll tells of it, too.
+fn now_posted(analysis: &mut Analysis, target: Option<&Value>) -> Vec<Write> {
+    if analysis.data.get("post") == Some(&Value::Bool(true)) {
+        return Vec::new();
+    }
+    analysis.data = json!({ "post": true, "target": target, "verdict": analysis.data.get("verdict") });
+    let said = if analysis.state == "queued" { None } else { feedback_of(analysis) };
+    std::iter::once(Write::UpsertAnalysis(Box::new(analysis.clone()))).chain(said).collect()
 }
 
 /// The jobs that fail the run now: neither allowed to fail, nor run again since.
@@ -129,6 +148,22 @@ pub(super) fn feedback_of(analysis: &Analysis) -> Option<Write> {
     Some(Write::Enqueue(feedback_task(integration, &analysis.workspace, &analysis.repository_key, target)))
 }
 
+/// As [`feedback_of`], put off a little while other jobs of the run are still being analysed: a run of five hundred
+/// failed jobs is told once and not five hundred times.
+pub(super) async fn feedback_when_last(flow: &Flow, analysis: &Analysis) -> Result<Option<Write>, JobError> {
+    let Some(Write::Enqueue(task)) = feedback_of(analysis) else { return Ok(None) };
+    let filter = AnalysisFilter {
+        integration: analysis.integration.clone(),
+        repository: Some(analysis.repository_key.clone()),
+        run_id: analysis.root_run_id.clone(),
+        state: Some("queued".to_owned()),
+        ..AnalysisFilter::default()
+    };
+    let waiting = flow.store().list_analyses(&analysis.workspace, &filter, &PageRequest::first(2)).await?;
+    let is_last = waiting.items.iter().all(|other| other.id == analysis.id);
+    Ok(Some(Write::Enqueue(if is_last { task } else { task.with_delay_ms(GATHER_MS) })))
+}
+
 fn job_task(analysis: &Analysis, mut job: Job) -> NewTask {
     // They can be many, and the log says more.
     job.steps.clear();
@@ -148,7 +183,12 @@ async fn target(context: &Context, run: &Run) -> Result<Option<Value>, JobError>
     let pulls = match ci.find_pull_requests(&repo, run).await {
         Ok(pulls) => pulls,
         // A credential that may not read pull requests can still comment on the commit.
-        Err(error) if matches!(error.kind(), ErrorKind::Forbidden | ErrorKind::NotFound | ErrorKind::Unsupported) => {
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::Forbidden | ErrorKind::NotFound | ErrorKind::Unsupported
+            ) =>
+        {
             Vec::new()
         }
         Err(error) => return Err(error.into()),

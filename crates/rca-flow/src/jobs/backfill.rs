@@ -23,7 +23,8 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask) -> JobResult {
     }
     let mut writes = Vec::new();
     let mut left = backfill.runs;
-    let mut runs = context.client.require_ci()?.list_failed_runs(&repo_ref(&context.repository), now() - REACH);
+    let mut runs =
+        context.client.require_ci()?.list_failed_runs(&repo_ref(&context.repository), now() - REACH);
     while left > 0 {
         let run = match runs.try_next().await {
             Ok(Some(run)) => run,

@@ -4,11 +4,18 @@
 //! and the same text is not sent. After a crash between the forge's answer and our commit the hidden marker finds the
 //! comment again.
 
-use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use forge_core::{
     ErrorKind, ForgeClientExt,
-    model::{Comment, CommitStatus, Conclusion, Issue, Job, PostAction, Posted, RepoRef, Run, RunRef, Status, StatusState, Target},
+    model::{
+        Comment, CommitStatus, Conclusion, Issue, Job, PostAction, Posted, RepoRef, Run, RunRef, Status,
+        StatusState, Target,
+    },
 };
 use jiff::Timestamp;
 use rca_engine::Report;
@@ -18,7 +25,11 @@ use rca_store::{
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Context, JobError, JobResult, Settlement, analyse_run::{WHOLE_RUN, failed_jobs}, context, field};
+use super::{
+    Context, JobError, JobResult, STATUS_CONTEXT, Settlement,
+    analyse_run::{WHOLE_RUN, failed_jobs},
+    context, field,
+};
 use crate::{
     flow::Flow,
     monitor::repo_ref,
@@ -27,8 +38,8 @@ use crate::{
     types::FeedbackPolicy,
 };
 
-/// How many runs of one target are asked about.
-const RUNS: usize = 12;
+/// How many failed runs of one target are asked about.
+const RUNS: usize = 8;
 /// How long a comment waits for the last of the run's analyses, so that it is written once and not once per job.
 const GATHER_MS: i64 = 60_000;
 
@@ -37,9 +48,10 @@ pub(super) fn state_mark(repository: &str, target: &str) -> String {
     format!("feedback:{repository}:{target}")
 }
 
-/// Remembers runs that may have healed a target.
-pub(super) fn runs_mark(repository: &str, target: &str) -> String {
-    format!("passed:{repository}:{target}")
+/// Remembers the last runs of a branch that have passed: they count against failures that are told later, whatever
+/// the order in which the forge tells us.
+pub(super) fn passed_mark(repository: &str, branch: &str) -> String {
+    format!("passed:{repository}:{branch}")
 }
 
 /// Where it is said, as the analyses remember it.
@@ -87,9 +99,19 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, _age: Duration) -> JobR
     let policy = flow.feedback_policy(&context.integration).await?;
     let mark = state_mark(&context.repository.id, &place.key);
     let was_red = flow.store().get_mark(&task.workspace, &mark).await?.is_some_and(|state| state == "red");
-    let passed = flow.store().get_mark(&task.workspace, &runs_mark(&context.repository.id, &place.key)).await?;
-    let passed: Vec<String> = passed.and_then(|passed| serde_json::from_value(passed).ok()).unwrap_or_default();
-    let Some(now) = tell(&context, &analyses, &passed).await? else { return Ok(Settlement::done(Vec::new())) };
+    let branches: BTreeSet<&String> =
+        analyses.iter().filter_map(|analysis| analysis.branch.as_ref()).collect();
+    let mut passed = Vec::new();
+    for branch in branches {
+        let mark = passed_mark(&context.repository.id, branch);
+        let known = flow.store().get_mark(&task.workspace, &mark).await?;
+        passed.extend(
+            known.and_then(|known| serde_json::from_value::<Vec<String>>(known).ok()).unwrap_or_default(),
+        );
+    }
+    let Some(now) = tell(&context, &analyses, &passed).await? else {
+        return Ok(Settlement::done(Vec::new()));
+    };
     let is_green = matches!(now.story, Story::Green { .. });
     if is_green && !was_red {
         // Nothing was said, so there is nothing to take back.
@@ -188,21 +210,24 @@ async fn post(
     writes: &mut Vec<Write>,
 ) -> Result<(), JobError> {
     let (integration, repository) = (&context.integration, &context.repository);
-    let known = flow.store().get_comment(&integration.workspace, &integration.id, &repository.id, &way.key).await?;
+    let known =
+        flow.store().get_comment(&integration.workspace, &integration.id, &repository.id, &way.key).await?;
     let is_green = matches!(now.story, Story::Green { .. });
     if is_green && known.is_none() {
         // It was said by another way; that one is taken back there.
         return Err(JobError::Forge(forge_core::Error::new(ErrorKind::NotFound, "nothing was said here")));
     }
     let public_url = flow.config().public_url.as_str();
+    let pages = flow.config().has_pages.then(|| public_url.trim_end_matches('/'));
     let marker = render::marker(public_url, &way.repo.id, &way.key);
     let limit = match context.client.capabilities().max_comment_chars {
         0 => 30_000,
         limit => limit.min(60_000),
     };
-    let body = render::comment(&now.story, &marker, public_url, limit);
+    let body = render::comment(&now.story, &marker, pages, limit);
     let body_hash = hex::encode(Sha256::digest(body.as_bytes()));
-    if let Some(known) = known.as_ref().filter(|known| known.body_hash.as_deref() == Some(body_hash.as_str())) {
+    if let Some(known) = known.as_ref().filter(|known| known.body_hash.as_deref() == Some(body_hash.as_str()))
+    {
         record(writes, context, &now.told, &way.key, "posted", known.url.as_deref(), None);
         return Ok(());
     }
@@ -210,7 +235,9 @@ async fn post(
     let known_id = known.as_ref().and_then(|known| known.forge_comment_id.as_deref());
     let posted: Posted = match &way.target {
         Some(target) => {
-            feedback.upsert_comment(&way.repo, target, &Comment { marker: marker.clone(), body }, known_id).await?
+            feedback
+                .upsert_comment(&way.repo, target, &Comment { marker: marker.clone(), body }, known_id)
+                .await?
         }
         None => {
             let title = format!("CI fails on {}", crate::markdown::visible(&repository.full_name));
@@ -249,11 +276,12 @@ async fn set_status(
 ) -> Result<(), JobError> {
     let (integration, repository) = (&context.integration, &context.repository);
     let key = format!("status:{sha}");
-    let known = flow.store().get_comment(&integration.workspace, &integration.id, &repository.id, &key).await?;
+    let known =
+        flow.store().get_comment(&integration.workspace, &integration.id, &repository.id, &key).await?;
     let is_green = matches!(now.story, Story::Green { .. });
     let status = CommitStatus {
         state: if is_green { StatusState::Success } else { StatusState::Failure },
-        context: "forge-rca".to_owned(),
+        context: STATUS_CONTEXT.to_owned(),
         description: render::status_line(&now.story),
         target_url: None,
     };
@@ -316,18 +344,23 @@ fn record(
 
 /// What there is to tell: of every workflow the newest run that has ended counts.
 async fn tell(context: &Context, analyses: &[Analysis], passed: &[String]) -> Result<Option<Now>, JobError> {
-    let mut ids: Vec<String> = Vec::new();
-    let known = analyses.iter().map(|analysis| analysis.root_run_id.as_ref().unwrap_or(&analysis.run_id));
-    for id in passed.iter().chain(known) {
-        if !ids.contains(id) && ids.len() < RUNS {
-            ids.push(id.clone());
+    let mut ids: Vec<&String> = Vec::new();
+    for analysis in analyses {
+        let id = analysis.root_run_id.as_ref().unwrap_or(&analysis.run_id);
+        if !ids.contains(&id) && ids.len() < RUNS {
+            ids.push(id);
+        }
+    }
+    for id in passed {
+        if !ids.contains(&id) {
+            ids.push(id);
         }
     }
     let ci = context.client.require_ci()?;
     let repo = repo_ref(&context.repository);
     let mut runs = Vec::new();
     for id in ids {
-        match ci.get_run(&repo, &RunRef::new(id)).await {
+        match ci.get_run(&repo, &RunRef::new(id.clone())).await {
             Ok(run) => runs.push(run),
             // Deleted at the forge: nothing is known of it any more.
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Gone) => {}
@@ -346,10 +379,11 @@ async fn tell(context: &Context, analyses: &[Analysis], passed: &[String]) -> Re
     let mut failing: Vec<Job> = Vec::new();
     let mut has_green = false;
     for run in &newest {
-        let has_children = analyses
-            .iter()
-            .any(|analysis| analysis.root_run_id.as_deref() == Some(run.id.as_str()) && analysis.run_id != run.id);
-        let jobs = if run.is_failed() || has_children { failed_jobs(context, run).await? } else { Vec::new() };
+        let has_children = analyses.iter().any(|analysis| {
+            analysis.root_run_id.as_deref() == Some(run.id.as_str()) && analysis.run_id != run.id
+        });
+        let jobs =
+            if run.is_failed() || has_children { failed_jobs(context, run).await? } else { Vec::new() };
         if run.is_failed() || !jobs.is_empty() {
             red.push(run.clone());
             failing.extend(jobs);
@@ -360,10 +394,15 @@ async fn tell(context: &Context, analyses: &[Analysis], passed: &[String]) -> Re
     let run = newest.into_iter().next();
     if red.is_empty() {
         let Some(run) = run.filter(|_| has_green) else { return Ok(None) };
-        let mut fixed: Vec<String> = analyses.iter().filter_map(|analysis| analysis.job_name.clone()).collect();
+        let mut fixed: Vec<String> =
+            analyses.iter().filter_map(|analysis| analysis.job_name.clone()).collect();
         fixed.sort_unstable();
         fixed.dedup();
-        return Ok(Some(Now { story: Story::Green { run: shown(&run), fixed }, run: Some(run), told: Vec::new() }));
+        return Ok(Some(Now {
+            story: Story::Green { run: shown(&run), fixed },
+            run: Some(run),
+            told: Vec::new(),
+        }));
     }
     let mut jobs = Vec::new();
     let mut told = Vec::new();

@@ -29,20 +29,27 @@ const MOST_RUNS: usize = 100;
 pub(super) async fn run(flow: &Flow, task: &ClaimedTask) -> JobResult {
     let integration = integration_of(flow, task).await?;
     let mode = mode_of(&integration);
-    let interval = if mode == Mode::Webhook { SYNC_EVERY_MS } else { flow.config().poll_interval_ms.max(1000) };
+    let interval =
+        if mode == Mode::Webhook { SYNC_EVERY_MS } else { flow.config().poll_interval_ms.max(1000) };
     let mut pause = Duration::from_millis(u64::try_from(interval).unwrap_or(60_000));
     let writes = upkeep(flow, &integration).await?;
     if mode != Mode::Webhook && integration.auth != "webhook_only" {
         let client = flow.client(&integration).await?;
         for repository in flow.all_repositories(&integration, Some(true)).await? {
-            let context =
-                Context { integration: integration.clone(), repository, client: std::sync::Arc::clone(&client) };
+            let context = Context {
+                integration: integration.clone(),
+                repository,
+                client: std::sync::Arc::clone(&client),
+            };
             match look(flow, &context, mode).await {
                 Ok(found) => flow.store().write(found).await?,
                 Err(JobError::Forge(error)) if error.kind().is_credential() => return Err(error.into()),
                 Err(JobError::Forge(error)) => {
                     tracing::debug!(repository = %context.repository.full_name, %error, "the poll failed");
-                    if matches!(error.kind(), ErrorKind::RateLimited | ErrorKind::Unreachable | ErrorKind::Timeout) {
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::RateLimited | ErrorKind::Unreachable | ErrorKind::Timeout
+                    ) {
                         // It is the same for the others: come back later, and less often.
                         pause *= 2;
                         if let forge_core::Retry::After(after) = error.retry() {
@@ -62,7 +69,8 @@ async fn look(flow: &Flow, context: &Context, mode: Mode) -> Result<Vec<Write>, 
     let (integration, repository) = (&context.integration, &context.repository);
     let mark = format!("poll:{}", repository.id);
     let begun = now();
-    let watermark = flow.store().get_mark(&integration.workspace, &mark).await?.and_then(|mark| mark.as_i64());
+    let watermark =
+        flow.store().get_mark(&integration.workspace, &mark).await?.and_then(|mark| mark.as_i64());
     let set_mark = Write::SetMark {
         workspace: integration.workspace.clone(),
         name: mark,
@@ -84,7 +92,8 @@ async fn look(flow: &Flow, context: &Context, mode: Mode) -> Result<Vec<Write>, 
         }
         let origin = Origin { source: "poll", post: true, only_job: None };
         let plan = plan_run(flow, context, &run, origin).await?;
-        let is_late = run.finished_at.or(run.updated_at).is_some_and(|at| begun.duration_since(at) > HOOK_GRACE);
+        let is_late =
+            run.finished_at.or(run.updated_at).is_some_and(|at| begun.duration_since(at) > HOOK_GRACE);
         if mode == Mode::Hybrid && is_late && plan.analyses.iter().any(|(_, is_new)| *is_new) {
             writes.extend(missed(flow, repository).await?);
         }

@@ -9,13 +9,17 @@ use forge_core::{
 use rca_store::{AnalysisFilter, ClaimedTask, DeliveryStatus, PageRequest, Write};
 use serde_json::{Value, json};
 
-use super::{Context, JobError, JobResult, Origin, Settlement, context, feedback_task, field, plan_run};
+use super::{
+    Context, JobError, JobResult, Origin, Settlement, context,
+    feedback::{passed_mark, state_mark},
+    feedback_task, field, plan_run,
+};
 use crate::{flow::Flow, monitor::repo_ref, receive::delivered};
 
 /// How long the API may lag behind its own hooks.
 const LAG: Duration = Duration::from_mins(2);
-/// So many passed runs are remembered per comment: one for each workflow of a commit, and some to spare.
-const KEPT_RUNS: usize = 10;
+/// So many passed runs of a branch are remembered: one for each of a few workflows.
+const KEPT_RUNS: usize = 6;
 
 pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobResult {
     let event: Event = field(task, "event")?;
@@ -61,7 +65,8 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
         return Ok(Settlement::done(ignored("the run goes on; its end will be announced")));
     }
     if run.is_failed() {
-        let plan = plan_run(flow, &context, &run, Origin { source: "webhook", post: true, only_job: None }).await?;
+        let plan =
+            plan_run(flow, &context, &run, Origin { source: "webhook", post: true, only_job: None }).await?;
         let reason = plan.analyses.is_empty().then(|| "the run failed, but none of its jobs did".to_owned());
         writes.extend(plan.writes);
         writes.push(Write::SetDeliveryStatus {
@@ -74,9 +79,9 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
         return Ok(Settlement::done(writes));
     }
     if run.conclusion == Some(Conclusion::Success) {
-        let healed = healed(flow, &context, &run).await?;
-        if !healed.is_empty() {
-            writes.extend(healed);
+        let (healed, is_told) = healed(flow, &context, &run).await?;
+        writes.extend(healed);
+        if is_told {
             return Ok(Settlement::done(writes));
         }
     }
@@ -89,48 +94,50 @@ async fn current_run(context: &Context, event: &Event) -> forge_core::Result<Opt
     let repo = repo_ref(&context.repository);
     let run = match (&event.run_id, &event.job_id) {
         (Some(id), _) => RunRef::new(id.clone()).with_attempt(event.attempt),
-        (None, Some(job)) if event.kind == EventKind::Job => RunRef::new(ci.get_job(&repo, job).await?.run_id),
+        (None, Some(job)) if event.kind == EventKind::Job => {
+            RunRef::new(ci.get_job(&repo, job).await?.run_id)
+        }
         _ => return Ok(None),
     };
     ci.get_run(&repo, &run).await.map(Some)
 }
 
-/// Comments of ours that this run may turn green: those of failures on the same branch.
-async fn healed(flow: &Flow, context: &Context, run: &Run) -> Result<Vec<Write>, JobError> {
-    let Some(branch) = &run.git_ref else { return Ok(Vec::new()) };
+/// Remembers that the run has passed, and wakes the comments of ours that it may turn green: those of failures on the
+/// same branch. Whether there are any is the second.
+async fn healed(flow: &Flow, context: &Context, run: &Run) -> Result<(Vec<Write>, bool), JobError> {
+    let Some(branch) = &run.git_ref else { return Ok((Vec::new(), false)) };
     let (integration, repository) = (&context.integration, &context.repository);
+    let mark = passed_mark(&repository.id, branch);
+    let known = flow.store().get_mark(&integration.workspace, &mark).await?;
+    let mut known: Vec<String> =
+        known.and_then(|known| serde_json::from_value(known).ok()).unwrap_or_default();
+    let id = run.root_id.as_ref().unwrap_or(&run.id);
+    known.retain(|other| other != id);
+    known.insert(0, id.clone());
+    known.truncate(KEPT_RUNS);
+    let mut writes =
+        vec![Write::SetMark { workspace: integration.workspace.clone(), name: mark, value: json!(known) }];
     let filter = AnalysisFilter {
         integration: Some(integration.id.clone()),
         repository: Some(repository.id.clone()),
         branch: Some(branch.clone()),
         ..AnalysisFilter::default()
     };
-    let known = flow.store().list_analyses(&integration.workspace, &filter, &PageRequest::first(100)).await?;
+    let failures =
+        flow.store().list_analyses(&integration.workspace, &filter, &PageRequest::first(100)).await?;
     let mut seen = BTreeSet::new();
-    let mut writes = Vec::new();
-    for target in known.items.iter().filter_map(|analysis| analysis.data.get("target")) {
+    let mut is_told = false;
+    for target in failures.items.iter().filter_map(|analysis| analysis.data.get("target")) {
         let Some(key) = target.get("key").and_then(Value::as_str) else { continue };
-        if !seen.insert(key.to_owned()) {
+        if !seen.insert(key) {
             continue;
         }
-        let mark = super::feedback::state_mark(&repository.id, key);
-        let is_red = flow.store().get_mark(&integration.workspace, &mark).await?.is_some_and(|state| state == "red");
-        if is_red {
-            let runs = super::feedback::runs_mark(&repository.id, key);
-            let known = flow.store().get_mark(&integration.workspace, &runs).await?;
-            let mut known: Vec<String> =
-                known.and_then(|known| serde_json::from_value(known).ok()).unwrap_or_default();
-            let id = run.root_id.as_ref().unwrap_or(&run.id);
-            known.retain(|other| other != id);
-            known.insert(0, id.clone());
-            known.truncate(KEPT_RUNS);
-            writes.push(Write::SetMark {
-                workspace: integration.workspace.clone(),
-                name: runs,
-                value: json!(known),
-            });
-            writes.push(Write::Enqueue(feedback_task(&integration.id, &integration.workspace, &repository.id, target)));
+        let mark = state_mark(&repository.id, key);
+        if flow.store().get_mark(&integration.workspace, &mark).await?.is_some_and(|state| state == "red") {
+            is_told = true;
+            let task = feedback_task(&integration.id, &integration.workspace, &repository.id, target);
+            writes.push(Write::Enqueue(task));
         }
     }
-    Ok(writes)
+    Ok((writes, is_told))
 }

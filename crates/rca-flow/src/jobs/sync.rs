@@ -83,7 +83,8 @@ async fn drop_vanished(flow: &Flow, integration: &Integration, started: i64) -> 
         ..RepositoryFilter::default()
     };
     loop {
-        let gone = flow.store().list_repositories(&integration.workspace, &filter, &PageRequest::first(500)).await?;
+        let gone =
+            flow.store().list_repositories(&integration.workspace, &filter, &PageRequest::first(500)).await?;
         let ids: Vec<String> = gone.items.into_iter().map(|repository| repository.id).collect();
         if ids.is_empty() || flow.store().delete_repositories(&integration.workspace, &ids).await? == 0 {
             return Ok(());
@@ -129,7 +130,8 @@ async fn new_perimeter(flow: &Flow, integration: &Integration) -> Result<Option<
 }
 
 fn is_inside(perimeter: &Perimeter, full_name: &str) -> bool {
-    perimeter.mode == PerimeterMode::All || perimeter.projects.iter().any(|project| is_under(project, full_name))
+    perimeter.mode == PerimeterMode::All
+        || perimeter.projects.iter().any(|project| is_under(project, full_name))
 }
 
 fn is_in_level(data: &ConnectionData, repo: &Repo) -> bool {

@@ -165,8 +165,12 @@ pub struct AnalysisView {
     pub id: String,
     /// The integration; null for ingested logs.
     pub integration_id: Option<String>,
-    /// The forge or provider.
-    pub forge: String,
+    /// The forge that the job ran at; not there for ingested logs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forge: Option<String>,
+    /// The CI system that an ingested log came from; not there for jobs of a forge.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
     /// Full name of the repository.
     pub repository: String,
     /// The run.

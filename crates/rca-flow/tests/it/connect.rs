@@ -5,7 +5,10 @@ use jiff::SignedDuration;
 use rca_flow::{
     Caller, FlowError,
     connect::CallbackParameters,
-    types::{AuthorizeRequest, IntegrationPatch, IntegrationView, MonitorRequest, StartRequest, Started, TokenRequest},
+    types::{
+        AuthorizeRequest, IntegrationPatch, IntegrationView, MonitorRequest, StartRequest, Started,
+        TokenRequest,
+    },
 };
 use secrecy::SecretString;
 use serde_json::json;
@@ -23,7 +26,12 @@ async fn start(world: &World, browser: Option<&SecretString>) -> Started {
     world.flow.start_oauth(&world.caller, ForgeKind::GITHUB, start_request(), browser).await.unwrap()
 }
 
-async fn authorize(world: &World, caller: &Caller, forge: ForgeKind, state: &str) -> Result<IntegrationView, FlowError> {
+async fn authorize(
+    world: &World,
+    caller: &Caller,
+    forge: ForgeKind,
+    state: &str,
+) -> Result<IntegrationView, FlowError> {
     let request = AuthorizeRequest { state: state.to_owned().into(), code: "good-code".to_owned().into() };
     world.flow.authorize(caller, forge, request).await
 }
@@ -66,7 +74,8 @@ async fn a_foreign_state_sends_nothing_anywhere() {
     ];
     for browser in [None, Some(&other_cookie)] {
         let started = start(&world, Some(&cookie)).await;
-        let parameters = CallbackParameters { state: state(&started), code: code.clone(), ..Default::default() };
+        let parameters =
+            CallbackParameters { state: state(&started), code: code.clone(), ..Default::default() };
         errors.push(world.flow.callback(ForgeKind::GITHUB, parameters, browser).await);
     }
     let started = start(&world, None).await;
@@ -244,8 +253,10 @@ async fn a_strangers_ids_are_not_found() {
     world.deliver("d1", &finished("10", true)).await;
     world.drain().await;
     let repository = world.repository().await;
-    let analysis = world.flow.list_analyses(&world.caller, &Default::default()).await.unwrap().items.remove(0);
-    let delivery = world.flow.list_deliveries(&world.caller, &Default::default()).await.unwrap().items.remove(0);
+    let analysis =
+        world.flow.list_analyses(&world.caller, &Default::default()).await.unwrap().items.remove(0);
+    let delivery =
+        world.flow.list_deliveries(&world.caller, &Default::default()).await.unwrap().items.remove(0);
     let stranger = Caller::new("other-workspace", "stranger");
     let (flow, id) = (&world.flow, &world.integration);
     let codes = [
@@ -271,20 +282,27 @@ async fn a_strangers_ids_are_not_found() {
 async fn the_perimeter_all_monitors_what_appears_and_drops_what_vanishes() {
     let world = World::connected().await;
     let patch: IntegrationPatch =
-        serde_json::from_value(json!({ "perimeter": { "mode": "all" }, "feedback": { "status": false } })).unwrap();
+        serde_json::from_value(json!({ "perimeter": { "mode": "all" }, "feedback": { "status": false } }))
+            .unwrap();
     let view = world.flow.update_integration(&world.caller, &world.integration, patch).await.unwrap();
     assert!(!view.feedback.status && view.feedback.pr_comment);
-    world.stub.lock().repos.push(forge_core::model::Repo::new("2", "group/new", "https://stub.example/group/new"));
+    world.stub.lock().repos.push(forge_core::model::Repo::new(
+        "2",
+        "group/new",
+        "https://stub.example/group/new",
+    ));
     world.flow.sync_integration(&world.caller, &world.integration).await.unwrap();
     world.drain().await;
-    let list = world.flow.list_repositories(&world.caller, &world.integration, &Default::default()).await.unwrap();
+    let list =
+        world.flow.list_repositories(&world.caller, &world.integration, &Default::default()).await.unwrap();
     assert_eq!(list.items.len(), 2);
     assert!(list.items.iter().all(|repository| repository.monitored && repository.hook.state != "none"));
     assert_eq!(world.stub.lock().hooks.len(), 2);
     world.stub.lock().repos.remove(1);
     world.flow.sync_integration(&world.caller, &world.integration).await.unwrap();
     world.drain().await;
-    let list = world.flow.list_repositories(&world.caller, &world.integration, &Default::default()).await.unwrap();
+    let list =
+        world.flow.list_repositories(&world.caller, &world.integration, &Default::default()).await.unwrap();
     assert_eq!(list.items.len(), 1);
 }
 
@@ -292,12 +310,19 @@ async fn the_perimeter_all_monitors_what_appears_and_drops_what_vanishes() {
 async fn monitoring_succeeds_and_fails_one_by_one() {
     let mut world = World::new().await;
     world.stub.lock().repos = (0..60)
-        .map(|number| forge_core::model::Repo::new(number.to_string(), format!("group/r{number:02}"), "https://stub.example/x"))
+        .map(|number| {
+            forge_core::model::Repo::new(
+                number.to_string(),
+                format!("group/r{number:02}"),
+                "https://stub.example/x",
+            )
+        })
         .collect();
     let request: TokenRequest = serde_json::from_value(json!({ "token": "good-token" })).unwrap();
     world.integration = world.flow.connect_token(&world.caller, ForgeKind::GITHUB, request).await.unwrap().id;
     world.drain().await;
-    let list = world.flow.list_repositories(&world.caller, &world.integration, &Default::default()).await.unwrap();
+    let list =
+        world.flow.list_repositories(&world.caller, &world.integration, &Default::default()).await.unwrap();
     world.stub.fail("create_hook", ErrorKind::Forbidden, 1);
     let add = vec![list.items[0].id.clone(), list.items[1].id.clone(), "nonsense".to_owned()];
     let request = MonitorRequest { add, ..Default::default() };
@@ -305,7 +330,8 @@ async fn monitoring_succeeds_and_fails_one_by_one() {
     let rca_flow::types::MonitorOutcome::Done(items) = outcome else { panic!("three are done at once") };
     assert_eq!(items.iter().map(|item| item.hook_registered).collect::<Vec<_>>(), [false, true, false]);
     assert_eq!(items.iter().map(|item| item.monitored).collect::<Vec<_>>(), [true, true, false]);
-    let list = world.flow.list_repositories(&world.caller, &world.integration, &Default::default()).await.unwrap();
+    let list =
+        world.flow.list_repositories(&world.caller, &world.integration, &Default::default()).await.unwrap();
     assert_eq!(list.items[0].hook.state, "pending_manual");
 
     let request = MonitorRequest { all: true, ..Default::default() };
@@ -321,11 +347,16 @@ async fn monitoring_succeeds_and_fails_one_by_one() {
 async fn the_past_is_analysed_in_silence_and_the_poll_finds_what_no_hook_told() {
     let mut world = World::new().await;
     world.stub.add_failed_run("10", "aaa", &[("unit", PYTEST)], Some("42"));
-    let request: TokenRequest = serde_json::from_value(json!({ "token": "good-token", "mode": "polling" })).unwrap();
+    let request: TokenRequest =
+        serde_json::from_value(json!({ "token": "good-token", "mode": "polling" })).unwrap();
     world.integration = world.flow.connect_token(&world.caller, ForgeKind::GITHUB, request).await.unwrap().id;
     world.drain().await;
     let add = vec![world.repository().await];
-    world.flow.monitor(&world.caller, &world.integration, MonitorRequest { add, ..Default::default() }).await.unwrap();
+    world
+        .flow
+        .monitor(&world.caller, &world.integration, MonitorRequest { add, ..Default::default() })
+        .await
+        .unwrap();
     world.drain().await;
     let all = world.flow.list_analyses(&world.caller, &Default::default()).await.unwrap().items;
     assert_eq!((all.len(), all[0].source.as_str()), (1, "backfill"));

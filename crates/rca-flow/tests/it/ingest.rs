@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use rca_flow::{ingest::{Ended, ended}, types::IngestRequest};
+use rca_flow::{
+    ingest::{Ended, ended},
+    types::IngestRequest,
+};
 use serde_json::json;
 
 use crate::stub::{PYTEST, World, contains, disk};
@@ -28,7 +31,7 @@ async fn a_log_is_analysed_once() {
     let view = world.flow.wait_for_analysis(&world.caller, &id, Duration::from_secs(1)).await.unwrap();
     assert_eq!((view.state.as_str(), view.source.as_str()), ("done", "ingest"));
     assert_eq!(view.integration_id, None);
-    assert_eq!(view.forge, "jenkins");
+    assert_eq!((view.forge, view.provider.as_deref()), (None, Some("jenkins")));
     let report = view.report.unwrap();
     assert!(!report.root_cause.is_empty());
     assert_eq!(report.log.sha256, crate::stub::sha256(PYTEST));
@@ -43,7 +46,10 @@ async fn an_idempotency_key_decides() {
     assert_eq!((second.status, second.analysis_id), ("duplicate", first.analysis_id));
     let third = world.flow.ingest(&world.caller, request(PYTEST), Some("build-8")).await.unwrap();
     assert_eq!(third.status, "accepted");
-    assert_eq!(world.flow.ingest(&world.caller, request(PYTEST), Some("")).await.unwrap_err().code, "invalid_field");
+    assert_eq!(
+        world.flow.ingest(&world.caller, request(PYTEST), Some("")).await.unwrap_err().code,
+        "invalid_field"
+    );
 }
 
 #[tokio::test]
@@ -71,7 +77,11 @@ async fn bad_input_is_told_apart() {
         (IngestRequest { project: " ".to_owned(), ..request("x") }, "invalid_field", 422),
         (IngestRequest { branch: Some("a".repeat(501)), ..request("x") }, "invalid_field", 422),
         (IngestRequest { branch: Some("a\u{0}b".to_owned()), ..request("x") }, "invalid_field", 422),
-        (IngestRequest { pipeline_url: Some("javascript:alert(1)".to_owned()), ..request("x") }, "invalid_field", 422),
+        (
+            IngestRequest { pipeline_url: Some("javascript:alert(1)".to_owned()), ..request("x") },
+            "invalid_field",
+            422,
+        ),
     ];
     for (request, code, status) in cases {
         let error = world.flow.ingest(&world.caller, request, None).await.unwrap_err();
@@ -100,7 +110,8 @@ fn words_of_many_systems() {
     for word in ["success", "PASSED", "canceled", "ABORTED", "not_run", "on hold", "skipped", "NOT_BUILT"] {
         assert_eq!(ended(word), Ended::Otherwise, "{word}");
     }
-    for word in ["failed", "FAILURE", "UNSTABLE", "error", "timedout", "infrastructure_fail", "what is this"] {
+    for word in ["failed", "FAILURE", "UNSTABLE", "error", "timedout", "infrastructure_fail", "what is this"]
+    {
         assert_eq!(ended(word), Ended::Failed, "{word}");
     }
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use forge_core::{ErrorKind, model::{Conclusion, Job, Status}};
+use forge_core::{
+    ErrorKind,
+    model::{Conclusion, Job, Status},
+};
 use rca_flow::types::{AnalyseRequest, AnalysisFilter, AnalysisView, ReplaceTokenRequest};
 use tokio_util::sync::CancellationToken;
 
@@ -13,7 +16,7 @@ async fn analyses(world: &World) -> Vec<AnalysisView> {
 }
 
 /// Lets a real worker go on until `is_done`; what is put off for a second is waited for.
-async fn run_until(world: &World, is_done: impl Fn(&World) -> bool) {
+async fn run_until(world: &World, is_done: impl Fn(&World) -> bool + Send + Sync) {
     let shutdown = CancellationToken::new();
     let (worker, stop) = (world.worker.clone(), shutdown.clone());
     let running = tokio::spawn(async move { worker.run(stop).await });
@@ -69,6 +72,14 @@ async fn saying_it_again_sends_nothing() {
     assert_eq!(world.stub.calls("set_status"), 1);
     assert_eq!(world.stub.calls("job_log"), 1);
     assert_eq!(analyses(&world).await.len(), 1);
+    // Another workflow passes on the same branch: it heals nothing, and there is nothing new to say.
+    world.stub.add_passed_run("20", "aaa", Some("42"));
+    world.stub.lock().runs.get_mut("20").unwrap().name = Some("docs".to_owned());
+    world.deliver("d3", &finished("20", false)).await;
+    assert_eq!(world.drain().await, 2, "the delivery, and the comment that is looked at again");
+    assert_eq!(world.stub.calls("pull_comment"), 1);
+    assert_eq!(world.stub.calls("set_status"), 1);
+    assert!(world.stub.lock().comments[0].body.contains("1 job failed"));
 }
 
 #[tokio::test]
@@ -92,7 +103,13 @@ async fn all_failed_jobs_and_only_those_are_in_one_comment() {
     world.stub.add_failed_run(
         "10",
         "aaa",
-        &[("unit", PYTEST), ("unit 3.12", PYTEST), ("allowed", PYTEST), ("stopped", PYTEST), ("child", "sh: 1: frobnicate: not found\n")],
+        &[
+            ("unit", PYTEST),
+            ("unit 3.12", PYTEST),
+            ("allowed", PYTEST),
+            ("stopped", PYTEST),
+            ("child", "sh: 1: frobnicate: not found\n"),
+        ],
         Some("42"),
     );
     {
@@ -118,8 +135,14 @@ async fn all_failed_jobs_and_only_those_are_in_one_comment() {
 #[tokio::test]
 async fn five_hundred_jobs_are_one_comment_within_the_limit() {
     let world = World::connected().await;
-    let names: Vec<(String, String)> =
-        (0..500).map(|number| (format!("job {number}"), format!("make: *** [all] Error 1\nundefined_symbol_{number}: command not found\n"))).collect();
+    let names: Vec<(String, String)> = (0..500)
+        .map(|number| {
+            (
+                format!("job {number}"),
+                format!("make: *** [all] Error 1\nundefined_symbol_{number}: command not found\n"),
+            )
+        })
+        .collect();
     let jobs: Vec<(&str, &str)> = names.iter().map(|(name, log)| (name.as_str(), log.as_str())).collect();
     world.stub.add_failed_run("10", "aaa", &jobs, Some("42"));
     world.deliver("d1", &finished("10", true)).await;
@@ -129,11 +152,20 @@ async fn five_hundred_jobs_are_one_comment_within_the_limit() {
     let body = &state.comments[0].body;
     assert!(body.chars().count() <= 20_000, "{}", body.chars().count());
     assert!(body.contains("500 jobs failed"));
+    assert_eq!(state.comments[0].edits, 0, "it is written once, when the last is done");
+    drop(state);
+    assert_eq!(world.stub.calls("pull_comment"), 1);
 }
 
 #[tokio::test]
 async fn the_cascade_falls_through_and_says_why() {
-    for kind in [ErrorKind::Forbidden, ErrorKind::NotFound, ErrorKind::Gone, ErrorKind::Invalid, ErrorKind::Unauthorized] {
+    for kind in [
+        ErrorKind::Forbidden,
+        ErrorKind::NotFound,
+        ErrorKind::Gone,
+        ErrorKind::Invalid,
+        ErrorKind::Unauthorized,
+    ] {
         let world = World::connected().await;
         world.stub.add_failed_run("10", "aaa", &[("unit", PYTEST)], Some("42"));
         world.stub.fail("pull_comment", kind, 1);
@@ -154,7 +186,12 @@ async fn the_cascade_falls_through_and_says_why() {
 #[tokio::test]
 async fn the_comment_follows_attempts_and_turns_green() {
     let world = World::connected().await;
-    world.stub.add_failed_run("10", "aaa", &[("unit", PYTEST), ("lint", "sh: 1: ruff: not found\n")], Some("42"));
+    world.stub.add_failed_run(
+        "10",
+        "aaa",
+        &[("unit", PYTEST), ("lint", "sh: 1: ruff: not found\n")],
+        Some("42"),
+    );
     world.deliver("d1", &finished("10", true)).await;
     world.drain().await;
     // A new push repairs one of the two.
@@ -166,7 +203,7 @@ async fn the_comment_follows_attempts_and_turns_green() {
         assert_eq!(state.comments.len(), 1);
         let body = &state.comments[0].body;
         assert!(body.contains("1 job failed") && body.contains("run 20"), "{body}");
-        assert!(body.contains("1 job that failed before and passes now"), "{body}");
+        assert!(body.contains("1 job that failed before passes now"), "{body}");
     }
     world.stub.add_passed_run("30", "ccc", Some("42"));
     world.deliver("d3", &finished("30", false)).await;
@@ -177,7 +214,10 @@ async fn the_comment_follows_attempts_and_turns_green() {
         let body = &state.comments[0].body;
         assert!(body.contains("All jobs pass again") && body.contains("run 30"), "{body}");
         assert!(body.contains("unit") && body.contains("lint"));
-        assert!(state.statuses.iter().all(|(sha, _)| sha != "ccc"), "a commit that was never red stays without status");
+        assert!(
+            state.statuses.iter().all(|(sha, _)| sha != "ccc"),
+            "a commit that was never red stays without status"
+        );
         state.comments[0].edits
     };
     world.stub.add_passed_run("40", "ddd", Some("42"));
@@ -289,7 +329,9 @@ async fn a_dead_token_parks_the_work_and_a_new_one_frees_it() {
 async fn a_secret_in_a_log_is_nowhere() {
     let canary = "ghp_1a2B3c4D5e6F7g8H9i0J1k2L3m4N5o6P7q8R";
     let world = World::connected().await;
-    let log = format!("export TOKEN={canary}\n{PYTEST}\nfatal: could not read from https://x:{canary}@host.example/\n");
+    let log = format!(
+        "export TOKEN={canary}\n{PYTEST}\nfatal: could not read from https://x:{canary}@host.example/\n"
+    );
     world.stub.add_failed_run("10", "aaa", &[("unit", &log)], Some("42"));
     world.deliver("d1", &finished("10", true)).await;
     world.drain().await;
@@ -312,6 +354,12 @@ async fn analysing_by_hand_posts_nothing() {
     world.drain().await;
     assert!(world.stub.lock().comments.is_empty());
     assert_eq!(analyses(&world).await[0].state, "done");
+    // A hook that tells of the same run later has it said, without reading the log again.
+    world.deliver("d1", &finished("10", true)).await;
+    world.drain().await;
+    assert_eq!(world.stub.lock().comments.len(), 1);
+    assert!(world.stub.lock().comments[0].body.contains("2 jobs failed"));
+    assert_eq!(world.stub.calls("job_log"), 2);
     let unknown = AnalyseRequest { run_id: "99".to_owned(), ..request };
     assert_eq!(world.flow.analyse(&world.caller, unknown).await.unwrap_err().code, "not_found");
 }
@@ -349,4 +397,88 @@ async fn running_jobs_and_unknown_runs_make_no_analysis() {
     let list = world.flow.list_deliveries(&world.caller, &Default::default()).await.unwrap();
     assert_eq!(list.items[0].status, "ignored");
     assert!(list.items[0].reason.is_some());
+}
+
+#[tokio::test]
+async fn what_only_the_poll_saw_is_analysed_and_the_hook_is_doubted() {
+    let world = World::connected_by("hybrid").await;
+    world.drain().await;
+    world.stub.add_failed_run("10", "aaa", &[("unit", PYTEST)], Some("42"));
+    world.stub.lock().runs.get_mut("10").unwrap().finished_at =
+        Some(jiff::Timestamp::now() - jiff::SignedDuration::from_mins(5));
+    run_until(&world, |world| !world.stub.lock().comments.is_empty()).await;
+    assert_eq!(analyses(&world).await[0].source, "poll");
+    let list =
+        world.flow.list_repositories(&world.caller, &world.integration, &Default::default()).await.unwrap();
+    assert_eq!(list.items[0].hook.state, "unhealthy");
+    assert_eq!(list.items[0].hook.last_error.as_deref(), Some("arrived only by poll"));
+    // The delivery that comes after all finds everything done.
+    world.deliver("late", &finished("10", true)).await;
+    world.drain().await;
+    assert_eq!(analyses(&world).await.len(), 1);
+    assert_eq!(world.stub.calls("pull_comment"), 1);
+}
+
+#[tokio::test]
+async fn a_stopped_worker_leaves_its_work_to_the_next() {
+    let world = World::connected().await;
+    world.stub.add_failed_run("10", "aaa", &[("unit", PYTEST)], Some("42"));
+    // Two workers share the queue; one ends at once.
+    let stopped = CancellationToken::new();
+    stopped.cancel();
+    world.deliver("d1", &finished("10", true)).await;
+    world.worker.run(stopped).await;
+    assert!(world.stub.lock().comments.is_empty());
+    let counts = world.flow.store().count_deliveries(&world.caller.workspace).await.unwrap();
+    assert_eq!(counts.pending, 1);
+    run_until(&world, |world| !world.stub.lock().comments.is_empty()).await;
+    let counts = world.flow.store().count_deliveries(&world.caller.workspace).await.unwrap();
+    assert_eq!((counts.pending, counts.done), (0, 1));
+}
+
+#[tokio::test]
+async fn a_worker_killed_between_the_comment_and_its_record_makes_no_second_one() {
+    let world = World::connected().await;
+    world.stub.add_failed_run("10", "aaa", &[("unit", PYTEST)], Some("42"));
+    world.stub.lock().hangs_after_post = true;
+    world.deliver("d1", &finished("10", true)).await;
+    let worker = world.worker.clone().with_lease(Duration::from_millis(300));
+    let killed = tokio::spawn(async move { worker.run(CancellationToken::new()).await });
+    let posted = tokio::time::timeout(Duration::from_secs(20), async {
+        while world.stub.lock().comments.is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    posted.await.unwrap();
+    killed.abort();
+    assert!(killed.await.unwrap_err().is_cancelled());
+    world.stub.lock().hangs_after_post = false;
+    assert!(analyses(&world).await[0].feedback.is_empty(), "nothing of it is recorded");
+    run_until(&world, |world| world.stub.lock().comments[0].edits > 0).await;
+    world.drain().await;
+    assert_eq!(world.stub.lock().comments.len(), 1);
+    assert_eq!(analyses(&world).await[0].feedback[0].state, "updated");
+}
+
+#[tokio::test]
+async fn a_failure_that_is_told_after_its_repair_is_not_said() {
+    let world = World::connected().await;
+    world.stub.add_failed_run("10", "aaa", &[("unit", PYTEST)], Some("42"));
+    world.stub.add_passed_run("20", "bbb", Some("42"));
+    world.deliver("d2", &finished("20", false)).await;
+    world.drain().await;
+    world.deliver("d1", &finished("10", true)).await;
+    world.drain().await;
+    assert_eq!(analyses(&world).await[0].state, "done");
+    assert!(world.stub.lock().comments.is_empty(), "the newest run of the branch has passed");
+}
+
+#[tokio::test]
+async fn our_own_status_makes_no_work() {
+    let world = World::connected().await;
+    let mut event = finished("10", true);
+    event.kind = forge_core::model::EventKind::Status;
+    event.job_name = Some("forge-rca".to_owned());
+    assert_eq!(world.deliver("s1", &event).await, "ignored");
+    assert_eq!(world.drain().await, 0);
 }

@@ -51,7 +51,10 @@ fn assert_inert(safe: &str, of: &str) {
     }
     for mark in ['#', '!', '%', '~', '$', ':'] {
         for (position, _) in safe.match_indices(mark) {
-            assert!(safe[position + mark.len_utf8()..].starts_with('\u{200b}'), "{mark} in {safe:?} of {of:?}");
+            assert!(
+                safe[position + mark.len_utf8()..].starts_with('\u{200b}'),
+                "{mark} in {safe:?} of {of:?}"
+            );
         }
     }
     assert!(!safe.contains('<') && !safe.contains('>'), "HTML in {safe:?} of {of:?}");

@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 fn a_forge_that_is_down_is_waited_for_three_days() {
     let down = Error::new(ErrorKind::Unreachable, "refused");
     for hours in [0, 1, 24, 71] {
-        let Verdict::Wait(pause) = verdict(&down, Duration::from_hours(hours), 0.9) else { panic!("{hours} h") };
+        let Verdict::Wait(pause) = verdict(&down, Duration::from_hours(hours), 0.9) else {
+            panic!("{hours} h")
+        };
         assert!(pause <= Duration::from_mins(15));
     }
     assert_eq!(verdict(&down, Duration::from_hours(73), 0.5), Verdict::GiveUp);
@@ -30,7 +32,8 @@ fn pauses_grow_with_age_and_are_spread() {
 
 #[test]
 fn what_the_forge_says_is_obeyed() {
-    let limited = Error::new(ErrorKind::RateLimited, "slow down").with_retry(Retry::After(Duration::from_secs(90)));
+    let limited =
+        Error::new(ErrorKind::RateLimited, "slow down").with_retry(Retry::After(Duration::from_secs(90)));
     let Verdict::Wait(pause) = verdict(&limited, Duration::ZERO, 0.0) else { panic!("it waits") };
     assert!(pause >= Duration::from_secs(90));
     assert_eq!(verdict(&Error::new(ErrorKind::Unauthorized, "x"), Duration::ZERO, 0.0), Verdict::Park);

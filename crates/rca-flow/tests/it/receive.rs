@@ -158,12 +158,15 @@ async fn a_hook_can_be_found_by_its_token() {
     let body = serde_json::to_vec(&finished("10", true)).unwrap();
     let headers = signed(&body, &secret, None);
     let token = SecretString::from(secret.clone());
-    let answer =
-        world.flow.receive_by_token(ForgeKind::GITHUB, Some(&token), &headers, None, body.clone().into()).await;
+    let answer = world
+        .flow
+        .receive_by_token(ForgeKind::GITHUB, Some(&token), &headers, None, body.clone().into())
+        .await;
     assert_eq!(answer.unwrap().status, "accepted");
     let wrong = SecretString::from(sha256("wrong"));
     for token in [Some(&wrong), None] {
-        let refused = world.flow.receive_by_token(ForgeKind::GITHUB, token, &headers, None, body.clone().into()).await;
+        let refused =
+            world.flow.receive_by_token(ForgeKind::GITHUB, token, &headers, None, body.clone().into()).await;
         assert!(matches!(refused, Err(Refused::Unproved)));
     }
 }

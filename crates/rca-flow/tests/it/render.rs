@@ -2,6 +2,8 @@
 
 use rca_flow::render::{FailedJob, ShownRun, Story, comment, marker, status_line};
 
+use rca_engine::{Category, Consequence, Evidence, EvidenceRole, Report, Retry, Status};
+
 use crate::stub::PYTEST;
 
 const PUBLIC: &str = "https://rca.example/";
@@ -26,6 +28,43 @@ fn job(name: &str, log: &str) -> FailedJob {
     }
 }
 
+/// A report whose shown parts are given, so that the goldens are about the comment and not about the engine.
+fn report(cause: &str, excerpt: &[&str], first: u64, focus: u64) -> Report {
+    let mut report = rca_engine::analyze(b"");
+    report.status = Status::CauseFound;
+    report.root_cause = cause.to_owned();
+    report.fingerprint = crate::stub::sha256(cause);
+    report.explanation = "The compiler rejected the source.".to_owned();
+    report.fix_suggestion = "Fix the first reported error; `main.c` and @team may know more.".to_owned();
+    report.category = Category::CompileError;
+    report.confidence = 0.84;
+    report.retry_likely_helps = Retry::Yes;
+    report.evidence = vec![Evidence {
+        rank: 1,
+        start_line: first,
+        end_line: first + excerpt.len() as u64 - 1,
+        focus_line: focus,
+        role: EvidenceRole::Cause,
+        step: "make".to_owned(),
+        rule: "compiler".to_owned(),
+        score: 100,
+        why: Vec::new(),
+        excerpt: excerpt.iter().map(|line| (*line).to_owned()).collect(),
+    }];
+    // The same lines again, as overlapping evidence does.
+    report.evidence.push(Evidence { rank: 2, ..report.evidence[0].clone() });
+    report.consequences = vec![Consequence { start_line: 99, end_line: 99, rule: "make".to_owned() }];
+    report
+}
+
+fn shown(name: &str) -> FailedJob {
+    let excerpt = ["gcc -c main.c", "main.c:3:5: error: 'total' undeclared", "    total += 1;"];
+    FailedJob {
+        report: Some(report("main.c:3:5: error: 'total' undeclared", &excerpt, 98, 99)),
+        ..job(name, "")
+    }
+}
+
 fn red(jobs: Vec<FailedJob>) -> Story {
     Story::Red { runs: vec![run("17")], jobs, pending: 0, fixed: 0 }
 }
@@ -36,29 +75,54 @@ fn mark() -> String {
 
 #[test]
 fn one_job() {
-    insta::assert_snapshot!(comment(&red(vec![job("unit", PYTEST)]), &mark(), PUBLIC, 60_000));
+    insta::assert_snapshot!(comment(
+        &red(vec![shown("unit")]),
+        &mark(),
+        Some(PUBLIC.trim_end_matches('/')),
+        60_000
+    ));
 }
 
 #[test]
 fn one_cause_in_many_jobs_and_one_without_a_log() {
-    let mut jobs = vec![job("unit 3.11", PYTEST), job("unit 3.12", PYTEST), job("unit 3.13", PYTEST)];
-    jobs.push(FailedJob { report: None, missing: Some("the log has expired or was erased".to_owned()), ..job("lint", "") });
+    let mut jobs = vec![shown("unit 3.11"), shown("unit 3.12"), shown("unit 3.13")];
+    jobs.push(FailedJob {
+        report: None,
+        missing: Some("the log has expired or was erased".to_owned()),
+        ..job("lint", "")
+    });
     let story = Story::Red { runs: vec![run("18"), run("17")], jobs, pending: 2, fixed: 1 };
-    insta::assert_snapshot!(comment(&story, &mark(), PUBLIC, 60_000));
+    insta::assert_snapshot!(comment(&story, &mark(), Some(PUBLIC.trim_end_matches('/')), 60_000));
 }
 
 #[test]
 fn green() {
     let fixed = vec!["unit".to_owned(), "`lint` @all".to_owned()];
-    insta::assert_snapshot!(comment(&Story::Green { run: run("19"), fixed }, &mark(), PUBLIC, 60_000));
+    insta::assert_snapshot!(comment(
+        &Story::Green { run: run("19"), fixed },
+        &mark(),
+        Some(PUBLIC.trim_end_matches('/')),
+        60_000
+    ));
 }
 
 #[test]
 fn hostile_text_everywhere() {
-    let log = "$ make\n```\n/close\n~~~\n@all <img src=x> [x](http://evil.example) \u{202e}\nmain.c:3:5: error: '@team' undeclared; fixes #1 ```` /merge\nmake: *** [all] Error 1\n";
-    let mut hostile = job("@all `x` <b>\n/merge](http://evil.example)", log);
+    let excerpt = [
+        "```",
+        "/close",
+        "~~~",
+        "@all <img src=x> [x](http://evil.example) \u{202e}",
+        "main.c:3:5: error: '@team' undeclared; fixes #1 ```` /merge",
+    ];
+    let mut hostile = job("@all `x` <b>\n/merge](http://evil.example)", "");
+    let mut report = report(excerpt[4], &excerpt, 5, 9);
+    report.explanation = "/close @all fixes #1 <script>".to_owned();
+    report.fix_suggestion = "/merge\n/close [x](http://evil.example) ![x](http://evil.example)".to_owned();
+    report.evidence[0].step = "`x` @all\n/close".to_owned();
+    hostile.report = Some(report);
     hostile.url = Some("javascript:alert(1)".to_owned());
-    let text = comment(&red(vec![hostile]), &mark(), PUBLIC, 60_000);
+    let text = comment(&red(vec![hostile]), &mark(), Some(PUBLIC.trim_end_matches('/')), 60_000);
     let mut fence: Option<String> = None;
     for line in text.lines() {
         match &fence {
@@ -81,19 +145,31 @@ fn hostile_text_everywhere() {
 #[test]
 fn what_does_not_fit_is_counted() {
     let jobs: Vec<_> = (0..300)
-        .map(|number| job(&format!("job {number}"), &format!("$ run\nthing_{number}_x{}: command not found\n", "y".repeat(number % 50))))
+        .map(|number| {
+            job(
+                &format!("job {number}"),
+                &format!("$ run\nthing_{number}_x{}: command not found\n", "y".repeat(number % 50)),
+            )
+        })
         .collect();
     for limit in [2_000, 8_000, 32_767, 65_000] {
-        let text = comment(&red(jobs.clone()), &mark(), PUBLIC, limit);
+        let text = comment(&red(jobs.clone()), &mark(), Some(PUBLIC.trim_end_matches('/')), limit);
         assert!(text.chars().count() <= limit, "{limit}: {}", text.chars().count());
         assert!(text.contains("300 jobs failed"));
         let sections = text.matches("\n#### ").count();
-        let named: usize = text.lines().filter_map(|line| line.strip_prefix("**")?.split(" more failed").next()?.parse::<usize>().ok()).sum();
+        let named: usize = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("**")?.split(" more failed").next()?.parse::<usize>().ok())
+            .sum();
         assert!(sections > 0 || limit < 3_000, "{limit}");
         if named > 0 {
             assert!(text.contains("not shown here"), "{limit}");
         }
-        assert_eq!(text.matches("```text").count() * 2, text.matches("```").count(), "a block was cut at {limit}");
+        assert_eq!(
+            text.matches("```text").count() * 2,
+            text.matches("```").count(),
+            "a block was cut at {limit}"
+        );
     }
 }
 

@@ -2,18 +2,15 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    sync::{
-        Arc, Mutex, MutexGuard,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, atomic::AtomicBool},
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use forge_core::{
     BoxStream, Capabilities, Ci, CredentialProvider, CsrfState, Delivery, Error, ErrorKind, Feedback,
-    ForgeClient, ForgeKind, Hooks, Instance, LogOptions, LogStream, OAuthApp, OAuthFlow, Pkce, Provider, Repos,
-    Result, Secrets, TokenSet, Verified, VerifyError, WebhookReceiver,
+    ForgeClient, ForgeKind, Hooks, Instance, LogOptions, LogStream, OAuthApp, OAuthFlow, Pkce, Provider,
+    Repos, Result, Secrets, TokenSet, Verified, VerifyError, WebhookReceiver,
     model::{
         Account, Comment, CommitStatus, Conclusion, Event, EventKind, Hook, HookSpec, Identity, Issue, Job,
         PostAction, Posted, PullRequest, Repo, RepoRef, Run, RunRef, Status, Target,
@@ -24,7 +21,10 @@ use futures_util::stream;
 use hmac::{Hmac, KeyInit, Mac};
 use http::HeaderMap;
 use jiff::{SignedDuration, Timestamp};
-use rca_flow::{Caller, Flow, FlowConfig, Worker, types::{MonitorOutcome, MonitorRequest, RepositoryFilter, TokenRequest}};
+use rca_flow::{
+    Caller, Flow, FlowConfig, Worker,
+    types::{MonitorOutcome, MonitorRequest, RepositoryFilter, TokenRequest},
+};
 use rca_store::{KeyRing, Store};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
@@ -32,7 +32,6 @@ use url::Url;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Said {
-    pub(crate) repo: String,
     pub(crate) target: String,
     pub(crate) body: String,
     pub(crate) edits: usize,
@@ -52,6 +51,8 @@ pub(crate) struct State {
     pub(crate) failures: BTreeMap<&'static str, VecDeque<ErrorKind>>,
     /// Post, and then fail as if the answer was lost.
     pub(crate) lost_answers: usize,
+    /// Post, and never answer.
+    pub(crate) hangs_after_post: bool,
     pub(crate) calls: BTreeMap<&'static str, usize>,
     pub(crate) token: String,
     pub(crate) refresh_token: String,
@@ -101,6 +102,34 @@ impl Stub {
 
     pub(crate) fn fail(&self, operation: &'static str, kind: ErrorKind, times: usize) {
         self.lock().failures.entry(operation).or_default().extend(std::iter::repeat_n(kind, times));
+    }
+
+    fn put_comment(&self, target: &Target, comment: &Comment, known_id: Option<&str>) -> Result<Posted> {
+        let mut state = self.lock();
+        let known = known_id.and_then(|id| id.parse::<usize>().ok()).or_else(|| {
+            state
+                .comments
+                .iter()
+                .position(|said| said.target == target.key() && said.body.contains(&comment.marker))
+        });
+        let (id, action) = match known {
+            Some(id) => {
+                state.comments[id].body = comment.body.clone();
+                state.comments[id].edits += 1;
+                (id, PostAction::Updated)
+            }
+            None => {
+                state.comments.push(Said { target: target.key(), body: comment.body.clone(), edits: 0 });
+                (state.comments.len() - 1, PostAction::Created)
+            }
+        };
+        if state.lost_answers > 0 {
+            state.lost_answers -= 1;
+            return Err(Error::new(ErrorKind::Timeout, "the answer was lost"));
+        }
+        let mut posted = Posted::new(id.to_string(), action);
+        posted.web_url = Some(format!("https://stub.example/comments/{id}"));
+        Ok(posted)
     }
 
     /// A finished run with one failed job per name, in a pull request when `pull` is given.
@@ -211,8 +240,12 @@ impl Repos for Client {
 impl Hooks for Client {
     fn list_hooks(&self, repo: &RepoRef) -> BoxStream<'static, Result<Hook>> {
         let state = self.stub.lock();
-        let hooks: Vec<_> =
-            state.hooks.iter().filter(|(id, ..)| *id == repo.id).map(|(_, hook, _)| Ok(hook.clone())).collect();
+        let hooks: Vec<_> = state
+            .hooks
+            .iter()
+            .filter(|(id, ..)| *id == repo.id)
+            .map(|(_, hook, _)| Ok(hook.clone()))
+            .collect();
         Box::pin(stream::iter(hooks))
     }
     async fn create_hook(&self, repo: &RepoRef, spec: &HookSpec) -> Result<Hook> {
@@ -286,7 +319,7 @@ impl Ci for Client {
 impl Feedback for Client {
     async fn upsert_comment(
         &self,
-        repo: &RepoRef,
+        _repo: &RepoRef,
         target: &Target,
         comment: &Comment,
         known_id: Option<&str>,
@@ -294,33 +327,12 @@ impl Feedback for Client {
         let operation = if matches!(target, Target::Pull(_)) { "pull_comment" } else { "commit_comment" };
         self.authorized(operation).await?;
         assert!(comment.body.contains(&comment.marker));
-        let mut state = self.stub.lock();
-        let known = known_id.and_then(|id| id.parse::<usize>().ok()).or_else(|| {
-            state.comments.iter().position(|said| said.target == target.key() && said.body.contains(&comment.marker))
-        });
-        let (id, action) = match known {
-            Some(id) => {
-                state.comments[id].body = comment.body.clone();
-                state.comments[id].edits += 1;
-                (id, PostAction::Updated)
-            }
-            None => {
-                state.comments.push(Said {
-                    repo: repo.id.clone(),
-                    target: target.key(),
-                    body: comment.body.clone(),
-                    edits: 0,
-                });
-                (state.comments.len() - 1, PostAction::Created)
-            }
-        };
-        if state.lost_answers > 0 {
-            state.lost_answers -= 1;
-            return Err(Error::new(ErrorKind::Timeout, "the answer was lost"));
+        let hangs = self.stub.lock().hangs_after_post;
+        let posted = self.stub.put_comment(target, comment, known_id);
+        if hangs {
+            std::future::pending::<()>().await;
         }
-        let mut posted = Posted::new(id.to_string(), action);
-        posted.web_url = Some(format!("https://stub.example/comments/{id}"));
-        Ok(posted)
+        posted
     }
     async fn upsert_issue(&self, _: &RepoRef, _: &Issue, _: Option<&str>) -> Result<Posted> {
         Err(Error::new(ErrorKind::Unsupported, "no issues"))
@@ -470,7 +482,8 @@ impl World {
         let mut providers = rca_flow::Providers::new();
         providers.insert(ForgeKind::GITHUB, Arc::new(stub.clone()));
         providers.insert(ForgeKind::GITLAB, Arc::new(other.clone()));
-        let config = FlowConfig::new("https://rca.example/base".parse().unwrap());
+        let mut config = FlowConfig::new("https://rca.example/base".parse().unwrap());
+        config.poll_interval_ms = 1000;
         let flow = Flow::new(config, store, providers, BTreeMap::new());
         let worker = Worker::new(flow.clone(), 4);
         let caller = Caller::new(flow.store().default_workspace(), "tester");
@@ -479,9 +492,13 @@ impl World {
 
     /// With an integration by token and one monitored repository, its back-fill off.
     pub(crate) async fn connected() -> Self {
+        Self::connected_by("webhook").await
+    }
+
+    pub(crate) async fn connected_by(mode: &str) -> Self {
         let mut world = Self::new().await;
         let request: TokenRequest = serde_json::from_value(serde_json::json!({
-            "base_url": "https://stub.example", "token": "good-token", "mode": "webhook",
+            "base_url": "https://stub.example", "token": "good-token", "mode": mode,
             "backfill": { "enabled": false },
         }))
         .unwrap();
@@ -562,8 +579,4 @@ pub(crate) fn contains(haystack: &[u8], needle: &str) -> bool {
 
 pub(crate) fn sha256(text: &str) -> String {
     hex::encode(Sha256::digest(text))
-}
-
-pub(crate) fn is_set(flag: &AtomicBool) -> bool {
-    flag.load(Ordering::Acquire)
 }

@@ -9,7 +9,7 @@ use std::{
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rca_engine::{
-    Analyzer, Baseline, HumanOptions, Report,
+    Analyzer, Baseline, HumanOptions, Report, Rules,
     archive::{self, ArchiveError, Format as Packing, Limits},
 };
 
@@ -20,6 +20,8 @@ const BAR_FROM_BYTES: u64 = 8 * 1024 * 1024;
 const CHUNK: usize = 256 * 1024;
 /// What archives are told by stands in the first bytes.
 const HEAD: u64 = 512;
+/// Stands for the length of a pipe.
+const UNKNOWN_LENGTH: u64 = 1 << 50;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -29,6 +31,9 @@ pub(super) struct Arguments {
     /// A log of the same job that passed: lines that never occur in it weigh more. May be repeated.
     #[arg(long, value_name = "GREEN.log")]
     baseline: Vec<PathBuf>,
+    /// A file of rules of your own; ./.forge-rca.toml is read where there is one.
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
     /// How to print the report.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
@@ -43,17 +48,22 @@ enum Format {
     Json,
     /// As it is posted.
     Markdown,
+    /// SARIF 2.1.0, for code scanning; one log at a time.
+    Sarif,
+    /// JUnit XML, for test reporters; one log at a time.
+    Junit,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let baseline = learn(&arguments.baseline)?;
+    let rules = super::rules::load(arguments.rules.as_deref())?;
     let standard_input = [PathBuf::from("-")];
     let files = if arguments.files.is_empty() { &standard_input[..] } else { &arguments.files };
     let mut reports = Vec::new();
     let mut unreadable = Vec::new();
     for path in files {
         // One bad file does not take the others' reports away.
-        match analyze_file(path, baseline.as_ref()) {
+        match analyze_file(path, baseline.as_ref(), rules.as_ref()) {
             Ok((mut of_file, problem)) => {
                 reports.append(&mut of_file);
                 unreadable.extend(problem);
@@ -71,15 +81,27 @@ struct Named {
 }
 
 /// What a file gave: its reports, and what kept it from being read to its end.
-type Outcome<T> = Result<(Vec<T>, Option<String>), String>;
+type Outcome<T> = Result<ReadLogs<T>, String>;
 
-fn analyze_file(path: &Path, baseline: Option<&Baseline>) -> Outcome<Named> {
-    let new = || match baseline {
-        Some(baseline) => Analyzer::new().with_baseline(baseline.clone()),
-        None => Analyzer::new(),
+/// What was read, and what stopped the reading.
+type ReadLogs<T> = (Vec<T>, Option<String>);
+
+fn analyze_file(path: &Path, baseline: Option<&Baseline>, rules: Option<&Rules>) -> Outcome<Named> {
+    let new = || {
+        let mut analyzer = Analyzer::new();
+        if let Some(baseline) = baseline {
+            analyzer = analyzer.with_baseline(baseline.clone());
+        }
+        if let Some(rules) = rules {
+            analyzer = analyzer.with_rules(rules.clone());
+        }
+        analyzer
     };
     let (logs, problem) = for_each_log(path, new, Analyzer::push)?;
-    Ok((logs.into_iter().map(|(name, analyzer)| Named { name, report: analyzer.finish() }).collect(), problem))
+    Ok((
+        logs.into_iter().map(|(name, analyzer)| Named { name, report: analyzer.finish() }).collect(),
+        problem,
+    ))
 }
 
 fn learn(paths: &[PathBuf]) -> Result<Option<Baseline>, Failure> {
@@ -88,8 +110,9 @@ fn learn(paths: &[PathBuf]) -> Result<Option<Baseline>, Failure> {
     }
     let mut baseline = Baseline::new();
     for path in paths {
-        let (logs, problem) = for_each_log(path, || Baseline::new().learn(), |learner, chunk| learner.push(chunk))
-            .map_err(Failure::Input)?;
+        let (logs, problem) =
+            for_each_log(path, || Baseline::new().learn(), |learner, chunk| learner.push(chunk))
+                .map_err(Failure::Input)?;
         if let Some(problem) = problem {
             return Err(Failure::Input(problem));
         }
@@ -101,7 +124,11 @@ fn learn(paths: &[PathBuf]) -> Result<Option<Baseline>, Failure> {
 }
 
 /// Reads every log in `path` into a reader of its own; the steps of one job in an archive are one log.
-fn for_each_log<T>(path: &Path, new: impl Fn() -> T, mut push: impl FnMut(&mut T, &[u8])) -> Outcome<(String, T)> {
+fn for_each_log<T>(
+    path: &Path,
+    new: impl Fn() -> T,
+    mut push: impl FnMut(&mut T, &[u8]),
+) -> Outcome<(String, T)> {
     let shown = path.display().to_string();
     let failed = |error: &dyn std::fmt::Display| format!("cannot read {shown}: {error}");
     if path.as_os_str() == "-" {
@@ -130,7 +157,7 @@ fn read_logs<T>(
     shown: &str,
     new: impl Fn() -> T,
     push: &mut impl FnMut(&mut T, &[u8]),
-) -> Result<(Vec<(String, T)>, Option<String>), ArchiveError> {
+) -> Result<ReadLogs<(String, T)>, ArchiveError> {
     let mut input = archive::open(reader, Limits::default())?;
     let is_zip = input.format() == Packing::Zip;
     let mut logs: Vec<(String, T)> = Vec::new();
@@ -185,6 +212,8 @@ impl<R> Seek for Replay<R> {
         match to {
             SeekFrom::Start(at) if at <= HEAD => self.head.seek(to),
             SeekFrom::Current(0) => self.head.stream_position(),
+            // Asked for the length alone. It is not known: as long as can be, so that only the limits in bytes count.
+            SeekFrom::End(0) => Ok(UNKNOWN_LENGTH),
             _ => Err(io::Error::new(io::ErrorKind::Unsupported, "a pipe cannot be read backwards")),
         }
     }
@@ -208,7 +237,9 @@ fn progress(length: u64) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr());
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left") {
+    if let Ok(style) =
+        ProgressStyle::with_template("{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left")
+    {
         bar.set_style(style);
     }
     bar
@@ -217,6 +248,9 @@ fn progress(length: u64) -> ProgressBar {
 fn print(reports: &[Named], format: Format) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     let several = reports.len() > 1;
+    if several && matches!(format, Format::Sarif | Format::Junit) {
+        return Err(Failure::input("SARIF and JUnit are one document for one log: give the logs one by one"));
+    }
     for (index, Named { name, report }) in reports.iter().enumerate() {
         match format {
             Format::Json if several => {
@@ -227,9 +261,16 @@ fn print(reports: &[Named], format: Format) -> Result<(), Failure> {
                 writeln!(out, "{value}")?;
             }
             Format::Json => write!(out, "{}", report.to_json())?,
+            Format::Sarif => writeln!(out, "{}", report.to_sarif().trim_end())?,
+            Format::Junit => writeln!(out, "{}", report.to_junit().trim_end())?,
             Format::Markdown => {
                 if several {
-                    writeln!(out, "{}# {}\n", if index > 0 { "\n" } else { "" }, name.replace(['`', '\n', '\r'], " "))?;
+                    writeln!(
+                        out,
+                        "{}# {}\n",
+                        if index > 0 { "\n" } else { "" },
+                        name.replace(['`', '\n', '\r'], " ")
+                    )?;
                 }
                 writeln!(out, "{}", report.to_markdown())?;
             }
@@ -246,6 +287,10 @@ fn print(reports: &[Named], format: Format) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Columns of the terminal; 0, which cuts nothing, where the output goes elsewhere.
 fn terminal_width() -> usize {
-    std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(100)
+    if !io::stdout().is_terminal() {
+        return 0;
+    }
+    usize::from(console::Term::stdout().size().1)
 }

@@ -60,7 +60,11 @@ pub(super) struct ForgeAnswer {
 /// What this server is and can do.
 #[utoipa::path(get, path = "/v1/instance", tag = "health", responses((status = 200, body = InstanceAnswer), Errors))]
 async fn instance(State(state): State<AppState>) -> Result<Json<InstanceAnswer>, ApiError> {
-    let is_ready = !state.flow.list_integrations(&rca_flow::Caller::new(state.store.default_workspace(), "instance")).await?.is_empty();
+    let is_ready = !state
+        .flow
+        .list_integrations(&rca_flow::Caller::new(state.store.default_workspace(), "instance"))
+        .await?
+        .is_empty();
     let forges = state
         .flow
         .providers()

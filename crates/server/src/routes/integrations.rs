@@ -4,7 +4,8 @@ use axum::{
 };
 use http::StatusCode;
 use rca_flow::types::{
-    Disconnected, IntegrationPatch, IntegrationView, List, ReplaceTokenRequest, StartRequest, Started, TokenRequest,
+    Disconnected, IntegrationPatch, IntegrationView, List, ReplaceTokenRequest, StartRequest, Started,
+    TokenRequest,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -21,11 +22,10 @@ use crate::{
 pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(start))
-        .routes(routes!(connect_with_token))
         .routes(routes!(list))
         .routes(routes!(get, patch, disconnect))
         .routes(routes!(check))
-        .routes(routes!(replace_token))
+        .routes(routes!(connect_with_token, replace_token))
         .routes(routes!(sync))
 }
 
@@ -42,8 +42,9 @@ async fn start(
     Ok((StatusCode::CREATED, Json(state.flow.start_oauth(&caller.as_flow(), forge, request, None).await?)))
 }
 
-/// Connect with an access token.
-#[utoipa::path(post, path = "/v1/integrations/{forge}/token", tag = "integrations", params(("forge" = String, Path)),
+/// Connect with an access token; the path names the forge.
+#[utoipa::path(post, path = "/v1/integrations/{id}/token", tag = "integrations",
+    params(("id" = String, Path, description = "the forge, e.g. gitlab")),
     request_body = TokenRequest, responses((status = 201, body = IntegrationView), Errors))]
 async fn connect_with_token(
     State(state): State<AppState>,
@@ -58,7 +59,10 @@ async fn connect_with_token(
 /// All integrations.
 #[utoipa::path(get, path = "/v1/integrations", tag = "integrations",
     responses((status = 200, body = List<IntegrationView>), Errors))]
-async fn list(State(state): State<AppState>, caller: Caller) -> Result<Json<List<IntegrationView>>, ApiError> {
+async fn list(
+    State(state): State<AppState>,
+    caller: Caller,
+) -> Result<Json<List<IntegrationView>>, ApiError> {
     let caller = caller.require(Scope::Read)?;
     Ok(Json(List { items: state.flow.list_integrations(&caller.as_flow()).await?, next_cursor: None }))
 }
@@ -154,5 +158,8 @@ async fn sync(
 ) -> Result<(StatusCode, Json<SyncAccepted>), ApiError> {
     let caller = caller.require(Scope::Write)?;
     state.flow.sync_integration(&caller.as_flow(), &id).await?;
-    Ok((StatusCode::ACCEPTED, Json(SyncAccepted { status: "accepted", location: format!("/v1/integrations/{id}/repositories") })))
+    Ok((
+        StatusCode::ACCEPTED,
+        Json(SyncAccepted { status: "accepted", location: format!("/v1/integrations/{id}/repositories") }),
+    ))
 }

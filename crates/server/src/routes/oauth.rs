@@ -93,7 +93,11 @@ async fn gitflic_callback(
     finish(&state, ForgeKind::GITFLIC, parameters).await
 }
 
-async fn finish(state: &AppState, forge: ForgeKind, parameters: CallbackParameters) -> Result<Response, ApiError> {
+async fn finish(
+    state: &AppState,
+    forge: ForgeKind,
+    parameters: CallbackParameters,
+) -> Result<Response, ApiError> {
     let integration = state.flow.callback(forge, parameters, None).await?;
     tracing::info!(integration = %integration.id, %forge, "connected by OAuth");
     let page = concat!(

@@ -5,7 +5,8 @@ use axum::{
 };
 use http::StatusCode;
 use rca_flow::types::{
-    List, MonitorItem, MonitorOutcome, MonitorRequest, OperationView, RepositoryFilter, RepositoryView, WebhookSecret,
+    List, MonitorItem, MonitorOutcome, MonitorRequest, OperationView, RepositoryFilter, RepositoryView,
+    WebhookSecret,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
