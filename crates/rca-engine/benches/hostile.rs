@@ -13,8 +13,11 @@ const LIMIT: f64 = 3.0;
 /// Bytes of the smallest log.
 const SIZE: usize = 2 << 20;
 
+/// Makes a hostile log of about so many bytes.
+type Maker = fn(usize) -> Vec<u8>;
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let kinds: &[(&str, fn(usize) -> Vec<u8>)] = &[
+    let kinds: &[(&str, Maker)] = &[
         ("one line", |size| vec![b'x'; size]),
         ("one line of causes", |size| b"error: x ".repeat(size / 9)),
         ("one line of returns", |size| b"\r50% ".repeat(size / 5)),
