@@ -13,11 +13,11 @@ const LIMIT: f64 = 3.0;
 /// Bytes of the smallest log.
 const SIZE: usize = 2 << 20;
 
-/// Makes a hostile log of about so many bytes.
-type Maker = fn(usize) -> Vec<u8>;
+/// Makes a log of about so many bytes.
+type Make = fn(usize) -> Vec<u8>;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let kinds: &[(&str, Maker)] = &[
+    let kinds: &[(&str, Make)] = &[
         ("one line", |size| vec![b'x'; size]),
         ("one line of causes", |size| b"error: x ".repeat(size / 9)),
         ("one line of returns", |size| b"\r50% ".repeat(size / 5)),
@@ -69,7 +69,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// One, two and four times the size.
-fn measure(make: fn(usize) -> Vec<u8>) -> Vec<Duration> {
+fn measure(make: Make) -> Vec<Duration> {
     [1, 2, 4].iter().map(|times| fastest(&make(SIZE * times))).collect()
 }
 

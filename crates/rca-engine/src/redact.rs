@@ -139,7 +139,7 @@ impl Redactor {
         }
         let view = View::of(line.as_bytes());
         let spans = detect(&view, self.known.as_deref(), Scope::Line);
-        if spans.is_empty() {
+        if spans.is_empty() && !view.is_edited() {
             return Cow::Borrowed(line);
         }
         Cow::Owned(self.redact_text(line).0)

@@ -218,6 +218,11 @@ impl Lines {
             }
             self.line.cuts.push(Cut { range, kind: span.kind, is_counted: true });
         }
+        if view.is_edited() {
+            for span in detect(&View::raw_of(raw), known, Scope::Raw) {
+                self.line.cuts.push(Cut { range: span.range, kind: span.kind, is_counted: true });
+            }
+        }
         if let Some(held) = &mut self.held {
             seam(held, &mut self.line.cuts, &view, start, known);
         }

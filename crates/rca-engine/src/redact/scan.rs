@@ -36,6 +36,9 @@ pub(super) enum Scope {
     Line,
     /// The text that an encoded run stands for: not decoded again.
     Decoded,
+    /// The bytes with their escape sequences: only tokens that are known by a prefix. A sequence that
+    /// was cut off swallows the first letter of what follows it.
+    Raw,
     /// Two lines put together: names and chance look too much alike there.
     Seam,
 }
@@ -133,7 +136,9 @@ pub(super) fn detect(view: &View<'_>, known: Option<&Known>, scope: Scope) -> Ve
         known.find(view, |range| spans.push(Span { range, kind: "known-secret", rank: 0 }));
     }
     literals(view, &GATE, scope, &mut spans);
-    runs(view, scope, &mut spans);
+    if scope != Scope::Raw {
+        runs(view, scope, &mut spans);
+    }
     merge(spans)
 }
 
@@ -143,6 +148,9 @@ fn literals(view: &View<'_>, gate: &Gate, scope: Scope, spans: &mut Vec<Span>) {
     let mut run = 0..0;
     for hit in gate.automaton.find_overlapping_iter(view.text()) {
         let Some(literal) = gate.literals.get(hit.pattern().as_usize()) else { continue };
+        if scope == Scope::Raw && !matches!(literal, Literal::Family(_)) {
+            continue;
+        }
         let mut add = |range: Range<usize>, kind, rank| spans.push(Span { range, kind, rank });
         match *literal {
             Literal::Family(index) if hit.start() >= family_end => {

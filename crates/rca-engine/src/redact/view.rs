@@ -37,6 +37,16 @@ impl<'a> View<'a> {
         Self { text: Cow::Owned(text), map }
     }
 
+    /// The bytes as they are.
+    pub(super) const fn raw_of(raw: &'a [u8]) -> Self {
+        Self { text: Cow::Borrowed(raw), map: Vec::new() }
+    }
+
+    /// Whether anything was taken out.
+    pub(super) fn is_edited(&self) -> bool {
+        !self.map.is_empty()
+    }
+
     pub(super) fn text(&self) -> &[u8] {
         &self.text
     }

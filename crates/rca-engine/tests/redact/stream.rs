@@ -38,6 +38,18 @@ fn colour_codes_and_carriage_returns_inside_do_not_hide_a_token() {
 }
 
 #[test]
+fn an_escape_that_was_cut_off_does_not_take_a_letter_of_a_secret() {
+    // A terminal reads the first letter as the end of the sequence.
+    for escape in ["\x1b[5,", "\x1b[31", "\x1b[", "\x1b"] {
+        let redactor = Redactor::new().with_known(["s3cret-Value/x9"]);
+        let out = redactor.redact_line(&format!("a {escape}s3cret-Value/x9 b")).into_owned();
+        assert!(out.contains("[REDACTED:known-secret] b") && !out.contains("Value"), "{out:?}");
+        let out = whole(&format!("a {escape}{} b", token()));
+        assert!(out.contains("[REDACTED:github-token] b") && !out.contains("B2c3D4"), "{out:?}");
+    }
+}
+
+#[test]
 fn a_token_wrapped_over_two_lines_is_found_behind_any_prefix() {
     let token = token();
     for prefix in
