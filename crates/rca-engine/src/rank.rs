@@ -1,13 +1,18 @@
 //! Orders the candidates by fixed weights that can be read in the report, and writes the report.
 
+mod chain;
+mod confidence;
+
 use sha2::{Digest, Sha256};
 
+use self::chain::{cascade, consequences, is_consequence};
+use self::confidence::confidence;
 use crate::analyzer::{Reader, hex};
 use crate::candidate::Candidate;
 use crate::frame::Dialect;
 use crate::report::{
-    BaselineSummary, Category, Consequence, Domain, Evidence, EvidenceRole, Failing, FailingTest, LogSummary,
-    Report, Retry, SCHEMA, Severity, Status,
+    BaselineSummary, Category, Domain, Evidence, EvidenceRole, Failing, FailingTest, LogSummary, Report,
+    Retry, SCHEMA, Severity, Status,
 };
 use crate::rules::{Role, Rule};
 use crate::template;
@@ -207,43 +212,6 @@ fn rank<'a>(reader: &Reader, candidate: &'a Candidate) -> Ranked<'a> {
         add(-4, format!("repeated {count} times"));
     }
     Ranked { candidate, rule, score, why, doubt }
-}
-
-/// Lines between a cause and what is missing because of it.
-const REACH: u64 = 80;
-
-/// What could not be fetched or built is missing a few lines later; the missing file is not the cause.
-fn cascade(reader: &Reader, ranked: &mut [Ranked<'_>]) {
-    ranked.sort_by_key(|item| item.candidate.focus);
-    let mut before: Option<(u64, usize)> = None;
-    for item in ranked {
-        let Some(rule) = item.rule else { continue };
-        let follows = matches!(rule.category, Category::MissingFile | Category::MissingTool)
-            || rule.category == Category::ScriptError && rule.weight < PROOF;
-        if follows
-            && let Some((line, step)) = before
-            && item.candidate.focus - line <= REACH
-            && item.candidate.step.saturating_sub(step) <= 1
-        {
-            item.score -= 30;
-            item.why.push(format!("-30 likely follows from line {line}"));
-        }
-        let stops = matches!(
-            rule.category,
-            Category::Network
-                | Category::ScmCheckout
-                | Category::Auth
-                | Category::ServiceUnavailable
-                | Category::DependencyResolution
-                | Category::Checksum
-                | Category::CompileError
-                | Category::LinkError
-        );
-        let passed = reader.steps.get(item.candidate.step).is_some_and(|step| step.exit_code == Some(0));
-        if stops && rule.role == Role::Cause && rule.weight >= PROOF && !passed && !item.candidate.muted {
-            before = Some((item.candidate.focus, item.candidate.step));
-        }
-    }
 }
 
 /// Incidents that a job can survive: they count less when the job went on, or something failed by itself.
@@ -542,44 +510,6 @@ fn evidence(reader: &Reader, item: &Ranked<'_>, limit: usize) -> Evidence {
     }
 }
 
-/// Whether a later failure is one only because of the cause.
-fn is_consequence(reader: &Reader, best: &Ranked<'_>, item: &Ranked<'_>) -> bool {
-    if item.candidate.focus <= best.candidate.focus {
-        return false;
-    }
-    let (Some(cause), Some(other)) = (best.rule, item.rule) else { return false };
-    if matches!(other.role, Role::Summary | Role::Wrapper) {
-        return true;
-    }
-    // What kills the machine or the process takes everything along.
-    let kills = matches!(
-        cause.category,
-        Category::Oom | Category::DiskFull | Category::RunnerLost | Category::Timeout | Category::Cancelled
-    );
-    let failed =
-        |step: usize| reader.steps.get(step).is_some_and(|step| step.exit_code.is_some_and(|code| code != 0));
-    let later_step = best.candidate.step < item.candidate.step && failed(best.candidate.step);
-    (kills && other.category != cause.category)
-        || later_step
-        || item.why.iter().any(|reason| reason.contains("likely follows from"))
-}
-
-/// What came after the cause and only passes it on.
-fn consequences(reader: &Reader, ranked: &[Ranked<'_>], best: &Ranked<'_>, report: &mut Report) {
-    let mut list: Vec<Consequence> = ranked
-        .iter()
-        .filter(|item| is_consequence(reader, best, item))
-        .map(|item| Consequence {
-            start_line: item.candidate.focus,
-            end_line: item.candidate.focus,
-            rule: item.rule.map_or("", |rule| rule.id).to_owned(),
-        })
-        .collect();
-    list.sort_by_key(|item| item.start_line);
-    list.truncate(20);
-    report.consequences = list;
-}
-
 fn failing(reader: &Reader, best: Option<&Ranked<'_>>) -> Failing {
     let step = reader.steps.failing().and_then(|index| reader.steps.get(index));
     // What other steps reported does not belong to this failure.
@@ -703,44 +633,4 @@ fn fingerprint(best: &Ranked<'_>, report: &Report) -> String {
         digest.update(template::mask(&test.name).as_bytes());
     }
     hex(digest.finalize().get(..16).unwrap_or_default())
-}
-
-/// How often a claim of each kind is right, measured on labelled logs with `examples/calibrate.rs`.
-mod confidence {
-    /// Specific wording, and nothing else competes.
-    pub(super) const CLEAR: f64 = 0.95;
-    /// The same, but the log does not say which step failed.
-    pub(super) const NO_STEP: f64 = 0.94;
-    /// A cause of another kind scored almost as much.
-    pub(super) const RIVAL: f64 = 0.93;
-    /// Wording that several tools share.
-    pub(super) const SHARED: f64 = 0.92;
-    /// The job went on for long after it.
-    pub(super) const WENT_ON: f64 = 0.50;
-    /// General wording, such as a line that begins with `error:`.
-    pub(super) const GENERAL: f64 = 0.65;
-    /// Hardly more than a word.
-    pub(super) const GUESS: f64 = 0.45;
-}
-
-/// How often a claim of this kind is right.
-fn confidence(reader: &Reader, ranked: &[Ranked<'_>], best: &Ranked<'_>) -> f64 {
-    let category = best.rule.map(|rule| rule.category);
-    let rival = ranked.iter().any(|item| {
-        is_cause(item)
-            && item.candidate.weight >= 45
-            && item.score > best.score - 8
-            && item.rule.map(|rule| rule.category.domain()) != category.map(Category::domain)
-    });
-    let known_step = reader.steps.has_failed_command() || reader.steps.job_failed.is_some();
-    let stated: f64 = match best.candidate.weight {
-        ..35 => confidence::GUESS,
-        35..45 => confidence::GENERAL,
-        _ if best.doubt => confidence::WENT_ON,
-        45..60 => confidence::SHARED,
-        _ if rival => confidence::RIVAL,
-        _ if !known_step => confidence::NO_STEP,
-        _ => confidence::CLEAR,
-    };
-    if best.candidate.novel == Some(true) { stated.midpoint(1.0) } else { stated }
 }
