@@ -32,7 +32,8 @@ fn signing_token(fill: u8) -> String {
 fn forms<H: Harness>(harness: &H) -> Vec<Form> {
     let capabilities = harness.provider().capabilities();
     let mut forms = Vec::new();
-    if capabilities.token_deliveries || (capabilities.signed_deliveries && !capabilities.signed_delivery_time) {
+    if capabilities.token_deliveries || (capabilities.signed_deliveries && !capabilities.signed_delivery_time)
+    {
         forms.push(Form::Shared);
     }
     if capabilities.signed_delivery_time {
@@ -133,7 +134,8 @@ pub async fn every_form_of_proof_is_verified<H: Harness>() {
 /// A wrong secret, no secret and an empty secret accept nothing, signed or not.
 pub async fn wrong_missing_and_empty_secrets_are_refused<H: Harness>() {
     let case = start::<H>().await;
-    let empty = Secrets::new(SecretString::from(String::new())).with_signing(SecretString::from(String::new()));
+    let empty =
+        Secrets::new(SecretString::from(String::new())).with_signing(SecretString::from(String::new()));
     for form in forms(&case.harness) {
         let request = case.request(form);
         assert_eq!(case.verify(&request, &secrets(form, false)), Err(VerifyError::Mismatch), "{form:?}");
@@ -203,9 +205,8 @@ pub async fn previous_secret_is_accepted<H: Harness>() {
     let case = start::<H>().await;
     for form in forms(&case.harness) {
         let both = match form {
-            Form::Shared => {
-                Secrets::new(SecretString::from(OTHER.to_owned())).with_shared(SecretString::from(SECRET.to_owned()))
-            }
+            Form::Shared => Secrets::new(SecretString::from(OTHER.to_owned()))
+                .with_shared(SecretString::from(SECRET.to_owned())),
             Form::Signing => Secrets::none()
                 .with_signing(SecretString::from(signing_token(8)))
                 .with_signing(SecretString::from(signing_token(7))),
