@@ -51,6 +51,8 @@ pub(crate) struct BitbucketCloudClient {
 struct Learned {
     /// The UUID of the credential's user, once it was needed; `None` inside for an access token, which has none.
     own_uuid: OnceLock<Option<String>>,
+    /// The UUID under which an access token writes, seen at what it wrote.
+    bot_uuid: OnceLock<String>,
     /// UUIDs of pipelines by repository and build number: they never change.
     pipelines: Mutex<HashMap<(String, u64), String>>,
     /// Bitbucket does not take a build number in place of a pipeline's UUID.
@@ -143,10 +145,11 @@ impl BitbucketCloudClient {
         })
     }
 
-    /// The UUID of the credential's user; `None` for an access token, which has no user that it could read.
+    /// The UUID of the credential's user; `None` for an access token, which has no user that it could read, until it
+    /// has written something.
     pub(crate) async fn own_uuid(&self) -> Result<Option<String>> {
         if let Some(uuid) = self.learned.own_uuid.get() {
-            return Ok(uuid.clone());
+            return Ok(uuid.clone().or_else(|| self.learned.bot_uuid.get().cloned()));
         }
         let user: Result<wire::User> = self.get("user".to_owned(), "read the token's user".to_owned()).await;
         let uuid = match user {
@@ -154,7 +157,15 @@ impl BitbucketCloudClient {
             Err(error) if self.is_without_user(&error).await? => None,
             Err(error) => return Err(error),
         };
-        Ok(self.learned.own_uuid.get_or_init(|| uuid).clone())
+        let uuid = self.learned.own_uuid.get_or_init(|| uuid).clone();
+        Ok(uuid.or_else(|| self.learned.bot_uuid.get().cloned()))
+    }
+
+    /// `uuid` is the author of something that this credential wrote.
+    pub(crate) fn learn_author(&self, uuid: Option<&str>) {
+        if let Some(uuid) = uuid {
+            self.learned.bot_uuid.get_or_init(|| uuid.to_owned());
+        }
     }
 
     pub(crate) async fn is_access_token(&self) -> Result<bool> {

@@ -32,7 +32,10 @@ impl Feedback for BitbucketCloudClient {
         if let Some(id) = known_id {
             let path = format!("{}/{}", place.path, segment(id)?);
             match self.get::<CommentAnswer>(path, format!("read comment {id} on {}", place.name)).await {
-                Ok(found) => earlier = Some(found).filter(|found| !found.is_deleted()),
+                Ok(found) => {
+                    self.learn_author(found.author());
+                    earlier = Some(found).filter(|found| !found.is_deleted());
+                }
                 Err(error) if is_absent(&error) => {}
                 Err(error) => return Err(error),
             }
@@ -147,7 +150,9 @@ impl BitbucketCloudClient {
             body: Some(content(comment)),
             operation: format!("comment on {}", place.name),
         };
-        Ok(posted(self.send(call).await?.json()?, PostAction::Created))
+        let created: CommentAnswer = self.send(call).await?.json()?;
+        self.learn_author(created.author());
+        Ok(posted(created, PostAction::Created))
     }
 
     /// Our comment with `marker`. One that somebody else wrote is not ours, whatever it says.

@@ -34,6 +34,10 @@ impl CommentAnswer {
         self.deleted.unwrap_or(false)
     }
 
+    pub(crate) fn author(&self) -> Option<&str> {
+        self.user.as_ref()?.uuid.as_deref()
+    }
+
     /// Whether the credential's account wrote it. An access token cannot read who it is; what a bot wrote is nearest.
     pub(crate) fn is_by(&self, own_uuid: Option<&str>) -> bool {
         let Some(author) = &self.user else { return false };

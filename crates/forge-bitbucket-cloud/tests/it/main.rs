@@ -1,7 +1,6 @@
 //! Everything is tested through the public interface.
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     clippy::disallowed_methods,
     reason = "a panic is how a test fails, and tests look at the secrets that they made"
 )]

@@ -63,6 +63,8 @@ async fn each_kind_is_sent_in_its_form_and_the_whole_way_works() {
         let first = feedback.upsert_comment(&repo, &target, &comment, None).await.unwrap();
         let again = feedback.upsert_comment(&repo, &target, &comment, Some(&first.id)).await.unwrap();
         assert_eq!(again.action, PostAction::Unchanged, "{kind:?}");
+        let found = feedback.upsert_comment(&repo, &target, &comment, None).await.unwrap();
+        assert_eq!((found.action, found.id), (PostAction::Unchanged, first.id), "{kind:?}");
         for request in fake.requests() {
             let expected = (request.listener == Listener::Forge).then_some(form);
             assert_eq!(request.credential, expected, "{kind:?}: {} {}", request.method, request.path);

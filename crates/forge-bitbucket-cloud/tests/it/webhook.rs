@@ -123,7 +123,7 @@ fn the_event_is_known_by_its_shape_where_the_header_is_missing() {
 
 #[test]
 fn a_signature_passes_and_one_flipped_bit_fails() {
-    // The vector that Atlassian and GitHub both print in their documents.
+    // The vector of GitHub's documents: the algorithm is the same, only the header has another name.
     let body = *b"Hello, World!";
     let secrets = secrets("It's a Secret to Everybody");
     let headers = headers(&[(
