@@ -72,16 +72,16 @@ impl BitbucketCloudClient {
             }
         }
         let path = Ok(format!("{}/pipelines?sort=-created_on&pagelen=100", repo_path(repo)?));
-        let mut newest =
-            self.list(path, operation.clone(), |values: Vec<wire::Pipeline>| (values, More::AsLinked));
+        // The list goes by time, which need not be quite the order of the numbers: a page decides, not an item.
+        let mut newest = self.list(path, operation.clone(), move |values: Vec<wire::Pipeline>| {
+            let is_past = values.iter().all(|pipeline| pipeline.build_number < number);
+            (values, if is_past { More::No } else { More::AsLinked })
+        });
         while let Some(pipeline) = newest.try_next().await? {
             self.remember_pipeline(repo, pipeline.build_number, &pipeline.uuid);
             if pipeline.build_number == number {
                 self.learn_pipeline_uuids_are_needed();
                 return Ok(pipeline);
-            }
-            if pipeline.build_number < number {
-                break;
             }
         }
         Err(missing())

@@ -134,6 +134,7 @@ async fn the_token_goes_to_no_other_origin() {
         assert!(!text.contains("canary") && !request.headers.contains_key("authorization"), "{text}");
         assert!(!request.headers.contains_key("range"), "no header of ours at all");
     }
+    assert!(!format!("{:?}", forge.client).contains("canary"));
 }
 
 #[tokio::test]

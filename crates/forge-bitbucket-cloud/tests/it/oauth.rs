@@ -1,7 +1,14 @@
 //! The authorization-code flow in Bitbucket's dialect.
 
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
+
+use async_trait::async_trait;
 use forge_bitbucket_cloud::BitbucketCloud;
 use forge_core::{CsrfState, ErrorKind, Instance, OAuthApp, OAuthFlow, Pkce, Provider, TokenSet};
+use forge_http::{Lease, RefreshingCredential, StoredTokens, TokenStorage};
 use forge_testkit::{FakeBitbucketCloud, conformance::http_client};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
@@ -181,4 +188,77 @@ fn missing_scopes_are_told_with_their_boxes() {
         ]),
         ["delete:webhook:bitbucket"]
     );
+}
+
+/// What all processes share, with the one lease.
+#[derive(Debug)]
+struct Vault {
+    stored: Mutex<StoredTokens>,
+    is_leased: AtomicBool,
+}
+
+#[async_trait]
+impl TokenStorage for Vault {
+    async fn load(&self) -> forge_core::Result<StoredTokens> {
+        Ok(self.stored.lock().unwrap().clone())
+    }
+
+    async fn lease(&self) -> forge_core::Result<Option<Lease>> {
+        Ok((!self.is_leased.swap(true, Ordering::SeqCst)).then(|| Lease::new("1")))
+    }
+
+    async fn commit(&self, _lease: &Lease, tokens: &TokenSet) -> forge_core::Result<()> {
+        let mut stored = self.stored.lock().unwrap();
+        stored.tokens = tokens.clone();
+        stored.generation += 1;
+        self.is_leased.store(false, Ordering::SeqCst);
+        Ok(())
+    }
+
+    async fn release(&self, _lease: Lease) {
+        self.is_leased.store(false, Ordering::SeqCst);
+    }
+
+    async fn park(&self, reason: &str) -> forge_core::Result<()> {
+        panic!("the connection was parked: {reason}");
+    }
+}
+
+/// A refresh token works once, and showing a spent one ends the grant: two workers must not refresh beside each other.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_workers_with_twenty_requests_each_refresh_once() {
+    let fake = FakeBitbucketCloud::start().await;
+    fake.add_repo("northwind/shop");
+    let scopes = ["account", "repository", "pullrequest:write", "webhook", "pipeline"];
+    let app = fake.add_oauth_app(&[redirect().as_str()], &scopes, false).oauth_app();
+    let provider = BitbucketCloud::new(http_client());
+    let flow: Arc<dyn OAuthFlow> = provider.oauth(&fake.instance(), &app).unwrap().unwrap().into();
+    let page = flow.authorize_url(&redirect(), &CsrfState::from_entropy(&[1; 32]), None);
+    let back = fake.browse(&page).await.unwrap();
+    let code = back.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned();
+    let tokens = flow.exchange_code(&code.into(), &redirect(), None).await.unwrap();
+    assert_eq!(tokens.scopes, scopes);
+    let stored = Mutex::new(StoredTokens { tokens, generation: 1 });
+    let vault = Arc::new(Vault { stored, is_leased: AtomicBool::new(false) });
+
+    // All workers learn at the same time that the access token does not work any more.
+    let spent = vault.stored.lock().unwrap().tokens.access_token.clone();
+    fake.revoke_token(&spent);
+    let mut requests = tokio::task::JoinSet::new();
+    for _ in 0..2 {
+        let storage = Arc::clone(&vault);
+        let credential =
+            RefreshingCredential::new(storage, Arc::clone(&flow), redirect(), jiff::Timestamp::now);
+        let client = provider.connect(&fake.instance(), Arc::new(credential)).unwrap();
+        for _ in 0..20 {
+            let client = Arc::clone(&client);
+            requests.spawn(async move {
+                client.repos().get_repo("northwind/shop").await.map(|repo| repo.full_name)
+            });
+        }
+    }
+    while let Some(done) = requests.join_next().await {
+        assert_eq!(done.unwrap().unwrap(), "northwind/shop");
+    }
+    assert_eq!((fake.refreshes(), fake.invalid_grants(), fake.live_grants()), (1, 0, 1));
 }

@@ -335,3 +335,18 @@ async fn a_hook_without_a_secret_or_with_tls_off_is_put_right() {
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert!(error.message().contains("publicly reachable"), "Bitbucket's own words are kept: {error}");
 }
+
+#[tokio::test]
+async fn what_the_log_storage_lacks_is_late_at_first_and_gone_after_a_day() {
+    let fake = FakeBitbucketCloud::start().await;
+    let repo = fake.add_repo("northwind/shop");
+    let client = connect(&fake);
+    fake.set_blobs_missing(true);
+    for (hours, expected) in [(1, ErrorKind::NotReady), (30, ErrorKind::Gone)] {
+        let run = fake.add_run(&repo, &failed().with_age(Duration::from_secs(hours * 3600)));
+        let job = jobs(client.as_ref(), &repo.repo_ref(), &run.run_ref()).await.remove(0);
+        let error = log(client.as_ref(), &repo.repo_ref(), &job).await.unwrap_err();
+        assert_eq!(error.kind(), expected, "{hours} hours: {error}");
+        assert!(error.message().contains("log storage"), "{error}");
+    }
+}

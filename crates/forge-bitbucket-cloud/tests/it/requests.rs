@@ -95,3 +95,22 @@ async fn reading_asks_for_the_biggest_pages() {
     assert_eq!(names, [("Unit tests", 1), ("step 2", 1)]);
     insta::assert_json_snapshot!(forge.asked().await);
 }
+
+#[tokio::test]
+async fn a_deleted_comment_counts_as_none_even_where_its_text_is_still_shown() {
+    let forge = Forge::start().await;
+    let place = format!("{REPO}/pullrequests/88/comments");
+    let mut deleted = fixture("comment.json");
+    deleted["deleted"] = json!(true);
+    forge.on("GET", "/user", answer(200, &fixture("user.json"))).await;
+    forge.on("GET", &format!("{place}?pagelen=100"), answer(200, &json!({ "values": [deleted] }))).await;
+    forge.on("GET", &format!("{place}/610"), answer(200, &deleted)).await;
+    let mut fresh = fixture("comment.json");
+    fresh["id"] = json!(611);
+    forge.on("POST", &place, answer(201, &fresh)).await;
+    let comment = Comment { marker: "<!-- m -->".to_owned(), body: "<!-- m -->\nred".to_owned() };
+    let target = Target::Pull("88".to_owned());
+    let feedback = forge.client.require_feedback().unwrap();
+    let posted = feedback.upsert_comment(&repo(), &target, &comment, Some("610")).await.unwrap();
+    assert_eq!((posted.id.as_str(), posted.action), ("611", PostAction::Created));
+}
