@@ -18,8 +18,23 @@ use url::Url;
 use super::{Harness, assert_no_unknown_request, shop};
 
 const REDIRECT: &str = "http://127.0.0.1:4999/v1/integrations/callback";
-const SCOPES: &[&str] =
-    &["api", "read_api", "read_user", "repo", "read:user", "user:email", "read:org", "admin:repo_hook"];
+const SCOPES: &[&str] = &[
+    "api",
+    "read_api",
+    "read_user",
+    "repo",
+    "read:user",
+    "user:email",
+    "read:org",
+    "admin:repo_hook",
+    "account",
+    "team",
+    "project",
+    "repository",
+    "pullrequest:write",
+    "webhook",
+    "pipeline",
+];
 
 struct Flow {
     app: OAuthApp,
