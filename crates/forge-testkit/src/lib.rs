@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod bitbucket_dc;
 mod blob_store;
 pub mod conformance;
 mod deliver;
@@ -21,6 +22,7 @@ mod spec;
 mod wire;
 mod world;
 
+pub use bitbucket_dc::{CiServer, FakeBitbucketDc};
 pub use deliver::{DeliveryOutcome, Message, SignedRequest};
 pub use fake::{Fake, FakeOptions};
 pub use fault::Fault;

@@ -13,8 +13,17 @@ use url::Url;
 use super::{Harness, assert_no_unknown_request, shop};
 
 const REDIRECT: &str = "http://127.0.0.1:4999/v1/integrations/callback";
-const SCOPES: &[&str] =
-    &["api", "read_api", "read_user", "repo", "read:user", "user:email", "read:org", "admin:repo_hook"];
+const SCOPES: &[&str] = &[
+    "api",
+    "read_api",
+    "read_user",
+    "repo",
+    "read:user",
+    "user:email",
+    "read:org",
+    "admin:repo_hook",
+    "REPO_ADMIN",
+];
 
 struct Flow {
     app: OAuthApp,
@@ -38,9 +47,8 @@ impl Flow {
         let state = CsrfState::from_entropy(&[9; 32]);
         let page = self.flow.authorize_url(&self.redirect, &state, Some(&self.pkce));
         let back = harness.fake().browse(&page).await.expect("the authorize page redirects");
-        let query = |name: &str| {
-            back.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
-        };
+        let query =
+            |name: &str| back.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
         assert_eq!(query("state").as_deref(), Some(state.as_secret().expose_secret()));
         SecretString::from(query("code").unwrap_or_else(|| panic!("no code: {:?}", query("error"))))
     }
