@@ -1,5 +1,7 @@
 //! Hooks of a repository, and of a project where the repository's name is a project key alone.
 
+#![expect(clippy::disallowed_methods, reason = "the hook's secret goes to the forge")]
+
 use async_trait::async_trait;
 use forge_core::{
     BoxStream, Error, ErrorKind, ForgeKind, Hooks, Result,

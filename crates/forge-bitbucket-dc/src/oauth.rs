@@ -1,5 +1,10 @@
 //! The OAuth 2.0 provider that servers of recent versions have ("Bitbucket OAuth 2.0 provider API").
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the application proves itself and the token to be revoked is named"
+)]
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

@@ -27,7 +27,7 @@ fn repository<'a>(name: &str, payload: Payload<'a>) -> Payload<'a> {
         return payload.at("pullRequest").at("toRef").at("repository");
     }
     // A repository that changed is told as it was and as it is.
-    if payload.has("new") { payload.at("new") } else { payload.at("repository") }
+    if name == "repo:modified" && payload.has("new") { payload.at("new") } else { payload.at("repository") }
 }
 
 fn full_name(repository: Payload<'_>) -> Option<String> {
@@ -52,7 +52,9 @@ fn push(payload: Payload<'_>) -> Result<Event> {
             event.action = change.text("type");
             (event.git_ref, event.ref_type) = git_ref(*change);
         }
-        event.reason = Some("a branch or tag was deleted".to_owned());
+        let reason =
+            if changes.is_empty() { "the push changed nothing" } else { "a branch or tag was deleted" };
+        event.reason = Some(reason.to_owned());
         return Ok(event);
     };
     event.action = change.text("type");
@@ -60,7 +62,7 @@ fn push(payload: Payload<'_>) -> Result<Event> {
     look_at(&mut event, sha.clone());
     if alive.len() > 1 {
         event.reason = Some(format!(
-            "poll build statuses; the push changed {} more branches or tags, which polling finds",
+            "poll build statuses; the push has {} more such changes, which polling finds",
             alive.len() - 1
         ));
     }

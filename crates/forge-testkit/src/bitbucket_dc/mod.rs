@@ -237,8 +237,9 @@ impl Dialect for BitbucketDc {
     fn route(&self, world: &mut World, request: &Incoming) -> Outcome {
         let segments: Vec<&str> = request.segments.iter().map(String::as_str).collect();
         let answer = match segments.as_slice() {
-            ["rest", "oauth2", "latest", rest @ ..] if version(world) >= (7, 20) => {
-                oauth::route(world, request, rest)
+            ["rest", "oauth2", "latest", rest @ ..] => {
+                // Before 7.20 there is no such thing, for anybody.
+                if version(world) >= (7, 20) { oauth::route(world, request, rest) } else { Ok(unknown()) }
             }
             ["rest", rest @ ..] => rest_api(world, request, rest),
             ["jenkins" | "bamboo" | "teamcity", ..] => Ok(ci_servers::route(world, request, &segments)),
