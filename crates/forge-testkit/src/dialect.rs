@@ -61,6 +61,16 @@ pub(crate) trait Dialect: Debug + Send + Sync {
         true
     }
 
+    /// Whether deliveries tell how runs end; where not, a push is the sign to look.
+    fn tells_runs(&self) -> bool {
+        true
+    }
+
+    /// Whether listings name their next page by an address, which could lead elsewhere.
+    fn links_pages(&self) -> bool {
+        true
+    }
+
     /// How many requests a listing of repositories takes before its first page.
     fn requests_before_repos(&self) -> usize {
         0

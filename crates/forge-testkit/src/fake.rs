@@ -138,6 +138,18 @@ impl Fake {
         self.dialect().sends_job_events()
     }
 
+    /// Whether this forge's deliveries tell how runs end; where not, a push is the sign to look.
+    #[must_use]
+    pub fn tells_runs(&self) -> bool {
+        self.dialect().tells_runs()
+    }
+
+    /// Whether this forge's listings name their next page by an address, which could lead elsewhere.
+    #[must_use]
+    pub fn links_pages(&self) -> bool {
+        self.dialect().links_pages()
+    }
+
     /// How many requests a listing of repositories takes before its first page.
     #[must_use]
     pub fn requests_before_repos(&self) -> usize {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod bitbucket_cloud;
+mod bitbucket_dc;
 mod blob_store;
 pub mod conformance;
 mod deliver;
@@ -23,6 +24,7 @@ mod wire;
 mod world;
 
 pub use bitbucket_cloud::{FakeBitbucketCloud, FakeReport};
+pub use bitbucket_dc::{CiServer, FakeBitbucketDc};
 pub use deliver::{DeliveryOutcome, Message, SignedRequest};
 pub use fake::{Fake, FakeOptions};
 pub use fault::Fault;

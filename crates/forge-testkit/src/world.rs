@@ -325,6 +325,7 @@ pub(crate) struct World {
     pub(crate) faults: Vec<Armed>,
     pub(crate) quick_actions: Vec<String>,
     pub(crate) rate_limit: Option<RateLimit>,
+    pub(crate) bitbucket_dc: crate::bitbucket_dc::State,
 }
 
 impl World {
@@ -362,6 +363,7 @@ impl World {
             faults: Vec::new(),
             quick_actions: Vec::new(),
             rate_limit: None,
+            bitbucket_dc: crate::bitbucket_dc::State::default(),
         }
     }
 

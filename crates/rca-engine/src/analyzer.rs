@@ -1,19 +1,23 @@
 //! Reads a log once and keeps what may matter.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use crate::baseline::Baseline;
 use crate::candidate::{Candidate, Candidates, Found};
+use crate::custom::{Detector, Finding};
 use crate::frame::{Decoder, Event};
-use crate::input::LineSplitter;
+use crate::input::{Intake, LineSplitter};
 use crate::rank;
 use crate::redact::Redactor;
-use crate::report::{Domain, Report};
-use crate::rules::{Role, RuleSet};
+use crate::report::{Domain, Report, Status};
+use crate::rules::{CUSTOM_ID, Role, RuleSet};
 use crate::steps::StepTracker;
 use crate::template;
+#[cfg(feature = "rules")]
+use crate::user_rules::Rules;
 
 /// Lines kept to show what came before.
 const RING: usize = 12;
@@ -23,6 +27,8 @@ const SHOWN: usize = 500;
 const OPEN: usize = 12;
 /// Equal lines of one step that become candidates of their own.
 const REPEATS: u32 = 6;
+/// Findings of users' detectors whose texts are kept.
+const FINDINGS: usize = 10_000;
 /// Templates whose repetition is counted.
 const COUNTED: usize = 50_000;
 
@@ -61,6 +67,7 @@ impl Default for Options {
 pub struct Analyzer {
     redactor: Redactor,
     redacted: Vec<u8>,
+    intake: Intake,
     splitter: LineSplitter,
     digest: Sha256,
     bytes: u64,
@@ -92,6 +99,9 @@ pub(crate) struct Reader {
     pub(crate) last_failure_line: u64,
     pub(crate) binary_bytes: u64,
     pub(crate) text_lines: u64,
+    detectors: Vec<Arc<dyn Detector>>,
+    /// What they found, by line.
+    findings: BTreeMap<u64, Finding>,
     ring: VecDeque<(u64, String)>,
     open: Vec<(Candidate, u8)>,
     matched: Vec<u16>,
@@ -109,6 +119,7 @@ impl Analyzer {
         Self {
             redactor: Redactor::new(),
             redacted: Vec::new(),
+            intake: Intake::default(),
             splitter: LineSplitter::default(),
             digest: Sha256::new(),
             bytes: 0,
@@ -130,6 +141,8 @@ impl Analyzer {
                 last_failure_line: 0,
                 binary_bytes: 0,
                 text_lines: 0,
+                detectors: Vec::new(),
+                findings: BTreeMap::new(),
                 ring: VecDeque::with_capacity(RING),
                 open: Vec::new(),
                 matched: Vec::new(),
@@ -152,24 +165,42 @@ impl Analyzer {
         self
     }
 
+    /// Also asks this detector about every line. Of several that recognise a line the one added
+    /// first is believed, and any of them before the built-in rules.
+    #[must_use]
+    pub fn with_detector(mut self, detector: Arc<dyn Detector>) -> Self {
+        self.reader.detectors.push(detector);
+        self
+    }
+
+    /// Also follows the rules of a repository.
+    #[cfg(feature = "rules")]
+    #[must_use]
+    pub fn with_rules(self, rules: Rules) -> Self {
+        if rules.is_empty() { self } else { self.with_detector(Arc::new(rules)) }
+    }
+
     /// Takes the next bytes of the log.
     pub fn push(&mut self, chunk: &[u8]) {
         // A bounded piece at a time, so that a caller's huge buffer is not copied whole.
         for piece in chunk.chunks(256 * 1024) {
             self.bytes += piece.len() as u64;
             self.digest.update(piece);
-            self.redacted.clear();
-            self.redactor.push(piece, &mut self.redacted);
-            let Self { splitter, redacted, reader, .. } = self;
-            splitter.push(redacted, |number, line| reader.read_line(number, line));
+            let Self { intake, redactor, splitter, redacted, reader, .. } = self;
+            intake.push(piece, |text| {
+                redacted.clear();
+                redactor.push(text, redacted);
+                splitter.push(redacted, |number, line| reader.read_line(number, line));
+            });
         }
     }
 
     /// Ends the log and reports.
     pub fn finish(mut self) -> Report {
-        self.redacted.clear();
-        let redactions = self.redactor.finish(&mut self.redacted);
-        let Self { splitter, redacted, reader, .. } = &mut self;
+        let Self { intake, redactor, splitter, redacted, reader, .. } = &mut self;
+        redacted.clear();
+        intake.finish(|text| redactor.push(text, redacted));
+        let redactions = redactor.finish(redacted);
         splitter.push(redacted, |number, line| reader.read_line(number, line));
         splitter.finish(|number, line| reader.read_line(number, line));
         reader.close_all();
@@ -178,6 +209,8 @@ impl Analyzer {
         report.log.bytes = self.bytes;
         report.log.sha256 = hex(&self.digest.finalize());
         report.redactions = redactions;
+        self.reader.tell(&self.redactor, &mut report);
+        report.notes.extend(self.intake.note().map(str::to_owned));
         let cut = self.splitter.cut();
         if cut > 0 {
             report.truncated = true;
@@ -257,6 +290,11 @@ impl Reader {
             self.remember(number);
             return;
         }
+        if let Some(finding) = self.detectors.iter().find_map(|detector| detector.detect(text)) {
+            self.take_finding(number, finding, novel);
+            self.remember(number);
+            return;
+        }
         let mut matched = std::mem::take(&mut self.matched);
         self.rules.matches(text, &mut matched);
         if !matched.is_empty() || self.decoder.is_error() {
@@ -330,6 +368,56 @@ impl Reader {
             self.open.push((candidate, after));
         } else {
             self.candidates.add(candidate);
+        }
+    }
+
+    /// Makes what a user's detector found a candidate.
+    fn take_finding(&mut self, number: u64, finding: Finding, novel: Option<bool>) {
+        if finding.is_ignored || self.findings.len() >= FINDINGS {
+            return;
+        }
+        let text = self.decoder.text();
+        let rule = Some(RuleSet::custom(finding.category));
+        let weight = i32::from(finding.weight);
+        let mut candidate = Candidate::new(number, clip(text), rule, weight, self.steps.index());
+        candidate.hash = template::hash(&template::mask(text.trim()));
+        candidate.marked = self.decoder.is_error();
+        candidate.novel = novel;
+        self.findings.insert(number, finding);
+        if self.open.len() < OPEN {
+            self.open.push((candidate, 2));
+        } else {
+            self.candidates.add(candidate);
+        }
+    }
+
+    /// Says in the report what users' detectors said about its lines.
+    fn tell(&self, redactor: &Redactor, report: &mut Report) {
+        // Their texts come from outside, so they take the same way as the log.
+        let clean = |text: &str| redactor.redact_line(clip(text)).into_owned();
+        for (index, evidence) in report.evidence.iter_mut().enumerate() {
+            let finding = self.findings.get(&evidence.focus_line);
+            let Some(finding) = finding.filter(|_| evidence.rule == CUSTOM_ID) else { continue };
+            evidence.rule = clean(&finding.id);
+            if let Some(why) = evidence.why.first_mut() {
+                *why = format!("{:+} rule {}", finding.weight, evidence.rule);
+            }
+            if index > 0 || report.status != Status::CauseFound {
+                continue;
+            }
+            report.failing.tool = None;
+            if let Some(cause) = &finding.cause {
+                report.root_cause = clean(cause);
+                report.explanation.clear();
+            }
+            if let Some(fix) = &finding.fix {
+                report.fix_suggestion = clean(fix);
+            }
+            report.severity = finding.severity.unwrap_or(report.severity);
+            report.retry_likely_helps = finding.retry.unwrap_or(report.retry_likely_helps);
+            if let Some(owner) = &finding.owner {
+                report.notes.push(format!("taken care of by {}", clean(owner)));
+            }
         }
     }
 

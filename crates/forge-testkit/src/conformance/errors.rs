@@ -175,7 +175,9 @@ pub async fn foreign_next_link_gets_no_credential<H: Harness>() {
     harness.fake().add_repos(150);
     harness.fake().set_next_link_origin(Some(&harness.fake().blob_store_url()));
     let listed: forge_core::Result<Vec<Repo>> = harness.client().repos().list_repos().try_collect().await;
-    listed.expect_err("the next page is somewhere else");
+    if harness.fake().links_pages() {
+        listed.expect_err("the next page is somewhere else");
+    }
     assert_nothing_leaked(&harness);
 }
 

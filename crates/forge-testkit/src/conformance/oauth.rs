@@ -34,6 +34,7 @@ const SCOPES: &[&str] = &[
     "pullrequest:write",
     "webhook",
     "pipeline",
+    "REPO_ADMIN",
 ];
 
 struct Flow {

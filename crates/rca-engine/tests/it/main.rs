@@ -1,8 +1,11 @@
-//! The engine through its public interface.
-
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics has failed")]
+//! Tests of the engine through its public interface.
 
 mod baselines;
 mod bounds;
 mod detectors;
+mod documents;
+mod hostile;
+mod input;
+mod output;
 mod rendering;
+mod rules;

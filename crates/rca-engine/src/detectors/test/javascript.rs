@@ -33,9 +33,9 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::cause("mocha.error", TestFailure, 66, &["Error: ", "Error [", "expected"], r"^\s{3,}(?:Uncaught )?(?:AssertionError(?: \[ERR_ASSERTION\])?|TypeError|ReferenceError|RangeError|SyntaxError|Error|\w+Error)(?: \[\w+\])?: (?P<message>.+)")
         .span(3, 4)
         .tested(&["     AssertionError: expected 1 to equal 2", "      TypeError: x is not a function"], &["Error: x"]),
-    Rule::detail("mocha.listed", TestFailure, 62, &[") "], r"^\s{4,}\d+\) \S.*$")
+    Rule::detail("mocha.listed", TestFailure, 62, &["0) ", "1) ", "2) ", "3) ", "4) ", "5) ", "6) ", "7) ", "8) ", "9) "], r"^\s{4,}\d+\) \S.*$")
         .tested(&["    1) adds numbers"], &["  1) adds numbers"]),
-    Rule::cause("mocha.failed", TestFailure, 68, &[") "], r"^ {2,3}\d+\) (?P<test>[^\s].*?):?$")
+    Rule::cause("mocha.failed", TestFailure, 68, &["0) ", "1) ", "2) ", "3) ", "4) ", "5) ", "6) ", "7) ", "8) ", "9) "], r"^ {2,3}\d+\) (?P<test>[^\s].*?):?$")
         .span(0, 5)
         .tested(&["  1) adds numbers:"], &["1) x", "  a) b"]),
     Rule::of(Role::Summary, "mocha.summary", TestFailure, &[" failing"], r"^\s*\d+ failing$")

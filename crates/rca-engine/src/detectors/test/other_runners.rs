@@ -8,7 +8,7 @@ use crate::report::Category::{Crash, TestCollection, TestFailure, TestTimeout};
 use crate::rules::{Role, Rule};
 
 pub(crate) const RULES: &[Rule] = &[
-    Rule::cause("phpunit.failed", TestFailure, 80, &[") "], r"^\d+\) (?P<test>[\w\\]+::\w+(?: with data set .*)?)$")
+    Rule::cause("phpunit.failed", TestFailure, 80, &["0) ", "1) ", "2) ", "3) ", "4) ", "5) ", "6) ", "7) ", "8) ", "9) "], r"^\d+\) (?P<test>[\w\\]+::\w+(?: with data set .*)?)$")
         .span(0, 6)
         .tested(&["1) App\\Test\\CalcTest::testAdd", "2) CalcTest::testAdd with data set #0 ('a')"], &["1) something else"]),
     Rule::detail("phpunit.assertion", TestFailure, 62, &["Failed asserting that"], r"^(?P<message>Failed asserting that .+)")
