@@ -8,7 +8,7 @@ use crate::{
     deliver::{DeliveryOutcome, Message, SignedRequest},
     spec::TokenKind,
     wire::{Incoming, Reply},
-    world::{Hook, RateLimit, Run, World},
+    world::{Hook, Job, RateLimit, Run, World},
 };
 
 /// What a route wants done.
@@ -30,6 +30,41 @@ impl From<Reply> for Outcome {
 
 pub(crate) trait Dialect: Debug + Send + Sync {
     fn kind(&self) -> ForgeKind;
+
+    /// The id of a repository as the forge prints it.
+    fn repo_id(&self, id: u64) -> String {
+        id.to_string()
+    }
+
+    /// The id of a run as adapters see it.
+    fn run_id(&self, run: &Run) -> String {
+        run.id.to_string()
+    }
+
+    /// The id of a job as adapters see it.
+    fn job_id(&self, _world: &World, job: &Job) -> String {
+        job.id.to_string()
+    }
+
+    /// The id of a hook as the forge prints it.
+    fn hook_id(&self, id: u64) -> String {
+        id.to_string()
+    }
+
+    /// Whether repositories can be archived.
+    fn archives(&self) -> bool {
+        true
+    }
+
+    /// Whether there are deliveries about single jobs.
+    fn sends_job_events(&self) -> bool {
+        true
+    }
+
+    /// How many requests a listing of repositories takes before its first page.
+    fn requests_before_repos(&self) -> usize {
+        0
+    }
 
     /// Prefixes of access and refresh tokens by OAuth, and of personal tokens.
     fn token_prefixes(&self) -> [&'static str; 3];

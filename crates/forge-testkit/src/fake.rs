@@ -111,6 +111,36 @@ impl Fake {
         self.dialect().kind()
     }
 
+    /// A repository's id as the forge prints it.
+    #[must_use]
+    pub fn repo_id(&self, repo: u64) -> String {
+        self.dialect().repo_id(repo)
+    }
+
+    /// A hook's id as the forge prints it.
+    #[must_use]
+    pub fn hook_id(&self, hook: u64) -> String {
+        self.dialect().hook_id(hook)
+    }
+
+    /// Whether repositories of this forge can be archived.
+    #[must_use]
+    pub fn archives(&self) -> bool {
+        self.dialect().archives()
+    }
+
+    /// Whether this forge sends deliveries about single jobs.
+    #[must_use]
+    pub fn sends_job_events(&self) -> bool {
+        self.dialect().sends_job_events()
+    }
+
+    /// How many requests a listing of repositories takes before its first page.
+    #[must_use]
+    pub fn requests_before_repos(&self) -> usize {
+        self.dialect().requests_before_repos()
+    }
+
     /// The web address, as a person gives it.
     #[must_use]
     pub fn base_url(&self) -> &Url {
@@ -312,7 +342,7 @@ impl Fake {
         };
         world.repos_by_name.insert(full_name.to_lowercase(), id);
         world.repos.insert(id, repo);
-        RepoHandle { id, full_name: full_name.to_owned() }
+        RepoHandle { id, forge_id: self.dialect().repo_id(id), full_name: full_name.to_owned() }
     }
 
     /// Adds `count` repositories `bulk/repo-00001`, ...
@@ -339,7 +369,7 @@ impl Fake {
             let old = std::mem::replace(&mut repo.full_name, full_name.to_owned());
             repo.former_names.push(old);
         });
-        RepoHandle { id: repo.id, full_name: full_name.to_owned() }
+        RepoHandle { id: repo.id, forge_id: repo.forge_id.clone(), full_name: full_name.to_owned() }
     }
 
     /// Deletes a repository with its hooks.
@@ -719,6 +749,7 @@ impl Fake {
                 events.sort();
                 FakeHook {
                     id: hook.id,
+                    forge_id: self.dialect().hook_id(hook.id),
                     repo_id: hook.repo_id,
                     url: hook.url.clone(),
                     events,

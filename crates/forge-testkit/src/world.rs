@@ -240,8 +240,10 @@ pub struct FakeStatus {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FakeHook {
-    /// The forge's id.
+    /// The fake's number for it.
     pub id: u64,
+    /// The forge's id as adapters see it.
+    pub forge_id: String,
     /// The repository's id.
     pub repo_id: u64,
     /// Where it sends to.
