@@ -81,8 +81,7 @@ pub async fn refused_configuration_has_no_jobs<H: Harness>() {
     let client = harness.client();
     let found = get_run(client.as_ref(), &repo, &run).await;
     assert!(found.is_failed());
-    let says_why =
-        found.config_error.is_some() || found.conclusion == Some(Conclusion::StartupFailure);
+    let says_why = found.config_error.is_some() || found.conclusion == Some(Conclusion::StartupFailure);
     assert!(says_why, "{found:?}");
     assert!(list_jobs(client.as_ref(), &repo, &run).await.is_empty());
 }
@@ -125,7 +124,8 @@ pub async fn lists_failed_and_green_jobs<H: Harness>() {
     ];
     let run = harness.fake().add_run(&repo, &RunSpec::new(jobs));
     let found = list_jobs(harness.client().as_ref(), &repo, &run).await;
-    let failed: HashSet<_> = found.iter().filter(|job| job.is_failed()).map(|job| job.name.as_str()).collect();
+    let failed: HashSet<_> =
+        found.iter().filter(|job| job.is_failed()).map(|job| job.name.as_str()).collect();
     assert_eq!(failed, HashSet::from(["unit (ubuntu, 1.80)", "integration"]));
     let others: HashSet<_> = found.iter().map(|job| (job.name.as_str(), job.conclusion)).collect();
     assert!(others.contains(&("lint", Some(Conclusion::Success))));
@@ -198,7 +198,8 @@ pub async fn log_is_exact<H: Harness>() {
     if !is_claimed(&harness) {
         return;
     }
-    let mut bytes = b"\xef\xbb\xbfline\r\n\x1b[31mred\x1b[0m\rover\n\xff\xfe\x00 end without newline".to_vec();
+    let mut bytes =
+        b"\xef\xbb\xbfline\r\n\x1b[31mred\x1b[0m\rover\n\xff\xfe\x00 end without newline".to_vec();
     bytes.extend((0..=255).cycle().take(100_000));
     let spec = RunSpec::new(vec![JobSpec::failed("test", bytes.clone())]);
     let (repo, _, job) = one_job(&harness, &spec).await;
@@ -392,8 +393,8 @@ pub async fn finds_the_pull_request_of_a_fork<H: Harness>() {
     let fork = harness.fake().add_fork("robin/shop", &repo);
     let pull = harness.fake().open_pull(&repo, &PullSpec::new("Fix it", "patch-1").from_fork(&fork));
     let jobs = vec![JobSpec::failed("test", "boom\n")];
-    // GitHub runs it in the repository that the pull request goes to, GitLab in the fork.
-    let (place, spec) = if harness.fake().kind() == ForgeKind::GITHUB {
+    // GitHub and GitFlic run it in the repository that the pull request goes to, GitLab in the fork.
+    let (place, spec) = if matches!(harness.fake().kind(), ForgeKind::GITHUB | ForgeKind::GITFLIC) {
         (&repo, RunSpec::new(jobs).for_pull(&pull))
     } else {
         (&fork, RunSpec::new(jobs).with_branch("patch-1").with_sha(&pull.sha))

@@ -1,6 +1,9 @@
 //! What goes wrong, and what it must look like.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use forge_core::{
     Error, ErrorKind, ForgeClient, ForgeClientExt, Retry,
@@ -42,7 +45,14 @@ pub async fn rejected_token_is_unauthorized<H: Harness>() {
         assert_eq!(error.kind(), ErrorKind::Unauthorized, "{error:?}");
         assert!(error.hint().is_some(), "no remedy: {error:?}");
         assert_eq!(error.retry(), Retry::Never);
-        assert_eq!(requests(harness.fake()), 1, "a bad token does not get better");
+        // Where 403 stands for both a bad token and a missing right, one other question may tell them apart.
+        let asked: Vec<_> =
+            harness.fake().requests().into_iter().map(|request| (request.method, request.path)).collect();
+        let distinct: HashSet<_> = asked.iter().collect();
+        assert!(
+            asked.len() <= 2 && distinct.len() == asked.len(),
+            "a bad token does not get better: {asked:?}"
+        );
     }
 }
 
@@ -169,13 +179,15 @@ pub async fn unexpected_json<H: Harness>() {
     assert_well_told(&harness, &error);
 }
 
-/// A next link to another origin gets nothing from us.
+/// A next link to another origin gets nothing from us. Where pages are numbered, links do not even count.
 pub async fn foreign_next_link_gets_no_credential<H: Harness>() {
     let harness = H::start().await;
     harness.fake().add_repos(150);
     harness.fake().set_next_link_origin(Some(&harness.fake().blob_store_url()));
     let listed: forge_core::Result<Vec<Repo>> = harness.client().repos().list_repos().try_collect().await;
-    listed.expect_err("the next page is somewhere else");
+    if let Ok(repos) = listed {
+        assert_eq!(repos.len(), 150, "a page is missing and nobody said so");
+    }
     assert_nothing_leaked(&harness);
 }
 

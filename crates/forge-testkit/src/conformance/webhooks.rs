@@ -32,7 +32,8 @@ fn signing_token(fill: u8) -> String {
 fn forms<H: Harness>(harness: &H) -> Vec<Form> {
     let capabilities = harness.provider().capabilities();
     let mut forms = Vec::new();
-    if capabilities.token_deliveries || (capabilities.signed_deliveries && !capabilities.signed_delivery_time) {
+    if capabilities.token_deliveries || (capabilities.signed_deliveries && !capabilities.signed_delivery_time)
+    {
         forms.push(Form::Shared);
     }
     if capabilities.signed_delivery_time {
@@ -133,7 +134,8 @@ pub async fn every_form_of_proof_is_verified<H: Harness>() {
 /// A wrong secret, no secret and an empty secret accept nothing, signed or not.
 pub async fn wrong_missing_and_empty_secrets_are_refused<H: Harness>() {
     let case = start::<H>().await;
-    let empty = Secrets::new(SecretString::from(String::new())).with_signing(SecretString::from(String::new()));
+    let empty =
+        Secrets::new(SecretString::from(String::new())).with_signing(SecretString::from(String::new()));
     for form in forms(&case.harness) {
         let request = case.request(form);
         assert_eq!(case.verify(&request, &secrets(form, false)), Err(VerifyError::Mismatch), "{form:?}");
@@ -203,9 +205,8 @@ pub async fn previous_secret_is_accepted<H: Harness>() {
     let case = start::<H>().await;
     for form in forms(&case.harness) {
         let both = match form {
-            Form::Shared => {
-                Secrets::new(SecretString::from(OTHER.to_owned())).with_shared(SecretString::from(SECRET.to_owned()))
-            }
+            Form::Shared => Secrets::new(SecretString::from(OTHER.to_owned()))
+                .with_shared(SecretString::from(SECRET.to_owned())),
             Form::Signing => Secrets::none()
                 .with_signing(SecretString::from(signing_token(8)))
                 .with_signing(SecretString::from(signing_token(7))),
@@ -290,7 +291,7 @@ pub async fn no_downgrade_from_signatures<H: Harness>() {
     assert!(case.verify(&request, &both).is_err(), "the token alone was taken for a signature");
 }
 
-/// The forge's id of a delivery is read, and is the same when it is sent again.
+/// The forge's id of a delivery is read, and is the same when it is sent again; where it sends none, none is made up.
 pub async fn delivery_id_survives_redelivery<H: Harness>() {
     let case = start::<H>().await;
     let receiver = crate::Receiver::start().await;
@@ -308,7 +309,9 @@ pub async fn delivery_id_survives_redelivery<H: Harness>() {
     let provider = case.harness.provider();
     let ids: Vec<_> =
         receiver.received().iter().map(|it| provider.webhooks().delivery_id(&it.headers)).collect();
-    assert_eq!(ids, vec![Some(first.delivery_id.clone()); 2]);
+    let sends_id =
+        receiver.received().iter().all(|it| it.headers.values().any(|value| *value == first.delivery_id));
+    assert_eq!(ids, vec![sends_id.then(|| first.delivery_id.clone()); 2]);
 }
 
 /// A failed run is said to be one, with all that is needed to look at it.
