@@ -17,7 +17,7 @@ pub(crate) fn classify(answer: &Answer<'_>) -> Error {
     let error = with_title(default_classify(ForgeKind::GITFLIC, answer), answer);
     match status {
         // Never GitFlic itself, whose API answers in JSON.
-        401 | 403 if answer.is_html() => {
+        403 if answer.is_html() => {
             Error::new(ErrorKind::UnexpectedResponse, format!("a web page refuses the request (status {status})"))
                 .with_forge(ForgeKind::GITFLIC)
                 .with_status(status)

@@ -5,6 +5,7 @@ use forge_core::{
     model::{Conclusion, Job, RepoRef, Status},
     url::same_origin,
 };
+use forge_http::StreamResponse;
 use futures_util::TryStreamExt as _;
 use http::header::CONTENT_TYPE;
 use jiff::{SignedDuration, Timestamp};
@@ -62,27 +63,39 @@ async fn download(
     operation: &str,
     options: LogOptions,
 ) -> Result<LogStream> {
-    let named = log.download_url.as_deref().and_then(|text| client.api.base().join(text).ok());
-    let named = named.filter(|url: &Url| same_origin(url, client.api.base()));
-    let request = match (named, &log.id) {
-        (Some(url), _) => client.api.get_url(url),
-        (None, Some(id)) => client.api.get(&format!("{place}/artifact/{}/download", segment(id)?)),
-        (None, None) => {
-            return Err(missing(
-                ErrorKind::AddressRefused,
-                "the log lies at another origin than the API, where the token must not go",
-                operation,
-            )
-            .with_hint("check that the API base URL is the address that GitFlic itself uses"));
+    let mut requests = Vec::new();
+    if let Some(url) = named_url(client.api.base(), log) {
+        requests.push(client.api.get_url(url));
+    }
+    if let Some(id) = &log.id {
+        requests.push(client.api.get(&format!("{place}/artifact/{}/download", segment(id)?)));
+    }
+    let mut failure = missing(
+        ErrorKind::AddressRefused,
+        "the log lies at another origin than the API, where the token must not go",
+        operation,
+    )
+    .with_hint("check that the API base URL is the address that GitFlic itself uses");
+    for request in requests {
+        match request.operation(operation).stream_following(options.max_bytes, MAX_HOPS).await {
+            Ok(response) => return as_log(response, operation),
+            Err(error) if error.kind() == ErrorKind::NotFound => failure = error,
+            Err(error) => return Err(error),
         }
-    };
-    let response = request.operation(operation).stream_following(options.max_bytes, MAX_HOPS).await?;
-    let is_page = response
-        .headers()
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("text/html"));
-    if is_page {
+    }
+    Err(failure)
+}
+
+/// Absolute or from the root; anything else is no address.
+fn named_url(base: &Url, log: &Artifact) -> Option<Url> {
+    let text = log.download_url.as_deref()?;
+    let url = if text.starts_with('/') { base.join(text) } else { Url::parse(text) };
+    url.ok().filter(|url| same_origin(url, base))
+}
+
+fn as_log(response: StreamResponse, operation: &str) -> Result<LogStream> {
+    let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    if content_type.is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("text/html")) {
         return Err(missing(ErrorKind::UnexpectedResponse, "a web page came instead of the log", operation)
             .with_hint("check the base URL, and whether a proxy or login page stands before the API"));
     }

@@ -63,7 +63,7 @@ fn pipeline(action: &str, pipeline: Fields<'_>) -> Event {
         event.ref_type = Some(RefType::Tag);
     }
     event.trigger = pipeline.word("source");
-    event.pr = ["merge_request_local_id", "merge_request_id"].iter().find_map(|key| pipeline.number(key));
+    event.pr = pipeline.number("merge_request_local_id");
     let said = pipeline.word("status");
     let (said, how) =
         (said.as_deref().map(status_of), said.as_deref().and_then(conclusion_of).filter(|_| said.is_some()));
