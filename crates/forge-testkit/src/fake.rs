@@ -156,6 +156,36 @@ impl Fake {
         self.dialect().requests_before_repos()
     }
 
+    /// How many requests a listing of repositories takes after its last page, for another list.
+    #[must_use]
+    pub fn requests_after_repos(&self) -> usize {
+        self.dialect().requests_after_repos()
+    }
+
+    /// Whether the old name of a repository leads to it.
+    #[must_use]
+    pub fn redirects_renamed(&self) -> bool {
+        self.dialect().redirects_renamed()
+    }
+
+    /// Whether a hook that has to be changed gets another id, because hooks can only be made and removed.
+    #[must_use]
+    pub fn replaces_hooks(&self) -> bool {
+        self.dialect().replaces_hooks()
+    }
+
+    /// Whether the token endpoint says which scopes were granted.
+    #[must_use]
+    pub fn tells_scopes(&self) -> bool {
+        self.dialect().tells_scopes()
+    }
+
+    /// Whether issues can be labelled by the names of labels.
+    #[must_use]
+    pub fn labels_issues(&self) -> bool {
+        self.dialect().labels_issues()
+    }
+
     /// The web address, as a person gives it.
     #[must_use]
     pub fn base_url(&self) -> &Url {

@@ -396,8 +396,8 @@ pub async fn finds_the_pull_request_of_a_fork<H: Harness>() {
     let fork = harness.fake().add_fork("robin/shop", &repo);
     let pull = harness.fake().open_pull(&repo, &PullSpec::new("Fix it", "patch-1").from_fork(&fork));
     let jobs = vec![JobSpec::failed("test", "boom\n")];
-    // GitHub runs it in the repository that the pull request goes to, GitLab in the fork.
-    let (place, spec) = if harness.fake().kind() == ForgeKind::GITHUB {
+    // GitHub and GitFlic run it in the repository that the pull request goes to, GitLab in the fork.
+    let (place, spec) = if matches!(harness.fake().kind(), ForgeKind::GITHUB | ForgeKind::GITFLIC) {
         (&repo, RunSpec::new(jobs).for_pull(&pull))
     } else {
         (&fork, RunSpec::new(jobs).with_branch("patch-1").with_sha(&pull.sha))

@@ -291,7 +291,7 @@ pub async fn no_downgrade_from_signatures<H: Harness>() {
     assert!(case.verify(&request, &both).is_err(), "the token alone was taken for a signature");
 }
 
-/// The forge's id of a delivery is read, and is the same when it is sent again.
+/// The forge's id of a delivery is read, and is the same when it is sent again; where it sends none, none is made up.
 pub async fn delivery_id_survives_redelivery<H: Harness>() {
     let case = start::<H>().await;
     let receiver = crate::Receiver::start().await;
