@@ -53,6 +53,14 @@ async fn waiting_answers_with_the_report() {
     assert_eq!(markdown.status.as_u16(), 200);
     assert!(markdown.text.contains("```"), "evidence in a fence: {}", markdown.text);
 
+    for (accept, part) in [("application/sarif+json", "\"2.1.0\""), ("application/xml", "<testsuite")] {
+        let request = server
+            .request(Method::GET, &format!("/v1/analyses/{id}"))
+            .bearer_auth(OWNER)
+            .header("accept", accept);
+        let answer = server.send(request).await;
+        assert!(answer.text.contains(part), "{accept}: {}", answer.text);
+    }
     let path = format!("/v1/analyses/{id}/verdict");
     server.post(&path, json!({"correct": false, "note": "the database was down"})).await.expect(200);
     server.post(&path, json!({"note": "no answer"})).await.expect_error(422, "invalid_field");

@@ -9,7 +9,7 @@ use std::{
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rca_engine::{
-    Analyzer, Baseline, HumanOptions, Report,
+    Analyzer, Baseline, HumanOptions, Report, Rules,
     archive::{self, ArchiveError, Format as Packing, Limits},
 };
 
@@ -31,6 +31,9 @@ pub(super) struct Arguments {
     /// A log of the same job that passed: lines that never occur in it weigh more. May be repeated.
     #[arg(long, value_name = "GREEN.log")]
     baseline: Vec<PathBuf>,
+    /// A file of rules of your own; ./.forge-rca.toml is read where there is one.
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
     /// How to print the report.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
@@ -45,17 +48,22 @@ enum Format {
     Json,
     /// As it is posted.
     Markdown,
+    /// SARIF 2.1.0, for code scanning; one log at a time.
+    Sarif,
+    /// JUnit XML, for test reporters; one log at a time.
+    Junit,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let baseline = learn(&arguments.baseline)?;
+    let rules = super::rules::load(arguments.rules.as_deref())?;
     let standard_input = [PathBuf::from("-")];
     let files = if arguments.files.is_empty() { &standard_input[..] } else { &arguments.files };
     let mut reports = Vec::new();
     let mut unreadable = Vec::new();
     for path in files {
         // One bad file does not take the others' reports away.
-        match analyze_file(path, baseline.as_ref()) {
+        match analyze_file(path, baseline.as_ref(), rules.as_ref()) {
             Ok((mut of_file, problem)) => {
                 reports.append(&mut of_file);
                 unreadable.extend(problem);
@@ -78,10 +86,16 @@ type Outcome<T> = Result<ReadLogs<T>, String>;
 /// What was read, and what stopped the reading.
 type ReadLogs<T> = (Vec<T>, Option<String>);
 
-fn analyze_file(path: &Path, baseline: Option<&Baseline>) -> Outcome<Named> {
-    let new = || match baseline {
-        Some(baseline) => Analyzer::new().with_baseline(baseline.clone()),
-        None => Analyzer::new(),
+fn analyze_file(path: &Path, baseline: Option<&Baseline>, rules: Option<&Rules>) -> Outcome<Named> {
+    let new = || {
+        let mut analyzer = Analyzer::new();
+        if let Some(baseline) = baseline {
+            analyzer = analyzer.with_baseline(baseline.clone());
+        }
+        if let Some(rules) = rules {
+            analyzer = analyzer.with_rules(rules.clone());
+        }
+        analyzer
     };
     let (logs, problem) = for_each_log(path, new, Analyzer::push)?;
     Ok((
@@ -234,6 +248,9 @@ fn progress(length: u64) -> ProgressBar {
 fn print(reports: &[Named], format: Format) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     let several = reports.len() > 1;
+    if several && matches!(format, Format::Sarif | Format::Junit) {
+        return Err(Failure::input("SARIF and JUnit are one document for one log: give the logs one by one"));
+    }
     for (index, Named { name, report }) in reports.iter().enumerate() {
         match format {
             Format::Json if several => {
@@ -244,6 +261,8 @@ fn print(reports: &[Named], format: Format) -> Result<(), Failure> {
                 writeln!(out, "{value}")?;
             }
             Format::Json => write!(out, "{}", report.to_json())?,
+            Format::Sarif => writeln!(out, "{}", report.to_sarif().trim_end())?,
+            Format::Junit => writeln!(out, "{}", report.to_junit().trim_end())?,
             Format::Markdown => {
                 if several {
                     writeln!(

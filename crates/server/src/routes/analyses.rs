@@ -81,7 +81,7 @@ async fn list(
     Ok(Json(state.flow.list_analyses(&caller.as_flow(), &filter).await?))
 }
 
-/// One analysis: as JSON, or as Markdown with `Accept: text/markdown`.
+/// One analysis as JSON, or its report as `text/markdown`, `application/sarif+json` or `application/xml` (JUnit).
 #[utoipa::path(get, path = "/v1/analyses/{id}", tag = "analyses", params(("id" = String, Path)),
     responses((status = 200, body = AnalysisView), Errors))]
 async fn get(
@@ -92,17 +92,36 @@ async fn get(
 ) -> Result<Response, ApiError> {
     let caller = caller.require(Scope::Read)?;
     let view = state.flow.get_analysis(&caller.as_flow(), &id).await?;
-    let wants_markdown = headers
-        .get(header::ACCEPT)
-        .and_then(|accept| accept.to_str().ok())
-        .is_some_and(|accept| accept.split(',').any(|kind| kind.trim().starts_with("text/markdown")));
-    if !wants_markdown {
-        return Ok(Json(view).into_response());
-    }
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let Some(form) = Form::wanted(accept) else { return Ok(Json(view).into_response()) };
     let report = view.report.ok_or_else(|| {
         ApiError::new(StatusCode::CONFLICT, "no_report", "the analysis has no report yet: its state says why")
     })?;
-    Ok(([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], report.to_markdown()).into_response())
+    let (kind, text) = match form {
+        Form::Markdown => ("text/markdown; charset=utf-8", report.to_markdown()),
+        Form::Sarif => ("application/sarif+json", report.to_sarif()),
+        Form::Junit => ("application/xml; charset=utf-8", report.to_junit()),
+    };
+    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
+}
+
+/// A report other than as JSON.
+enum Form {
+    Markdown,
+    Sarif,
+    Junit,
+}
+
+impl Form {
+    /// The first form in an Accept header that is not JSON; `None` is JSON.
+    fn wanted(accept: &str) -> Option<Self> {
+        accept.split(',').find_map(|kind| match kind.split(';').next().unwrap_or_default().trim() {
+            "text/markdown" => Some(Self::Markdown),
+            "application/sarif+json" => Some(Self::Sarif),
+            "application/xml" | "text/xml" => Some(Self::Junit),
+            _ => None,
+        })
+    }
 }
 
 /// What a person says of a report.

@@ -63,6 +63,26 @@ fn forms_for_people_show_the_cause_and_its_line() {
     }
 }
 
+#[test]
+fn rules_of_the_user_count_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = folder.path().join("rules.toml");
+    let written = "[[rule]]\nid = \"flux\"\npattern = \"flux capacitor is dry\"\ncategory = \"config_error\"\n\
+        cause = \"nobody refilled the capacitor\"\nfix = \"refill it\"\n";
+    fs::write(&rules, written).unwrap();
+    let log = folder.path().join("build.log");
+    fs::write(&log, "$ ./drive\nflux capacitor is dry\nERROR: Job failed: exit code 1\n").unwrap();
+    let (rules, log) = (rules.to_str().unwrap(), log.to_str().unwrap());
+    let tried = run(&["rules", "test", "--rules", rules, log]);
+    assert_eq!((tried.code, tried.stdout.trim()), (0, "flux: 1 lines (2)"), "{}", tried.stderr);
+    let report = run(&["analyze", "--rules", rules, "--format", "json", log]).json();
+    assert_eq!(report["root_cause"], "nobody refilled the capacitor", "{report:#}");
+    assert_eq!(report["evidence"][0]["focus_line"], 2);
+    fs::write(folder.path().join("bad.toml"), "[[rule]]\nid = \"x\"\npattern = \"(\"\n").unwrap();
+    let bad = run(&["rules", "test", "--rules", folder.path().join("bad.toml").to_str().unwrap(), log]);
+    assert_unreadable(&bad, "x");
+}
+
 fn assert_unreadable(ran: &Ran, part: &str) {
     assert_eq!(ran.code, 2, "stdout: {} stderr: {}", ran.stdout, ran.stderr);
     assert!(ran.stderr.contains(part), "'{part}' is not in: {}", ran.stderr);
