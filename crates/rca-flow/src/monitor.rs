@@ -216,6 +216,8 @@ impl Flow {
             let repo = repo_ref(&repository);
             let change = match client.require_hooks()?.update_hook(&repo, forge_hook_id, &spec).await {
                 Ok(updated) => HookChange {
+                    // Where hooks cannot be changed, the new one has another id.
+                    forge_hook_id: Some(updated.id),
                     last_error: Some(None),
                     data: Some(json!({ "signed": updated.is_signed, "secret": secret.token_hash() })),
                     ..HookChange::default()
