@@ -101,7 +101,7 @@ impl Fake {
         self.shared.world()
     }
 
-    fn dialect(&self) -> &dyn Dialect {
+    pub(crate) fn dialect(&self) -> &dyn Dialect {
         self.shared.dialect.as_ref()
     }
 }

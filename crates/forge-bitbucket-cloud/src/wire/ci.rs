@@ -123,10 +123,11 @@ impl Pipeline {
             None => (Status::Unknown, None, None),
         };
         if run.conclusion == Some(Conclusion::StartupFailure) {
-            run.config_error = Some(problem.and_then(Problem::into_text).unwrap_or_else(|| {
-                "Bitbucket could not run the pipeline and does not say why: see bitbucket-pipelines.yml"
-                    .to_owned()
-            }));
+            run.config_error = problem.and_then(Problem::into_text);
+            if run.config_error.is_none() {
+                // Without a message it is not the configuration: a step broke down, and the steps tell which.
+                run.conclusion = Some(Conclusion::Failure);
+            }
         }
         if let Some(target) = self.target {
             run.sha = target.commit.and_then(|commit| non_empty(commit.hash));

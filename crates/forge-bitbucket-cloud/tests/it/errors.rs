@@ -148,7 +148,11 @@ async fn odd_answers_of_the_api_are_read_as_far_as_they_go() {
         (json!({ "name": "COMPLETED", "result": { "name": "EXPIRED" } }), "Completed Some(Stale)"),
         (json!({ "name": "COMPLETED", "result": { "name": "EXPLODED" } }), "Completed Some(Unknown)"),
         (json!({ "name": "COMPLETED" }), "Completed Some(Unknown)"),
-        (json!({ "name": "COMPLETED", "result": { "name": "ERROR" } }), "Completed Some(StartupFailure)"),
+        (json!({ "name": "COMPLETED", "result": { "name": "ERROR" } }), "Completed Some(Failure)"),
+        (
+            json!({ "name": "COMPLETED", "result": { "name": "ERROR", "error": { "key": "plan.parse" } } }),
+            "Completed Some(StartupFailure)",
+        ),
         (json!({ "name": "DANCING", "result": null }), "Unknown None"),
         (Value::Null, "Unknown None"),
     ];

@@ -1,13 +1,13 @@
 //! What goes over the wire, against golden files.
 
 use forge_core::{
-    ForgeClientExt as _,
+    Credential, CredentialKind, ForgeClientExt as _,
     model::{Comment, CommitStatus, HookSpec, PostAction, RunRef, StatusState, Target},
 };
 use futures_util::TryStreamExt as _;
 use serde_json::json;
 
-use crate::server::{Forge, REPO, fixture, json as answer, repo};
+use crate::server::{Forge, REPO, TOKEN, fixture, json as answer, repo};
 
 #[tokio::test]
 async fn hooks_are_sent_whole() {
@@ -113,4 +113,31 @@ async fn a_deleted_comment_counts_as_none_even_where_its_text_is_still_shown() {
     let feedback = forge.client.require_feedback().unwrap();
     let posted = feedback.upsert_comment(&repo(), &target, &comment, Some("610")).await.unwrap();
     assert_eq!((posted.id.as_str(), posted.action), ("611", PostAction::Created));
+}
+
+#[tokio::test]
+async fn an_access_token_that_took_another_app_s_comment_for_its_own_posts_its_own() {
+    let forge =
+        Forge::with_credential(Credential::new(CredentialKind::AccessToken, TOKEN.to_owned().into())).await;
+    let place = format!("{REPO}/pullrequests/88/comments");
+    let refused = || answer(403, &json!({ "type": "error", "error": { "message": "no" } }));
+    let mut foreign = fixture("comment.json");
+    foreign["user"] = json!({ "type": "app_user", "uuid": "{00000000-0000-4000-8000-00000000beef}" });
+    forge.on("GET", "/user", refused()).await;
+    forge.on("GET", &format!("{place}?pagelen=100"), answer(200, &json!({ "values": [foreign] }))).await;
+    forge.on("PUT", &format!("{place}/610"), refused()).await;
+    let mut own = foreign.clone();
+    own["id"] = json!(611);
+    own["user"]["uuid"] = json!("{00000000-0000-4000-8000-00000000cafe}");
+    forge.on("POST", &place, answer(201, &own)).await;
+    let comment = Comment { marker: "<!-- m -->".to_owned(), body: "<!-- m -->\ngreen".to_owned() };
+    let target = Target::Pull("88".to_owned());
+    let feedback = forge.client.require_feedback().unwrap();
+    let posted = feedback.upsert_comment(&repo(), &target, &comment, None).await.unwrap();
+    assert_eq!((posted.id.as_str(), posted.action), ("611", PostAction::Created));
+    // From now on it knows who it is, and leaves the other's comment alone.
+    feedback.upsert_comment(&repo(), &target, &comment, None).await.unwrap();
+    let verbs: Vec<_> =
+        forge.changes().await.iter().map(|(line, _)| line.split(' ').next().unwrap().to_owned()).collect();
+    assert_eq!(verbs, ["PUT", "POST", "POST"]);
 }
