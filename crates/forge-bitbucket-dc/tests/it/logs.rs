@@ -106,6 +106,8 @@ async fn a_status_cannot_send_us_anywhere_else() {
         format!("{host}/ci/script?println=1"),
         format!("{host}/ci/job/shop/lastBuild/"),
         format!("{host}/ci/job/shop/doDelete"),
+        format!("{host}/ci/job/..%2F..%2Fscript/22/"),
+        format!("{host}/ci/job/..%5C..%5Cscript/22/"),
         format!("{host}/ci/22/"),
         "http://169.254.169.254/ci/job/shop/22/".to_owned(),
         "file:///etc/passwd".to_owned(),
