@@ -123,6 +123,16 @@ async fn a_status_cannot_send_us_anywhere_else() {
 }
 
 #[tokio::test]
+async fn a_log_source_can_be_confined_to_a_folder() {
+    let ci = server("/job/team-a/job/shop/22/logText/progressiveText").await;
+    let forge = forge_with(LogSourceKind::Jenkins, &format!("{}/job/team-a", ci.uri())).await;
+    assert_eq!(read(&forge, &format!("{}/job/team-a/job/shop/22/", ci.uri())).await.unwrap(), b"boom\n");
+    let error = read(&forge, &format!("{}/job/team-b/job/shop/22/", ci.uri())).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert_eq!(ci.received_requests().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn the_log_sources_token_stays_there_when_the_log_is_kept_elsewhere() {
     let storage = MockServer::start().await;
     Mock::given(matchers::any())
