@@ -51,6 +51,10 @@ impl LogSourceKind {
 ///
 /// It is asked only about builds whose address begins with its own: same scheme, host and port, and at or below its
 /// path. Its token goes nowhere else, and Bitbucket's token never goes to it.
+///
+/// Whoever may read a repository may set a build status that points at any build of this server. So its user should see
+/// no more than the readers of the monitored repositories, or the address should be that of a folder, such as
+/// `https://ci.example.com/job/team-a`.
 #[derive(Debug, Clone)]
 pub struct LogSource {
     kind: LogSourceKind,

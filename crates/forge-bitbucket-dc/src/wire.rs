@@ -7,7 +7,7 @@ mod time;
 
 pub(crate) use build::{BuildCounts, BuildStatus, conclusion, is_our_key, job_id, status, stripped_ref};
 use forge_core::model::{self, RepoRef};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 pub(crate) use time::time;
 use url::Url;
@@ -108,7 +108,9 @@ pub(crate) struct HookAnswer {
     url: Option<String>,
     active: Option<bool>,
     events: Option<Vec<String>>,
-    configuration: Option<Value>,
+    /// Whether there is a secret; the secret itself is not kept.
+    #[serde(rename = "configuration", default, deserialize_with = "has_secret")]
+    has_secret: Option<bool>,
     #[serde(rename = "sslVerificationRequired")]
     ssl_verification_required: Option<bool>,
     statistics: Option<Value>,
@@ -126,15 +128,18 @@ impl HookAnswer {
         hook.events.sort();
         hook.verifies_tls = self.ssl_verification_required;
         // The secret is shown to administrators. Where no configuration is shown at all, nothing can be said of it.
-        hook.is_signed = match &self.configuration {
-            Some(Value::Object(fields)) => {
-                fields.get("secret").and_then(Value::as_str).is_some_and(|secret| !secret.is_empty())
-            }
-            _ => true,
-        };
+        hook.is_signed = self.has_secret.unwrap_or(true);
         hook.health.last_failure = self.statistics.as_ref().and_then(last_failure);
         hook
     }
+}
+
+fn has_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    let secret = |fields: &serde_json::Map<String, Value>| {
+        fields.get("secret").and_then(Value::as_str).is_some_and(|secret| !secret.is_empty())
+    };
+    let configuration = Option::<Value>::deserialize(deserializer)?;
+    Ok(configuration.as_ref().and_then(Value::as_object).map(secret))
 }
 
 /// What the newest delivery says when it was no success.

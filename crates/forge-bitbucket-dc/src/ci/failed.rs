@@ -90,7 +90,17 @@ async fn candidates(client: &DcClient, repo: &RepoRef, since: Timestamp) -> Resu
             .list::<wire::Commit>(Ok(format!("{path}/commits")), &query, operation("commits"))
             .take(MAX_COMMITS);
         let mut is_old = true;
-        while let Some(commit) = commits.try_next().await? {
+        loop {
+            let commit = match commits.try_next().await {
+                Ok(Some(commit)) => commit,
+                Ok(None) => break,
+                // The branch was deleted since the list was made.
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    is_old = false;
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
             if wire::time(commit.committer_timestamp.as_ref()).is_some_and(|at| at < horizon) {
                 break;
             }

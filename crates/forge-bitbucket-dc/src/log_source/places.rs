@@ -48,6 +48,11 @@ fn jenkins(segments: &[&str]) -> Option<String> {
     let mut rest = segments;
     let mut path = String::new();
     while let ["job", name, after @ ..] = rest {
+        // A slash within a name is encoded twice; one that is encoded once would lead out of the job where a proxy
+        // decodes it.
+        if ["%2f", "%5c"].iter().any(|code| name.to_ascii_lowercase().contains(code)) {
+            return None;
+        }
         path.push_str(&format!("job/{name}/"));
         rest = after;
     }

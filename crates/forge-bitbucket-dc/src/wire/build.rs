@@ -83,7 +83,7 @@ pub(crate) fn job_id(sha: &str, url: &str, key: &str) -> String {
 
 /// Whether a status of this key came from this product.
 pub(crate) fn is_our_key(key: &str) -> bool {
-    key == OUR_KEY || key.strip_prefix(OUR_KEY).is_some_and(|rest| rest.starts_with([':', '/', '.', '-']))
+    key == OUR_KEY || key.strip_prefix(OUR_KEY).is_some_and(|rest| rest.starts_with([':', '/']))
 }
 
 pub(crate) fn status(state: &str) -> Status {

@@ -44,6 +44,10 @@ async fn a_commit_is_as_its_builds_are() {
         (json!([build("a", "SUCCESSFUL", 1), build("b", "CANCELLED", 2)]), ended(Conclusion::Cancelled)),
         (json!([build("a", "SUCCESSFUL", 1), build("b", "UNKNOWN", 2)]), (Status::Unknown, None)),
         (json!([build("a", "SUCCESSFUL", 1), build("forge-rca", "FAILED", 2)]), ended(Conclusion::Success)),
+        (
+            json!([build("a", "SUCCESSFUL", 1), build("forge-rca-tests", "FAILED", 2)]),
+            ended(Conclusion::Failure),
+        ),
     ];
     for (builds, expected) in cases {
         let run = run_of(builds.clone()).await;
@@ -145,6 +149,7 @@ async fn failed_runs_are_found_at_heads_below_them_and_at_pull_requests() {
     let sha = |digit: char| digit.to_string().repeat(40);
     let forge = Forge::start().await;
     let branches = json!([
+        {"id": "refs/heads/just-deleted", "displayId": "just-deleted", "latestCommit": sha('9')},
         {"id": "refs/heads/main", "displayId": "main", "latestCommit": sha('a')},
         {"id": "refs/heads/old", "displayId": "old", "latestCommit": sha('b')},
         {"id": "refs/heads/older", "displayId": "older", "latestCommit": sha('c')},
@@ -153,6 +158,8 @@ async fn failed_runs_are_found_at_heads_below_them_and_at_pull_requests() {
     let commit = |digit: char, at: i64| json!({"id": sha(digit), "committerTimestamp": at});
     let main = json!([commit('a', NOW), commit('d', NOW - 1000), commit('e', NOW - 9 * DAY)]);
     let commits = format!("{REPO}/commits?until=refs%2Fheads%2F");
+    let gone = answer(404, &refusal("gone", "commit.NoSuchCommitException"));
+    forge.on("GET", &format!("{commits}just-deleted&limit=100"), gone).await;
     forge.on("GET", &format!("{commits}main&limit=100"), page(&main)).await;
     forge.on("GET", &format!("{commits}old&limit=100"), page(&json!([commit('b', NOW - 9 * DAY)]))).await;
     let pull = json!([{"id": 17, "state": "OPEN", "fromRef": {"id": "refs/heads/patch-1", "latestCommit": sha('f')}}]);
@@ -182,7 +189,11 @@ async fn failed_runs_are_found_at_heads_below_them_and_at_pull_requests() {
     // That of `old` failed long ago; `older` is an old head whose build ran again just now.
     assert_eq!(found, [(sha('c'), Some("older")), (sha('d'), Some("main")), (sha('f'), Some("patch-1"))]);
     let asked = forge.sent().await;
-    assert_eq!(asked, [json!([sha('a'), sha('b'), sha('c'), sha('d'), sha('f')])], "one question for all");
+    assert_eq!(
+        asked,
+        [json!([sha('9'), sha('a'), sha('b'), sha('c'), sha('d'), sha('f')])],
+        "one question for all"
+    );
 }
 
 #[tokio::test]

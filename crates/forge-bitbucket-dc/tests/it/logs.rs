@@ -106,6 +106,8 @@ async fn a_status_cannot_send_us_anywhere_else() {
         format!("{host}/ci/script?println=1"),
         format!("{host}/ci/job/shop/lastBuild/"),
         format!("{host}/ci/job/shop/doDelete"),
+        format!("{host}/ci/job/..%2F..%2Fscript/22/"),
+        format!("{host}/ci/job/..%5C..%5Cscript/22/"),
         format!("{host}/ci/22/"),
         "http://169.254.169.254/ci/job/shop/22/".to_owned(),
         "file:///etc/passwd".to_owned(),
@@ -118,6 +120,16 @@ async fn a_status_cannot_send_us_anywhere_else() {
     assert!(ci.received_requests().await.unwrap().is_empty());
     assert!(elsewhere.received_requests().await.unwrap().is_empty());
     assert_eq!(read(&forge, &format!("{host}/ci/job/shop/22/")).await.unwrap(), b"boom\n");
+}
+
+#[tokio::test]
+async fn a_log_source_can_be_confined_to_a_folder() {
+    let ci = server("/job/team-a/job/shop/22/logText/progressiveText").await;
+    let forge = forge_with(LogSourceKind::Jenkins, &format!("{}/job/team-a", ci.uri())).await;
+    assert_eq!(read(&forge, &format!("{}/job/team-a/job/shop/22/", ci.uri())).await.unwrap(), b"boom\n");
+    let error = read(&forge, &format!("{}/job/team-b/job/shop/22/", ci.uri())).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert_eq!(ci.received_requests().await.unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests look at the secrets that they made")]
 
 mod bitbucket_cloud;
+mod bitbucket_dc;
 mod conformance;
 mod deliveries;
 mod faults;
