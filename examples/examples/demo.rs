@@ -3,12 +3,16 @@
 //! A server on SQLite, fake forges on loopback, each connected, a pipeline broken in each with a log of a real kind,
 //! deliveries signed and sent, the comments read back.
 #![expect(clippy::print_stdout, reason = "a demonstration shows what it does")]
+#![expect(clippy::indexing_slicing, reason = "indexing a JSON value gives null where there is nothing")]
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use forge_core::model::Target;
-use forge_testkit::{Fake, FakeGitHub, FakeGitLab, JobSpec, PullSpec, RunSpec, State, logs};
+use forge_testkit::{
+    Fake, FakeGitHub, FakeGitLab, JobSpec, PullSpec, RunSpec, State,
+    logs::{self, Framing, SampleLog},
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 use server::{Application, Config, Role, shutdown};
@@ -18,7 +22,8 @@ async fn main() -> anyhow::Result<()> {
     let once = std::env::args().any(|argument| argument == "--once");
     let folder = tempfile::tempdir()?;
     let owner = format!("frca_demo_{}", "0".repeat(24));
-    let application = Application::build(Config::for_loopback(folder.path(), owner.clone().into()), Role::All).await?;
+    let application =
+        Application::build(Config::for_loopback(folder.path(), owner.clone().into()), Role::All).await?;
     let base = application.base_url();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let running = tokio::spawn(application.run(async {
@@ -26,12 +31,16 @@ async fn main() -> anyhow::Result<()> {
         drop(stopped.await);
     }));
     say("server", &format!("listening on {base}, data in {}", folder.path().display()));
-    let api = Api { base: base.clone(), owner: owner.clone(), http: reqwest::Client::builder().no_proxy().build()? };
+    let api = Api {
+        base: base.clone(),
+        owner: owner.clone(),
+        http: reqwest::Client::builder().no_proxy().build()?,
+    };
 
     let gitlab = FakeGitLab::start().await;
     let github = FakeGitHub::start().await;
-    show_forge(&api, &gitlab, "test 3.12", logs::pytest_failure()).await?;
-    show_forge(&api, &github, "build", logs::cargo_compile_error()).await?;
+    show_forge(&api, &gitlab, "test 3.12", logs::pytest(Framing::GitLabRunner)).await?;
+    show_forge(&api, &github, "build", logs::cargo(Framing::GitHubActions)).await?;
     push_a_log(&api).await?;
 
     println!();
@@ -47,15 +56,23 @@ async fn main() -> anyhow::Result<()> {
 }
 
 /// Connects a forge, breaks a pipeline in it, shows what is said there, and mends it.
-async fn show_forge(api: &Api, fake: &Fake, job: &str, log: String) -> anyhow::Result<()> {
+async fn show_forge(api: &Api, fake: &Fake, job: &str, log: SampleLog) -> anyhow::Result<()> {
     let name = fake.kind().display_name();
     println!("\n-- {name} at {}", fake.base_url());
     let repo = fake.add_repo("acme/shop");
     let token = secret(&fake.token());
     let body = json!({"base_url": fake.base_url().as_str(), "token": token, "backfill": {"enabled": false}});
-    let integration = api.call(Method::POST, &format!("/v1/integrations/{}/token", fake.kind()), Some(body)).await?;
+    let integration =
+        api.call(Method::POST, &format!("/v1/integrations/{}/token", fake.kind()), Some(body)).await?;
     let id = text(&integration, "/id")?;
-    say("connected", &format!("as {}, health {}", text(&integration, "/account/login")?, text(&integration, "/health/status")?));
+    say(
+        "connected",
+        &format!(
+            "as {}, health {}",
+            text(&integration, "/account/login")?,
+            text(&integration, "/health/status")?
+        ),
+    );
 
     let path = format!("/v1/integrations/{id}/repositories");
     let list = api.until(&path, "its repositories are found", |list| list["items"].get(0).is_some()).await?;
@@ -64,18 +81,39 @@ async fn show_forge(api: &Api, fake: &Fake, job: &str, log: String) -> anyhow::R
     ensure!(monitored["items"][0]["hook_registered"] == true, "the hook was not registered: {monitored}");
     say("watching", &format!("{}, hook registered at the forge", repo.full_name));
 
-    let pull = fake.open_pull(&repo, &PullSpec::new("Refund in the shop's currency", "feature/refund").with_sha(&"4be1f2".repeat(7)[..40]));
-    let jobs = vec![JobSpec::green("lint"), JobSpec::failed(job, log)];
+    let pull = fake.open_pull(
+        &repo,
+        &PullSpec::new("Refund in the shop's currency", "feature/refund").with_sha(&"4be1f2".repeat(7)[..40]),
+    );
+    let jobs = vec![JobSpec::green("lint"), JobSpec::failed(job, log.bytes)];
     let run = fake.add_run(&repo, &RunSpec::new(jobs).for_pull(&pull));
     for outcome in fake.deliver(&run).await {
         ensure!(outcome.is_success(), "the delivery was refused: {outcome:?}");
-        say("delivered", &format!("{}, signed, answered {}", outcome.event, outcome.status.unwrap_or_default()));
+        say(
+            "delivered",
+            &format!("{}, signed, answered {}", outcome.event, outcome.status.unwrap_or_default()),
+        );
     }
     let filter = format!("/v1/analyses?forge={}", fake.kind());
-    let analyses = api.until(&filter, "the analysis is done", |list| list["items"][0]["state"] == "done").await?;
+    let analyses =
+        api.until(&filter, "the analysis is done", |list| list["items"][0]["state"] == "done").await?;
     let report = &analyses["items"][0]["report"];
-    say("cause", &format!("{} ({}, {})", text(report, "/root_cause")?, text(report, "/category")?, report["confidence"]));
-    say("evidence", &format!("lines {} to {} of {}", report["evidence"][0]["start_line"], report["evidence"][0]["end_line"], report["log"]["lines"]));
+    say(
+        "cause",
+        &format!(
+            "{} ({}, {})",
+            text(report, "/root_cause")?,
+            text(report, "/category")?,
+            report["confidence"]
+        ),
+    );
+    say(
+        "evidence",
+        &format!(
+            "lines {} to {} of {}",
+            report["evidence"][0]["start_line"], report["evidence"][0]["end_line"], report["log"]["lines"]
+        ),
+    );
 
     let target = Target::Pull(pull.number.to_string());
     let comment = wait("the comment", || fake.comments(&repo, &target).pop()).await?;
@@ -91,7 +129,8 @@ async fn show_forge(api: &Api, fake: &Fake, job: &str, log: String) -> anyhow::R
         fake.comments(&repo, &target).pop().filter(|now| now.body != comment.body)
     })
     .await?;
-    let first = turned.body.lines().find(|line| !line.trim_start().starts_with("<!--") && !line.trim().is_empty());
+    let first =
+        turned.body.lines().find(|line| !line.trim_start().starts_with("<!--") && !line.trim().is_empty());
     say("green", first.unwrap_or_default());
     ensure!(fake.comments(&repo, &target).len() == 1, "one comment, edited");
     Ok(())
@@ -99,8 +138,10 @@ async fn show_forge(api: &Api, fake: &Fake, job: &str, log: String) -> anyhow::R
 
 async fn push_a_log(api: &Api) -> anyhow::Result<()> {
     println!("\n-- any other CI: curl --data-binary @build.log");
-    let request = api.http.post(format!("{}/v1/ingest/raw?project=shop&wait=30", api.base)).bearer_auth(&api.owner);
-    let analysis: Value = request.body(logs::npm_failure()).send().await?.error_for_status()?.json().await?;
+    let request =
+        api.http.post(format!("{}/v1/ingest/raw?project=shop&wait=30", api.base)).bearer_auth(&api.owner);
+    let analysis: Value =
+        request.body(logs::npm(Framing::Plain).bytes).send().await?.error_for_status()?.json().await?;
     say("cause", &text(&analysis, "/report/root_cause")?);
     Ok(())
 }
@@ -131,7 +172,10 @@ impl Api {
             if is_so(&value) {
                 return Ok(value);
             }
-            ensure!(began.elapsed() < Duration::from_secs(60), "waited a minute, and still not: {what}\n{value:#}");
+            ensure!(
+                began.elapsed() < Duration::from_secs(60),
+                "waited a minute, and still not: {what}\n{value:#}"
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -153,7 +197,10 @@ fn text(value: &Value, pointer: &str) -> anyhow::Result<String> {
     Ok(found.with_context(|| format!("no {pointer} in {value:#}"))?.to_owned())
 }
 
-#[expect(clippy::disallowed_methods, reason = "the fake forge's token goes into the request that connects it")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the fake forge's token goes into the request that connects it"
+)]
 fn secret(secret: &secrecy::SecretString) -> String {
     secrecy::ExposeSecret::expose_secret(secret).to_owned()
 }

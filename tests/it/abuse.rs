@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use forge_testkit::{Fake, FakeGitHub, FakeGitLab, JobSpec, PullSpec, RepoHandle, RunHandle, RunSpec, SignedRequest};
+use forge_testkit::{
+    Fake, FakeGitHub, FakeGitLab, JobSpec, PullHandle, PullSpec, RepoHandle, RunHandle, RunSpec,
+    SignedRequest,
+};
 use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
@@ -13,6 +16,11 @@ use crate::support::{TestServer, pytest_log};
 const SHA: &str = "4be1f20000000000000000000000000000000002";
 
 async fn watched(fake: &Fake) -> (TestServer, RepoHandle, RunHandle, SignedRequest) {
+    let (server, repo, run, _, request) = watched_pull(fake).await;
+    (server, repo, run, request)
+}
+
+async fn watched_pull(fake: &Fake) -> (TestServer, RepoHandle, RunHandle, PullHandle, SignedRequest) {
     let server = TestServer::start().await;
     let repo = fake.add_repo("acme/shop");
     let integration = server.connect(fake).await;
@@ -21,7 +29,7 @@ async fn watched(fake: &Fake) -> (TestServer, RepoHandle, RunHandle, SignedReque
     let run = fake.add_run(&repo, &RunSpec::new(vec![JobSpec::failed("test", pytest_log())]).for_pull(&pull));
     let hook = fake.hooks(&repo).remove(0);
     let request = fake.signed_request(&run, hook.id).unwrap();
-    (server, repo, run, request)
+    (server, repo, run, pull, request)
 }
 
 async fn post(server: &TestServer, url: &str, headers: &HeaderMap, body: Bytes) -> (u16, HeaderMap, Vec<u8>) {
@@ -34,7 +42,9 @@ async fn post(server: &TestServer, url: &str, headers: &HeaderMap, body: Bytes) 
 fn with(headers: &HeaderMap, name: &'static str, value: Option<&str>) -> HeaderMap {
     let mut changed = headers.clone();
     match value {
-        Some(value) => drop(changed.insert(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())),
+        Some(value) => {
+            drop(changed.insert(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()))
+        }
         None => drop(changed.remove(name)),
     }
     changed
@@ -57,13 +67,25 @@ async fn refusals_look_alike(fake: &Fake, proof_headers: &[&'static str], forged
         unproved.remove(*name);
     }
     let mut answers = vec![
-        ("unknown hook, good proof", post(&server, &unknown_hook, &request.headers, request.body().clone()).await),
+        (
+            "unknown hook, good proof",
+            post(&server, &unknown_hook, &request.headers, request.body().clone()).await,
+        ),
         ("unknown hook, no proof", post(&server, &unknown_hook, &unproved, request.body().clone()).await),
         ("known hook, no proof", post(&server, &request.url, &unproved, request.body().clone()).await),
-        ("known hook, other forge", post(&server, &other_forge, &request.headers, request.body().clone()).await),
-        ("known hook, no such forge", post(&server, &no_forge, &request.headers, request.body().clone()).await),
+        (
+            "known hook, other forge",
+            post(&server, &other_forge, &request.headers, request.body().clone()).await,
+        ),
+        (
+            "known hook, no such forge",
+            post(&server, &no_forge, &request.headers, request.body().clone()).await,
+        ),
         ("known hook, empty body", post(&server, &request.url, &unproved, Bytes::new()).await),
-        ("known hook, malformed body", post(&server, &request.url, &unproved, Bytes::from_static(b"\x00{[")).await),
+        (
+            "known hook, malformed body",
+            post(&server, &request.url, &unproved, Bytes::from_static(b"\x00{[")).await,
+        ),
     ];
     for (name, value) in forged {
         let headers = with(&request.headers, name, Some(value));
@@ -86,7 +108,7 @@ async fn refusals_look_alike(fake: &Fake, proof_headers: &[&'static str], forged
 async fn github_refusals_look_alike() {
     let zeros = format!("sha256={}", "0".repeat(64));
     refusals_look_alike(
-        &FakeGitHub::start().await,
+        &*FakeGitHub::start().await,
         &["x-hub-signature-256", "x-hub-signature"],
         &[
             ("x-hub-signature-256", &zeros),
@@ -101,7 +123,7 @@ async fn github_refusals_look_alike() {
 #[tokio::test]
 async fn gitlab_refusals_look_alike() {
     refusals_look_alike(
-        &FakeGitLab::start().await,
+        &*FakeGitLab::start().await,
         &["x-gitlab-token", "webhook-signature"],
         // The fake is of a version that signs: a plain token alone would be a downgrade.
         &[("webhook-signature", ""), ("webhook-signature", "v1,AAAA"), ("webhook-timestamp", "1")],
@@ -123,7 +145,7 @@ async fn a_flipped_byte_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_identical_deliveries_make_one_analysis() {
     let fake = FakeGitLab::start().await;
-    let (server, repo, run, request) = watched(&fake).await;
+    let (server, repo, _, pull, request) = watched_pull(&fake).await;
     let statuses: Vec<Option<u16>> = stream::iter(0..1000)
         .map(|_| request.send(Duration::from_secs(30)))
         .buffer_unordered(64)
@@ -135,7 +157,7 @@ async fn a_thousand_identical_deliveries_make_one_analysis() {
     server.idle().await;
     assert_eq!(analyses.len(), 1);
     assert_eq!(server.get("/v1/analyses").await.expect(200)["items"].as_array().unwrap().len(), 1);
-    let target = forge_core::model::Target::Pull(run.pull.unwrap().to_string());
+    let target = forge_core::model::Target::Pull(pull.number.to_string());
     assert_eq!(fake.comments(&repo, &target).len(), 1);
     server.stop().await;
 }
@@ -146,7 +168,8 @@ async fn large_and_endless_bodies_are_cut_off() {
     let (server, _, _, request) = watched(&fake).await;
     // Ten gigabytes are promised; the server hangs up long before they are sent.
     let chunk = Bytes::from(vec![b'x'; 1024 * 1024]);
-    let endless = reqwest::Body::wrap_stream(stream::repeat(chunk).take(10 * 1024).map(Ok::<_, std::io::Error>));
+    let endless =
+        reqwest::Body::wrap_stream(stream::repeat(chunk).take(10 * 1024).map(Ok::<_, std::io::Error>));
     let sent = server.http.post(&request.url).headers(request.headers.clone()).body(endless).send().await;
     // Either the answer is read, or the connection ends while we are still sending.
     if let Ok(response) = sent {
@@ -161,8 +184,12 @@ async fn large_and_endless_bodies_are_cut_off() {
 async fn events_of_no_interest_are_accepted_and_ignored() {
     let fake = FakeGitHub::start().await;
     let (server, repo, _, _) = watched(&fake).await;
-    let unknown = forge_testkit::Message::new("sponsorship", "", r#"{"action":"created","repository":{"id":1}}"#);
-    let green = fake.add_run(&repo, &RunSpec::new(vec![JobSpec::green("test")]).with_state(forge_testkit::State::Success).with_sha(SHA));
+    let unknown =
+        forge_testkit::Message::new("sponsorship", "", r#"{"action":"created","repository":{"id":1}}"#);
+    let green = fake.add_run(
+        &repo,
+        &RunSpec::new(vec![JobSpec::green("test")]).with_state(forge_testkit::State::Success).with_sha(SHA),
+    );
     let mut outcomes = fake.deliver_message(&repo, &unknown).await;
     outcomes.extend(fake.deliver(&green).await);
     assert!(!outcomes.is_empty());
@@ -188,8 +215,14 @@ async fn our_own_comments_and_statuses_trigger_nothing() {
     server.idle().await;
     let spoken = fake.all_comments().len();
     for (event, body) in [
-        ("issue_comment", serde_json::json!({"action": "created", "comment": {"body": fake.all_comments()[0].body}, "repository": {"id": repo.id, "full_name": repo.full_name}})),
-        ("status", serde_json::json!({"id": 1, "sha": SHA, "state": "failure", "context": "forge-rca", "repository": {"id": repo.id, "full_name": repo.full_name}, "branches": []})),
+        (
+            "issue_comment",
+            serde_json::json!({"action": "created", "comment": {"body": fake.all_comments()[0].body}, "repository": {"id": repo.id, "full_name": repo.full_name}}),
+        ),
+        (
+            "status",
+            serde_json::json!({"id": 1, "sha": SHA, "state": "failure", "context": "forge-rca", "repository": {"id": repo.id, "full_name": repo.full_name}, "branches": []}),
+        ),
     ] {
         fake.deliver_message(&repo, &forge_testkit::Message::new(event, "", body.to_string())).await;
     }

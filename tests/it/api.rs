@@ -14,7 +14,8 @@ async fn health_and_instance_need_no_token() {
     }
     let instance = server.send(server.request(Method::GET, "/v1/instance")).await.expect(200);
     assert_eq!(instance["state"], "setup");
-    let forges: Vec<&str> = instance["forges"].as_array().unwrap().iter().map(|forge| forge["id"].as_str().unwrap()).collect();
+    let forges: Vec<&str> =
+        instance["forges"].as_array().unwrap().iter().map(|forge| forge["id"].as_str().unwrap()).collect();
     assert!(forges.contains(&"gitlab") && forges.contains(&"github"), "{forges:?}");
     assert_eq!(server.get("/metrics").await.status.as_u16(), 404, "metrics are on the admin address only");
     server.stop().await;
@@ -37,7 +38,7 @@ async fn every_route_but_the_open_ones_wants_a_token_with_its_scope() {
         }
         for method in operations.as_object().unwrap().keys() {
             let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
-            let path = path.replace("{forge}", "gitlab").replace("{id}", "x");
+            let path = path.replace("{forge}", "gitlab").replace("{id}", "gitlab");
             let bare = server.send(server.request(method.clone(), &path)).await;
             bare.expect_error(401, "unauthorized");
             let wrong = server.send(server.request(method.clone(), &path).bearer_auth("frca_nobody")).await;
@@ -71,7 +72,10 @@ async fn scopes_are_a_ladder_and_nobody_gives_more_than_they_have() {
     let get = |token: &str| server.request(Method::GET, "/v1/analyses").bearer_auth(token);
     server.send(get(&read)).await.expect(200);
     server.send(get(&write)).await.expect(200);
-    let tokens = server.request(Method::POST, "/v1/tokens").bearer_auth(&write).json(&json!({"name": "x", "scopes": ["admin"]}));
+    let tokens = server
+        .request(Method::POST, "/v1/tokens")
+        .bearer_auth(&write)
+        .json(&json!({"name": "x", "scopes": ["admin"]}));
     server.send(tokens).await.expect_error(403, "scope_missing");
     let ingest = server.request(Method::POST, "/v1/ingest/raw").bearer_auth(&write).body("x");
     server.send(ingest).await.expect_error(403, "scope_missing");
@@ -103,7 +107,15 @@ async fn unknown_routes_objects_and_parameters() {
     server.post("/v1/deliveries/x/replay", json!({})).await.expect_error(404, "not_found");
     server.get("/v1/operations/x").await.expect_error(404, "not_found");
     server.patch("/v1/integrations/x", json!({"enabled": true})).await.expect_error(404, "not_found");
-    for query in ["limit=0", "limit=501", "limit=many", "since=yesterday", "surprise=1", "cursor=%00", "severity=awful"] {
+    for query in [
+        "limit=0",
+        "limit=501",
+        "limit=many",
+        "since=yesterday",
+        "surprise=1",
+        "cursor=%00",
+        "severity=awful",
+    ] {
         server.get(&format!("/v1/analyses?{query}")).await.expect(422);
     }
     let answer = server.send(server.request(Method::PUT, "/v1/analyses").bearer_auth(OWNER)).await;
@@ -125,7 +137,10 @@ async fn every_answer_has_the_security_headers() {
             assert_eq!(response.headers()[name], value, "{path}");
         }
         let policy = response.headers()["content-security-policy"].to_str().unwrap().to_owned();
-        assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{path}: {policy}");
+        assert!(
+            policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+            "{path}: {policy}"
+        );
         assert!(response.headers().get("strict-transport-security").is_none(), "not on http");
     }
     server.stop().await;
@@ -159,7 +174,8 @@ async fn header_bombs_are_refused() {
     }
     let status = request.send().await.map(|response| response.status().as_u16());
     assert!(matches!(status, Ok(400 | 431) | Err(_)), "{status:?}");
-    let huge = server.request(Method::GET, "/healthz").header("x-huge", "y".repeat(2 * 1024 * 1024)).send().await;
+    let huge =
+        server.request(Method::GET, "/healthz").header("x-huge", "y".repeat(2 * 1024 * 1024)).send().await;
     assert!(!matches!(huge.map(|response| response.status().as_u16()), Ok(200)));
     server.get("/healthz").await.expect(200);
     server.stop().await;

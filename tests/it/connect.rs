@@ -7,7 +7,11 @@ use url::Url;
 use crate::support::{OWNER, TestServer, eventually};
 
 async fn begin(server: &TestServer, fake: &Fake) -> Value {
-    let app = fake.add_oauth_app(&[&format!("{}/v1/integrations/{}/callback", server.base, fake.kind())], &[], false);
+    let app = fake.add_oauth_app(
+        &[&format!("{}/v1/integrations/{}/callback", server.base, fake.kind())],
+        &["api", "read_user", "read_api"],
+        false,
+    );
     let app = app.oauth_app();
     let body = json!({
         "base_url": fake.base_url().as_str(),
@@ -36,11 +40,16 @@ async fn oauth_loop(fake: &Fake) {
 
     let path = format!("/v1/integrations/{}/authorize", fake.kind());
     let body = json!({"state": parameter(&back, "state"), "code": parameter(&back, "code")});
-    let tokens = fake.count("POST", "*token*");
+    let token_path = if fake.kind() == forge_core::ForgeKind::GITLAB {
+        "/oauth/token"
+    } else {
+        "/login/oauth/access_token"
+    };
+    let tokens = fake.count("POST", token_path);
     // A state of nobody, and one of another forge: no request is made with the code.
     let foreign = json!({"state": "0".repeat(64), "code": parameter(&back, "code")});
     server.post(&path, foreign).await.expect_error(400, "invalid_state");
-    assert_eq!(fake.count("POST", "*token*"), tokens, "no code was sent anywhere");
+    assert_eq!(fake.count("POST", token_path), tokens, "no code was sent anywhere");
 
     let integration = server.post(&path, body.clone()).await.expect(201);
     assert_eq!(integration["auth"], "oauth");
@@ -64,12 +73,12 @@ async fn oauth_loop(fake: &Fake) {
 
 #[tokio::test]
 async fn gitlab_by_oauth() {
-    oauth_loop(&FakeGitLab::start().await).await;
+    oauth_loop(&*FakeGitLab::start().await).await;
 }
 
 #[tokio::test]
 async fn github_by_oauth() {
-    oauth_loop(&FakeGitHub::start().await).await;
+    oauth_loop(&*FakeGitHub::start().await).await;
 }
 
 #[tokio::test]
@@ -98,7 +107,9 @@ async fn the_browser_callback_connects_and_a_refusal_is_told() {
 }
 
 async fn with_token(server: &TestServer, forge: &str, base_url: &str, token: &str) -> crate::support::Answer {
-    server.post(&format!("/v1/integrations/{forge}/token"), json!({"base_url": base_url, "token": token})).await
+    server
+        .post(&format!("/v1/integrations/{forge}/token"), json!({"base_url": base_url, "token": token}))
+        .await
 }
 
 #[tokio::test]
@@ -108,7 +119,10 @@ async fn a_relative_root_is_kept() {
     let server = TestServer::start().await;
     let id = server.connect(&fake).await;
     let integration = server.get(&format!("/v1/integrations/{id}")).await.expect(200);
-    assert_eq!(integration["base_url"].as_str().unwrap().trim_end_matches('/'), fake.base_url().as_str().trim_end_matches('/'));
+    assert_eq!(
+        integration["base_url"].as_str().unwrap().trim_end_matches('/'),
+        fake.base_url().as_str().trim_end_matches('/')
+    );
     assert!(fake.unknown_requests().is_empty(), "{:?}", fake.unknown_requests());
     server.stop().await;
 }
@@ -138,40 +152,50 @@ async fn every_wrong_way_in_has_its_own_error() {
 
     let text = with_token(&server, "gitlab", base, "glpat-wrong").await.expect_error(422, "token_rejected");
     assert!(!text.contains("glpat-wrong"), "{text}");
-    let expired = fake.add_token(&TokenSpec::new(TokenKind::Personal, &["api"]).with_expires_at(jiff_past()));
+    let expired =
+        fake.add_token(&TokenSpec::new(TokenKind::Personal, &["api"]).with_expires_at(in_the_past()));
     let expired = secrecy::ExposeSecret::expose_secret(&expired).to_owned();
     with_token(&server, "gitlab", base, &expired).await.expect_error(422, "token_rejected");
     with_token(&server, "gitlab", "not a url", "x").await.expect(422);
     with_token(&server, "gitlab", "http://10.1.2.3", "x").await.expect_error(422, "address_not_allowed");
-    with_token(&server, "gitlab", "http://169.254.169.254/latest", "x").await.expect_error(422, "address_not_allowed");
+    with_token(&server, "gitlab", "http://169.254.169.254/latest", "x")
+        .await
+        .expect_error(422, "address_not_allowed");
     // A port where nobody listens, on an address that is allowed.
-    let text = with_token(&server, "gitlab", "http://127.0.0.1:1", "x").await.expect_error(502, "forge_unreachable");
+    let text =
+        with_token(&server, "gitlab", "http://127.0.0.1:1", "x").await.expect_error(502, "forge_unreachable");
     assert!(!text.contains("os error"), "coarse on purpose, it must not be a port scanner: {text}");
     with_token(&server, "gitea", base, "x").await.expect_error(404, "not_found");
     assert!(fake.requests().iter().all(|request| !request.path.contains("glpat")), "no token in a path");
 
-    fake.fail_times("GET", "/api/v4/*", Fault::Html, 10);
+    fake.fail_times("GET", "/api/v4/**", Fault::Html(502), 10);
     with_token(&server, "gitlab", base, "x").await.expect_error(502, "forge_error");
 
     let path = "/v1/integrations/gitlab/token";
     server.post(path, json!({"base_url": base, "token": "x", "tokn": 1})).await.expect(422);
     server.post(path, json!({"base_url": base})).await.expect(422);
-    let request = server.request(reqwest::Method::POST, path).bearer_auth(OWNER).header("content-type", "application/json");
+    let request = server
+        .request(reqwest::Method::POST, path)
+        .bearer_auth(OWNER)
+        .header("content-type", "application/json");
     server.send(request.body("{\"token\": ")).await.expect_error(400, "malformed_json");
-    let request = server.request(reqwest::Method::POST, path).bearer_auth(OWNER).header("content-type", "text/plain");
+    let request =
+        server.request(reqwest::Method::POST, path).bearer_auth(OWNER).header("content-type", "text/plain");
     server.send(request.body("{}")).await.expect_error(415, "unsupported_media_type");
     server.stop().await;
 }
 
-fn jiff_past() -> forge_testkit::Timestamp {
-    forge_testkit::Timestamp::UNIX_EPOCH
+fn in_the_past() -> jiff::Timestamp {
+    jiff::Timestamp::UNIX_EPOCH
 }
 
 #[tokio::test]
 async fn plain_http_is_refused_unless_the_operator_allows_it() {
     let fake = FakeGitLab::start().await;
     let server = TestServer::start_with(|config| config.dangerous_allow_http = false).await;
-    let text = with_token(&server, "gitlab", fake.base_url().as_str(), "x").await.expect_error(422, "address_not_allowed");
+    let text = with_token(&server, "gitlab", fake.base_url().as_str(), "x")
+        .await
+        .expect_error(422, "address_not_allowed");
     assert!(text.contains("https"), "names the remedy: {text}");
     assert!(fake.requests().is_empty(), "nothing was sent");
     server.stop().await;
@@ -191,7 +215,12 @@ async fn a_rejected_token_parks_the_work_until_it_is_replaced() {
     server.monitor(&id, &repo).await;
     fake.revoke_token(&old);
     let sha = "4be1f20000000000000000000000000000000009";
-    let run = fake.add_run(&repo, &RunSpec::new(vec![JobSpec::failed("test", crate::support::pytest_log())]).with_branch("main").with_sha(sha));
+    let run = fake.add_run(
+        &repo,
+        &RunSpec::new(vec![JobSpec::failed("test", crate::support::pytest_log())])
+            .with_branch("main")
+            .with_sha(sha),
+    );
     fake.deliver(&run).await;
     eventually("the integration is known to be broken", async || {
         let integration = server.get(&format!("/v1/integrations/{id}")).await.expect(200);
@@ -256,7 +285,10 @@ async fn a_rotated_secret_overlaps_with_the_old_one() {
     let repo = fake.add_repo("acme/shop");
     let integration = server.connect(&fake).await;
     let id = server.monitor(&integration, &repo).await;
-    let run = fake.add_run(&repo, &RunSpec::new(vec![JobSpec::green("a")]).with_sha("4be1f20000000000000000000000000000000003"));
+    let run = fake.add_run(
+        &repo,
+        &RunSpec::new(vec![JobSpec::green("a")]).with_sha("4be1f20000000000000000000000000000000003"),
+    );
     let old = fake.signed_request(&run, fake.hooks(&repo)[0].id).unwrap();
     let rotated = server.post(&format!("/v1/repositories/{id}/webhook-secret"), json!({})).await.expect(200);
     assert_eq!(rotated["secret"].as_str().unwrap().len(), 64, "{rotated}");

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, fs, path::PathBuf};
 
-use forge_core::{Capabilities, Provider as _};
+use forge_core::Capabilities;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -14,7 +14,11 @@ fn check(path: &str, made: &str) {
         fs::write(&path, made).unwrap();
     }
     let stored = fs::read_to_string(&path).unwrap_or_default();
-    assert!(stored == made, "{} is not as the code says: run UPDATE_DOCUMENTS=1 cargo test -p tests", path.display());
+    assert!(
+        stored == made,
+        "{} is not as the code says: run UPDATE_DOCUMENTS=1 cargo test -p tests",
+        path.display()
+    );
 }
 
 #[test]

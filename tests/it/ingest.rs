@@ -39,12 +39,32 @@ async fn waiting_answers_with_the_report() {
     assert_eq!(analysis["state"], "done", "{analysis:#}");
     assert_eq!(analysis["report"]["status"], "cause_found");
     let id = analysis["id"].as_str().unwrap();
-    assert_eq!(server.get(&format!("/v1/analyses/{id}")).await.expect(200), analysis, "the same object by GET");
+    assert_eq!(
+        server.get(&format!("/v1/analyses/{id}")).await.expect(200),
+        analysis,
+        "the same object by GET"
+    );
 
-    let request = server.request(Method::GET, &format!("/v1/analyses/{id}")).bearer_auth(OWNER).header("accept", "text/markdown");
+    let request = server
+        .request(Method::GET, &format!("/v1/analyses/{id}"))
+        .bearer_auth(OWNER)
+        .header("accept", "text/markdown");
     let markdown = server.send(request).await;
     assert_eq!(markdown.status.as_u16(), 200);
     assert!(markdown.text.contains("```"), "evidence in a fence: {}", markdown.text);
+
+    for (accept, part) in [("application/sarif+json", "\"2.1.0\""), ("application/xml", "<testsuite")] {
+        let request = server
+            .request(Method::GET, &format!("/v1/analyses/{id}"))
+            .bearer_auth(OWNER)
+            .header("accept", accept);
+        let answer = server.send(request).await;
+        assert!(answer.text.contains(part), "{accept}: {}", answer.text);
+    }
+    let path = format!("/v1/analyses/{id}/verdict");
+    server.post(&path, json!({"correct": false, "note": "the database was down"})).await.expect(200);
+    server.post(&path, json!({"note": "no answer"})).await.expect_error(422, "invalid_field");
+    server.post("/v1/analyses/x/verdict", json!({"correct": true})).await.expect_error(404, "not_found");
     server.stop().await;
 }
 
@@ -56,7 +76,8 @@ async fn raw_logs_may_be_packed_and_name_nothing() {
     let gzip = gzip.finish().unwrap();
     let zstd = zstd::encode_all(pytest_log().as_bytes(), 3).unwrap();
     for (name, packed) in [("gzip", gzip.clone()), ("zstd", zstd)] {
-        let request = server.request(Method::POST, &format!("/v1/ingest/raw?job_id={name}&wait=30")).bearer_auth(OWNER);
+        let request =
+            server.request(Method::POST, &format!("/v1/ingest/raw?job_id={name}&wait=30")).bearer_auth(OWNER);
         let analysis = server.send(request.body(packed)).await.expect(200);
         assert_eq!(analysis["report"]["status"], "cause_found", "{name}: {analysis:#}");
         assert_eq!(analysis["repository"], "default");
@@ -82,7 +103,11 @@ async fn idempotency_keys_and_content_decide_what_is_new() {
         server.send(request.body(log.to_owned())).await.json
     };
     let first = send(None, "error: one\n").await;
-    assert_eq!(send(None, "error: one\n").await["analysis_id"], first["analysis_id"], "the content is the key");
+    assert_eq!(
+        send(None, "error: one\n").await["analysis_id"],
+        first["analysis_id"],
+        "the content is the key"
+    );
     assert_eq!(send(None, "error: two\n").await["status"], "accepted");
     let keyed = send(Some("k1"), "error: one\n").await;
     assert_eq!(keyed["status"], "accepted", "a key of its own");
@@ -103,7 +128,11 @@ async fn what_did_not_fail_is_ignored() {
     }
     let mut body = body("Error: it broke\n");
     body["status"] = "exploded".into();
-    assert_eq!(server.post("/v1/ingest/log", body).await.expect(202)["status"], "accepted", "unknown words are failures");
+    assert_eq!(
+        server.post("/v1/ingest/log", body).await.expect(202)["status"],
+        "accepted",
+        "unknown words are failures"
+    );
     server.stop().await;
 }
 
@@ -122,13 +151,29 @@ async fn other_systems_send_their_own_words() {
     let server = TestServer::start().await;
     let log = pytest_log();
     for (system, body, project) in [
-        ("jenkins", json!({"job": "shop-ci", "build_number": 12, "status": "FAILURE", "log": log}), "shop-ci"),
-        ("circleci", json!({"project_slug": "gh/acme/shop", "workflow_id": "w", "job_name": "test", "job_number": 3, "status": "failed", "log": log}), "gh/acme/shop"),
-        ("teamcity", json!({"build_type_id": "Shop_Test", "build_id": 7, "build_number": "1.7", "status": "FAILURE", "log": log}), "Shop_Test"),
-        ("drone", json!({"repo": "acme/shop", "build_number": 5, "status": "failure", "log": log, "step": "test"}), "acme/shop"),
+        (
+            "jenkins",
+            json!({"job": "shop-ci", "build_number": 12, "status": "FAILURE", "log": log}),
+            "shop-ci",
+        ),
+        (
+            "circleci",
+            json!({"project_slug": "gh/acme/shop", "workflow_id": "w", "job_name": "test", "job_number": 3, "status": "failed", "log": log}),
+            "gh/acme/shop",
+        ),
+        (
+            "teamcity",
+            json!({"build_type_id": "Shop_Test", "build_id": 7, "build_number": "1.7", "status": "FAILURE", "log": log}),
+            "Shop_Test",
+        ),
+        (
+            "drone",
+            json!({"repo": "acme/shop", "build_number": 5, "status": "failure", "log": log, "step": "test"}),
+            "acme/shop",
+        ),
     ] {
         let analysis = server.post(&format!("/v1/ingest/{system}?wait=30"), body.clone()).await.expect(200);
-        assert_eq!(analysis["forge"], system, "{analysis:#}");
+        assert_eq!(analysis["provider"], system, "{analysis:#}");
         assert_eq!(analysis["repository"], project);
         assert_eq!(analysis["report"]["status"], "cause_found");
         let mut wrong = body;
@@ -144,7 +189,9 @@ async fn other_systems_send_their_own_words() {
 async fn bad_requests_are_told_apart() {
     let server = TestServer::start().await;
     let path = "/v1/ingest/log";
-    let raw = |content_type: &str| server.request(Method::POST, path).bearer_auth(OWNER).header("content-type", content_type);
+    let raw = |content_type: &str| {
+        server.request(Method::POST, path).bearer_auth(OWNER).header("content-type", content_type)
+    };
     server.send(raw("application/json").body("{\"provider\":")).await.expect_error(400, "malformed_json");
     server.send(raw("text/plain").body("{}")).await.expect_error(415, "unsupported_media_type");
     server.post(path, json!({"provider": "x"})).await.expect_error(422, "invalid_field");
@@ -160,7 +207,11 @@ async fn bad_requests_are_told_apart() {
     for bytes in [vec![], vec![0_u8; 5000]] {
         let request = server.request(Method::POST, "/v1/ingest/raw?wait=30").bearer_auth(OWNER).body(bytes);
         let answer = server.send(request).await;
-        assert!(answer.status.as_u16() == 422 || answer.json["report"]["status"] == "not_a_log", "{}", answer.text);
+        assert!(
+            answer.status.as_u16() == 422 || answer.json["report"]["status"] == "not_a_log",
+            "{}",
+            answer.text
+        );
     }
     server.stop().await;
 }

@@ -25,14 +25,23 @@ async fn replicas(database: &Database, count: usize) -> Vec<TestServer> {
 async fn connect_by_oauth(server: &TestServer, fake: &Fake) -> String {
     fake.add_user("ada");
     fake.set_approver(Some("ada"));
-    let app = fake.add_oauth_app(&[&format!("{}/v1/integrations/gitlab/callback", server.base)], &[], true).oauth_app();
+    let app = fake
+        .add_oauth_app(
+            &[&format!("{}/v1/integrations/gitlab/callback", server.base)],
+            &["api", "read_user", "read_api"],
+            true,
+        )
+        .oauth_app();
     let body = json!({"base_url": fake.base_url().as_str(), "client_id": app.client_id, "mode": "webhook",
         "client_secret": secrecy::ExposeSecret::expose_secret(&app.client_secret), "backfill": {"enabled": false}});
     let started = server.post("/v1/integrations/gitlab/start", body).await.expect(201);
     let back = fake.browse(&started["authorize_url"].as_str().unwrap().parse().unwrap()).await.unwrap();
     let code = back.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned();
     let body = json!({"state": started["state"], "code": code});
-    server.post("/v1/integrations/gitlab/authorize", body).await.expect(201)["id"].as_str().unwrap().to_owned()
+    server.post("/v1/integrations/gitlab/authorize", body).await.expect(201)["id"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -40,12 +49,12 @@ async fn an_expired_token_is_refreshed_once() {
     let Some(database) = Database::postgres().await else { return };
     let servers = replicas(&database, 2).await;
     let fake = FakeGitLab::start().await;
-    // Expires while the integration is being set up, so that both replicas meet it expired.
     fake.set_access_token_lifetime(Some(Duration::from_secs(7200)));
     let repo = fake.add_repo("acme/shop");
     let integration = connect_by_oauth(&servers[0], &fake).await;
     servers[0].monitor(&integration, &repo).await;
-    fake.expire_access_tokens();
+    // Both replicas meet the token long after its end.
+    fake.advance_clock(Duration::from_secs(3 * 3600));
     let before = fake.refreshes();
     let mut calls = tokio::task::JoinSet::new();
     for server in &servers {
@@ -75,8 +84,12 @@ async fn three_replicas_say_everything_once() {
     servers[0].monitor(&integration, &repo).await;
     let hook = fake.hooks(&repo).remove(0).id;
     for index in 0..20 {
-        let pull = fake.open_pull(&repo, &PullSpec::new("change", &format!("branch-{index}")).with_sha(&format!("{index:040x}")));
-        let run = fake.add_run(&repo, &RunSpec::new(vec![JobSpec::failed("test", pytest_log())]).for_pull(&pull));
+        let pull = fake.open_pull(
+            &repo,
+            &PullSpec::new("change", &format!("branch-{index}")).with_sha(&format!("{index:040x}")),
+        );
+        let run =
+            fake.add_run(&repo, &RunSpec::new(vec![JobSpec::failed("test", pytest_log())]).for_pull(&pull));
         let request = fake.signed_request(&run, hook).unwrap();
         // Each delivery reaches two replicas.
         for server in [&servers[index % 3], &servers[(index + 1) % 3]] {
@@ -89,7 +102,10 @@ async fn three_replicas_say_everything_once() {
     drop(servers.pop());
     let analyses = servers[0].analyses("", 20).await;
     assert_eq!(analyses.len(), 20);
-    eventually("every pull request has its comment", async || (fake.all_comments().len() >= 20).then_some(())).await;
+    eventually("every pull request has its comment", async || {
+        (fake.all_comments().len() >= 20).then_some(())
+    })
+    .await;
     servers[0].idle().await;
     assert_eq!(fake.all_comments().len(), 20, "and none has two");
     for server in servers {

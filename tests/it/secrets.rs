@@ -24,7 +24,11 @@ fn assert_absent(folder: &Path, secret: &str) {
             continue;
         }
         let bytes = fs::read(&path).unwrap();
-        for form in [secret.as_bytes().to_vec(), STANDARD.encode(secret).into_bytes(), hex::encode(secret).into_bytes()] {
+        for form in [
+            secret.as_bytes().to_vec(),
+            STANDARD.encode(secret).into_bytes(),
+            hex::encode(secret).into_bytes(),
+        ] {
             let is_there = bytes.windows(form.len()).any(|window| window == form);
             assert!(!is_there, "{} holds a secret", path.display());
         }
@@ -48,17 +52,26 @@ async fn a_printed_secret_and_our_own_are_nowhere() {
          error: push rejected with {secret}: permission denied\nERROR: Job failed: exit code 1\n",
         STANDARD.encode(&secret)
     );
-    let pull = fake.open_pull(&repo, &PullSpec::new("Deploy", "deploy").with_sha("4be1f20000000000000000000000000000000004"));
-    let run = fake.add_run(&repo, &RunSpec::new(vec![JobSpec::failed("deploy", log.as_str())]).for_pull(&pull));
+    let pull = fake.open_pull(
+        &repo,
+        &PullSpec::new("Deploy", "deploy").with_sha("4be1f20000000000000000000000000000000004"),
+    );
+    let run =
+        fake.add_run(&repo, &RunSpec::new(vec![JobSpec::failed("deploy", log.as_str())]).for_pull(&pull));
     fake.deliver(&run).await;
     server.analyses("", 1).await;
-    let request = server.request(reqwest::Method::POST, "/v1/ingest/raw?wait=30").bearer_auth(crate::support::OWNER);
+    let request =
+        server.request(reqwest::Method::POST, "/v1/ingest/raw?wait=30").bearer_auth(crate::support::OWNER);
     let ingested = server.send(request.body(log)).await.expect(200);
     assert!(ingested["report"]["redactions"]["count"].as_u64().unwrap() >= 1, "{ingested:#}");
     server.idle().await;
 
     let hook_secret = fake.hooks(&repo).remove(0);
-    let ours = [token.expose_secret().to_owned(), hook_secret.secret.unwrap_or_default(), hook_secret.signing_token.unwrap_or_default()];
+    let ours = [
+        token.expose_secret().to_owned(),
+        hook_secret.secret.unwrap_or_default(),
+        hook_secret.signing_token.unwrap_or_default(),
+    ];
     for path in [
         "/v1/integrations".to_owned(),
         format!("/v1/integrations/{integration}"),

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use forge_testkit::{Fake, RepoHandle};
+use forge_testkit::{
+    Fake, RepoHandle,
+    logs::{self, Framing, SampleLog},
+};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -66,7 +69,8 @@ impl TestServer {
         let mut config = Config::for_loopback(folder.path(), SecretString::from(OWNER));
         change(&mut config);
         let application = Application::build(config, role).await.unwrap();
-        let (base, admin) = (format!("http://{}", application.address()), format!("http://{}", application.admin_address()));
+        let (base, admin) =
+            (format!("http://{}", application.address()), format!("http://{}", application.admin_address()));
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(application.run(async {
             // A dropped sender stops the server too.
@@ -128,15 +132,21 @@ impl TestServer {
         integration["id"].as_str().unwrap().to_owned()
     }
 
-    /// Waits for discovery and begins to watch the repository; gives our id of it.
-    pub(crate) async fn monitor(&self, integration: &str, repo: &RepoHandle) -> String {
+    /// Waits until discovery has found the repository; gives our id of it.
+    pub(crate) async fn discovered(&self, integration: &str, repo: &RepoHandle) -> String {
         let path = format!("/v1/integrations/{integration}/repositories?search={}", repo.full_name);
-        let id = eventually("the repository is discovered", async || {
+        eventually("the repository is discovered", async || {
             let list = self.get(&path).await.expect(200);
-            let found = list["items"].as_array()?.iter().find(|item| item["full_name"] == repo.full_name.as_str())?;
+            let found =
+                list["items"].as_array()?.iter().find(|item| item["full_name"] == repo.full_name.as_str())?;
             Some(found["id"].as_str()?.to_owned())
         })
-        .await;
+        .await
+    }
+
+    /// Begins to watch a repository; gives our id of it.
+    pub(crate) async fn monitor(&self, integration: &str, repo: &RepoHandle) -> String {
+        let id = self.discovered(integration, repo).await;
         let path = format!("/v1/integrations/{integration}/repositories/monitor");
         let answer = self.post(&path, json!({"add": [id]})).await.expect(200);
         assert_eq!(answer["items"][0]["monitored"], true, "{answer}");
@@ -158,7 +168,8 @@ impl TestServer {
     /// Waits until no delivery and no task is waiting any more.
     pub(crate) async fn idle(&self) {
         eventually("nothing is left to do", async || {
-            let metrics = self.http.get(format!("{}/metrics", self.admin)).send().await.ok()?.text().await.ok()?;
+            let metrics =
+                self.http.get(format!("{}/metrics", self.admin)).send().await.ok()?.text().await.ok()?;
             let is_zero = |line: &str| metrics.lines().any(|have| have == line);
             (is_zero("forge_rca_tasks{state=\"ready\"} 0")
                 && is_zero("forge_rca_tasks{state=\"running\"} 0")
@@ -183,5 +194,14 @@ pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Opti
 
 /// A failed job of pytest, as plain lines.
 pub(crate) fn pytest_log() -> String {
-    forge_testkit::logs::pytest_failure()
+    plain(logs::pytest(Framing::Plain))
+}
+
+/// A failed build of cargo, as plain lines.
+pub(crate) fn cargo_log() -> String {
+    plain(logs::cargo(Framing::Plain))
+}
+
+fn plain(log: SampleLog) -> String {
+    String::from_utf8(log.bytes).unwrap()
 }

@@ -1,5 +1,7 @@
 //! What a client authenticates with, and where it comes from.
 
+#![expect(clippy::disallowed_methods, reason = "two credentials are compared")]
+
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;

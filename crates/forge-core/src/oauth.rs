@@ -1,5 +1,10 @@
 //! The OAuth authorization-code flow, in each forge's dialect.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "codes, verifiers and tokens go into the requests of the flow"
+)]
+
 use std::fmt;
 
 use async_trait::async_trait;

@@ -1,5 +1,7 @@
 //! Comparing and encoding secrets without leaking them.
 
+#![expect(clippy::disallowed_methods, reason = "secrets are compared and fingerprinted here")]
+
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;

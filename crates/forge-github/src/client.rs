@@ -1,5 +1,7 @@
 //! One credential at one installation.
 
+#![expect(clippy::disallowed_methods, reason = "the token goes into the Authorization header")]
+
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;

@@ -1,5 +1,7 @@
 //! Hooks of a repository.
 
+#![expect(clippy::disallowed_methods, reason = "the hook's secret goes to the forge")]
+
 use async_trait::async_trait;
 use forge_core::{
     BoxStream, ErrorKind, Hooks, Result,

@@ -1,5 +1,10 @@
 //! The OAuth web flow, for OAuth apps and for GitHub Apps acting for a user.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "codes, verifiers and tokens go into the requests of the flow"
+)]
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -90,18 +95,21 @@ impl OAuthFlow for GitHubOAuth {
         self.grant.refresh(refresh_token, None).await
     }
 
-    /// Revokes this token only. Revoking the whole grant would also end other connections of the same user.
+    /// Revokes the user's whole grant, so that no refresh token outlives it. Other tokens that this application holds
+    /// for the same user end with it (GitHub docs, rest/apps/oauth-applications, "Delete an app authorization").
     async fn revoke(&self, tokens: &TokenSet) -> Result<bool> {
-        let path = format!("applications/{}/token", segment(&self.client_id)?);
+        let path = format!("applications/{}/grant", segment(&self.client_id)?);
         let request = self
             .app_api
             .delete(&path)
             .json(&json!({ "access_token": tokens.access_token.expose_secret() }))
-            .operation("revoke the OAuth token");
+            .operation("revoke the OAuth grant");
         match request.send().await {
             Ok(_) => Ok(true),
-            // GitHub answers 404 and 422 for a token that is dead already.
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Invalid) => Ok(true),
+            // 404 or 422: the access token is dead already. What a refresh token still holds cannot be ended with it.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Invalid) => {
+                Ok(tokens.refresh_token.is_none())
+            }
             Err(error) => {
                 Err(error.with_hint("check the application's client secret, or revoke it at GitHub"))
             }

@@ -24,8 +24,10 @@ impl Ci for Client {
     async fn get_run(&self, repo: &RepoRef, run: &RunRef) -> Result<Run> {
         let id = number(&run.id, "pipeline id")?;
         let operation = format!("get pipeline {id} of {}", name_of(repo));
-        let pipeline: wire::Pipeline =
-            self.call(repo, &operation, |api, path| api.get(&format!("{path}/pipelines/{id}"))).await?.json()?;
+        let pipeline: wire::Pipeline = self
+            .call(repo, &operation, |api, path| api.get(&format!("{path}/pipelines/{id}")))
+            .await?
+            .json()?;
         let reference = pipeline.git_ref.as_deref().map(Reference::parse);
         let mut run = pipeline.into_run();
         if let Some(Reference::MergeRequest { iid, is_merged }) = reference {
@@ -89,7 +91,13 @@ impl Client {
     }
 
     /// Adds what the merge request of a merge request pipeline tells: branch, and the commit that people know.
-    async fn add_merge_request(&self, repo: &RepoRef, run: &mut Run, iid: &str, is_merged: bool) -> Result<()> {
+    async fn add_merge_request(
+        &self,
+        repo: &RepoRef,
+        run: &mut Run,
+        iid: &str,
+        is_merged: bool,
+    ) -> Result<()> {
         let sha = run.sha.clone();
         let known_sha = sha.as_deref().filter(|_| !is_merged);
         match self.merge_request_of(repo, iid, known_sha).await? {

@@ -1,5 +1,7 @@
 //! One installation with one credential: addresses, headers, redirects of moved projects, `whoami`.
 
+#![expect(clippy::disallowed_methods, reason = "the token goes into the Authorization header")]
+
 use std::{
     fmt,
     sync::{
@@ -15,7 +17,9 @@ use forge_core::{
     model::{Identity, RepoRef},
     url as forge_url,
 };
-use forge_http::{Answer, ApiClient, Dialect, HttpClient, Next, RateLimit, Request, Response, next_link, pages};
+use forge_http::{
+    Answer, ApiClient, Dialect, HttpClient, Next, RateLimit, Request, Response, next_link, pages,
+};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::{HeaderMap, HeaderValue, header};
 use jiff::Timestamp;
@@ -202,7 +206,12 @@ impl Client {
         } else {
             self.api().get("personal_access_tokens/self")
         };
-        absent(request.operation(operation).fetch().await)
+        // The token has just proved good, so a 401 here means that this endpoint does not know its kind. Taken as an
+        // answer it does not set off a refresh.
+        match absent(request.operation(operation).allow_status(401).send().await)? {
+            Some(answer) if answer.status() != 401 => answer.json().map(Some),
+            _ => Ok(None),
+        }
     }
 
     async fn version(&self) -> Result<Option<String>> {
@@ -321,8 +330,9 @@ fn api_base(instance: &Instance) -> Result<Url> {
 }
 
 pub(crate) fn append(base: &Url, path: &str) -> Result<Url> {
-    forge_url::append(base, path)
-        .map_err(|error| Error::new(ErrorKind::InvalidInput, "the base URL cannot carry a path").with_source(error))
+    forge_url::append(base, path).map_err(|error| {
+        Error::new(ErrorKind::InvalidInput, "the base URL cannot carry a path").with_source(error)
+    })
 }
 
 /// The project as it stands in a path: its id, which survives a rename, else its encoded full path.

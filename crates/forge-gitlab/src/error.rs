@@ -46,9 +46,13 @@ impl From<Fault> for Error {
                 ErrorKind::UnexpectedResponse,
                 "check the base URL: it has to be the address that GitLab itself uses (its external URL)",
             ),
-            Fault::NoNote => (ErrorKind::Invalid, "the text has to hold more than lines that begin with a slash"),
+            Fault::NoNote => {
+                (ErrorKind::Invalid, "the text has to hold more than lines that begin with a slash")
+            }
             Fault::LogErased => (ErrorKind::Gone, "retry the job to get a log"),
-            Fault::LogNotReady => (ErrorKind::NotReady, "GitLab writes the log in the background; try again soon"),
+            Fault::LogNotReady => {
+                (ErrorKind::NotReady, "GitLab writes the log in the background; try again soon")
+            }
             Fault::NoLog => {
                 (ErrorKind::NotFound, "the job never reached a runner, or its log was lost at the instance")
             }
@@ -107,7 +111,11 @@ pub(crate) fn reset_at(headers: &HeaderMap) -> Option<Timestamp> {
 pub(crate) fn absent<T>(result: Result<T>) -> Result<Option<T>> {
     match result {
         Ok(found) => Ok(Some(found)),
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Forbidden | ErrorKind::Gone) => Ok(None),
+        Err(error)
+            if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Forbidden | ErrorKind::Gone) =>
+        {
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }
@@ -115,5 +123,7 @@ pub(crate) fn absent<T>(result: Result<T>) -> Result<Option<T>> {
 fn mentions_url(body: Option<&serde_json::Value>) -> bool {
     let said = |key: &str| body.and_then(|body| body.get(key));
     said("message").is_some_and(|message| message.get("url").is_some())
-        || said("error").and_then(|error| error.as_str()).is_some_and(|text| text.to_ascii_lowercase().contains("url"))
+        || said("error")
+            .and_then(|error| error.as_str())
+            .is_some_and(|text| text.to_ascii_lowercase().contains("url"))
 }

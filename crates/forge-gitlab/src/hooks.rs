@@ -1,5 +1,7 @@
 //! Project hooks: docs api/project_webhooks.md.
 
+#![expect(clippy::disallowed_methods, reason = "the hook's secret goes to the forge")]
+
 use async_trait::async_trait;
 use forge_core::{
     BoxStream, ErrorKind, Hooks, Result,
@@ -73,7 +75,10 @@ impl Hooks for Client {
         let test = |trigger: &'static str| {
             let operation = &operation;
             async move {
-                self.call(repo, operation, |api, path| api.post(&format!("{path}/hooks/{hook_id}/test/{trigger}"))).await
+                self.call(repo, operation, |api, path| {
+                    api.post(&format!("{path}/hooks/{hook_id}/test/{trigger}"))
+                })
+                .await
             }
         };
         match test("pipeline_events").await {

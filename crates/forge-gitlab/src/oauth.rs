@@ -1,5 +1,10 @@
 //! OAuth 2.0 with PKCE and rotating refresh tokens: docs api/oauth2.md.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "codes, verifiers and tokens go into the requests of the flow"
+)]
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -41,7 +46,13 @@ impl GitLabOAuth {
     async fn revoke_one(&self, token: &SecretString) -> Result<()> {
         let (secret, token) = (self.app.client_secret.expose_secret(), token.expose_secret());
         let form = [("client_id", self.app.client_id.as_str()), ("client_secret", secret), ("token", token)];
-        self.plain.post("oauth/revoke").operation("revoke the OAuth token").form(&form).repeatable().send().await?;
+        self.plain
+            .post("oauth/revoke")
+            .operation("revoke the OAuth token")
+            .form(&form)
+            .repeatable()
+            .send()
+            .await?;
         Ok(())
     }
 }
@@ -54,7 +65,12 @@ impl OAuthFlow for GitLabOAuth {
         self.grant.authorize_url(redirect, state, pkce, scopes, &[])
     }
 
-    async fn exchange_code(&self, code: &SecretString, redirect: &Url, pkce: Option<&Pkce>) -> Result<TokenSet> {
+    async fn exchange_code(
+        &self,
+        code: &SecretString,
+        redirect: &Url,
+        pkce: Option<&Pkce>,
+    ) -> Result<TokenSet> {
         self.grant.exchange(code, redirect, pkce).await
     }
 

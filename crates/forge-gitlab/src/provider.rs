@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use forge_core::{
-    Capabilities, CredentialProvider, ForgeClient, ForgeKind, Instance, OAuthApp, OAuthFlow, Provider, Result,
-    WebhookReceiver,
+    Capabilities, CredentialProvider, ForgeClient, ForgeKind, Instance, OAuthApp, OAuthFlow, Provider,
+    Result, WebhookReceiver,
 };
 use forge_http::HttpClient;
 

@@ -7,9 +7,12 @@ use forge_core::model::{Conclusion, Status};
 /// `manual` counts as ended: nothing comes of it until a person presses the button.
 pub(crate) fn from_word(word: &str, failure_reason: Option<&str>) -> (Status, Option<Conclusion>) {
     match word {
-        "created" | "waiting_for_resource" | "preparing" | "waiting_for_callback" | "pending" | "scheduled" => {
-            (Status::Queued, None)
-        }
+        "created"
+        | "waiting_for_resource"
+        | "preparing"
+        | "waiting_for_callback"
+        | "pending"
+        | "scheduled" => (Status::Queued, None),
         "running" | "canceling" => (Status::Running, None),
         "success" => (Status::Completed, Some(Conclusion::Success)),
         "failed" => (Status::Completed, Some(failure(failure_reason))),

@@ -84,7 +84,9 @@ impl Project {
         // Both empty means that the role comes from elsewhere, e.g. a share of a parent group.
         repo.can_manage_hooks = self.permissions.and_then(|permissions| {
             let level = |access: Option<Access>| access?.access_level;
-            level(permissions.project_access).max(level(permissions.group_access)).map(|level| level >= MAINTAINER)
+            level(permissions.project_access)
+                .max(level(permissions.group_access))
+                .map(|level| level >= MAINTAINER)
         });
         repo
     }

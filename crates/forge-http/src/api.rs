@@ -1,11 +1,15 @@
 //! Requests to one forge: credential, retries, limits, and answers that are either good or an error.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the secret is used here, where it goes into a request, a cipher or a hash"
+)]
+
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use forge_core::{
-    Credential, CredentialKind, CredentialProvider, Error, ErrorKind, ForgeKind, Result, Retry, secret,
-    url as forge_url,
+    Credential, CredentialKind, CredentialProvider, Error, ErrorKind, Result, Retry, secret, url as forge_url,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use jiff::Timestamp;
@@ -16,7 +20,8 @@ use url::Url;
 
 use crate::{
     client::{self, HttpClient, LONGEST_WAIT, PauseKey},
-    dialect::{self, Answer, Dialect},
+    dialect::{Answer, Dialect},
+    response::Response,
     stream::StreamResponse,
 };
 
@@ -49,16 +54,6 @@ pub struct Request {
     max_body: usize,
     allowed: Vec<u16>,
     fault: Option<Error>,
-}
-
-/// A good answer, read to its end.
-pub struct Response {
-    status: StatusCode,
-    headers: HeaderMap,
-    url: Url,
-    body: Bytes,
-    forge: ForgeKind,
-    operation: Option<String>,
 }
 
 impl ApiClient {
@@ -502,87 +497,6 @@ impl fmt::Debug for Request {
             .field("method", &self.method)
             .field("url", &forge_url::SafeUrl(&self.url))
             .field("operation", &self.operation)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Response {
-    /// The status.
-    #[must_use]
-    pub fn status(&self) -> StatusCode {
-        self.status
-    }
-
-    /// The headers.
-    #[must_use]
-    pub fn headers(&self) -> &HeaderMap {
-        &self.headers
-    }
-
-    /// The address that was asked.
-    #[must_use]
-    pub fn url(&self) -> &Url {
-        &self.url
-    }
-
-    /// The body.
-    #[must_use]
-    pub fn bytes(&self) -> &Bytes {
-        &self.body
-    }
-
-    /// The body as text, with what is not UTF-8 replaced.
-    #[must_use]
-    pub fn text_lossy(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-
-    /// The body as JSON.
-    ///
-    /// # Errors
-    /// [`ErrorKind::UnexpectedResponse`], which tells the place of the fault but nothing of the body.
-    pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_slice(&self.body).map_err(|fault| {
-            // The parser's own text may quote the body.
-            let what = if dialect::is_html(&self.headers, &self.body) {
-                "the answer is a web page, not JSON".to_owned()
-            } else {
-                let kind = match fault.classify() {
-                    serde_json::error::Category::Eof => "ends too early",
-                    serde_json::error::Category::Data => "has other fields or types than documented",
-                    _ => "is not JSON",
-                };
-                format!("the answer {kind} (line {}, column {})", fault.line(), fault.column())
-            };
-            let error = self.unexpected(what);
-            if dialect::is_html(&self.headers, &self.body) {
-                error.with_hint("check the base URL, and whether a proxy or login page stands before the API")
-            } else {
-                error
-            }
-        })
-    }
-
-    /// An [`ErrorKind::UnexpectedResponse`] about this answer, for parsers.
-    #[must_use]
-    pub fn unexpected(&self, message: impl Into<String>) -> Error {
-        let error = Error::new(ErrorKind::UnexpectedResponse, message)
-            .with_forge(self.forge)
-            .with_status(self.status.as_u16());
-        match &self.operation {
-            Some(operation) => error.with_operation(operation.clone()),
-            None => error,
-        }
-    }
-}
-
-impl fmt::Debug for Response {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Response")
-            .field("status", &self.status)
-            .field("url", &forge_url::SafeUrl(&self.url))
-            .field("body_bytes", &self.body.len())
             .finish_non_exhaustive()
     }
 }

@@ -11,7 +11,10 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::header;
 use url::Url;
 
-use crate::api::{ApiClient, Request, Response};
+use crate::{
+    api::{ApiClient, Request},
+    response::Response,
+};
 
 /// The most pages that one list may have.
 const MAX_PAGES: usize = 10_000;

@@ -1,5 +1,10 @@
 //! OAuth tokens that are refreshed once, however many ask, in one process or in several.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the secret is used here, where it goes into a request, a cipher or a hash"
+)]
+
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;

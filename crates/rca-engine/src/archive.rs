@@ -19,11 +19,16 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::collections::VecDeque;
+mod cut;
+
+use std::cmp::Ordering;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use flate2::read::MultiGzDecoder;
 use zip::ZipArchive;
+
+use cut::Local;
 
 const ZIP: &[u8] = b"PK\x03\x04";
 const EMPTY_ZIP: &[u8] = b"PK\x05\x06";
@@ -51,6 +56,8 @@ impl Default for Limits {
     }
 }
 
+/// Notes on members at most.
+const NOTES: usize = 100;
 /// The bytes below which the ratio is not looked at.
 const RATIO_FLOOR: u64 = 16 << 20;
 
@@ -79,6 +86,9 @@ pub enum ArchiveError {
         "cannot read the zip's directory: the download may be incomplete, fetch it again or unpack it by hand"
     )]
     Directory(#[source] zip::result::ZipError),
+    /// Members of a zip share their data, as only bombs do.
+    #[error("members of the zip share their data: it was made to harm, and is not opened")]
+    Overlap,
     /// The compressed data ends early or is damaged.
     #[error(
         "compressed data of `{member}` ends early or is damaged: what was readable is used, fetch it again for the rest"
@@ -123,7 +133,16 @@ impl<R> std::fmt::Debug for Input<R> {
 
 enum Source<R> {
     Single(Option<Stream<R>>),
-    Zip { archive: ZipArchive<R>, queue: VecDeque<Entry> },
+    Zip {
+        archive: ZipArchive<R>,
+        queue: VecDeque<Entry>,
+    },
+    /// A zip whose directory is missing.
+    Cut {
+        reader: R,
+        members: Vec<Local>,
+        queue: VecDeque<Entry>,
+    },
 }
 
 enum Stream<R> {
@@ -160,8 +179,34 @@ pub fn open<R: Read + Seek>(mut reader: R, limits: Limits) -> Result<Input<R>, A
             Source::Single(Some(Stream::Zstd(Box::new(decoder))))
         }
         Format::Zip => {
+            match ZipArchive::new(&mut reader) {
+                Ok(mut archive) => {
+                    if archive.len() <= limits.members && archive.has_overlapping_files().unwrap_or(false) {
+                        return Err(ArchiveError::Overlap);
+                    }
+                }
+                Err(error) => {
+                    let members = cut::walk(&mut reader, begin, end, limits).map_err(ArchiveError::Read)?;
+                    if members.is_empty() {
+                        return Err(ArchiveError::Directory(error));
+                    }
+                    notes.push("the zip's directory is missing, so members may be missing too: the download may be incomplete, fetch it again".to_owned());
+                    let files = named(&members, &mut notes);
+                    let queue = arrange(files);
+                    return Ok(Input {
+                        format,
+                        source: Source::Cut { reader, members, queue },
+                        limits,
+                        compressed: end.saturating_sub(begin),
+                        produced: 0,
+                        notes,
+                        stopped: None,
+                    });
+                }
+            }
+            reader.seek(SeekFrom::Start(begin)).map_err(ArchiveError::Read)?;
             let mut archive = ZipArchive::new(reader).map_err(ArchiveError::Directory)?;
-            let queue = arrange(&mut archive, limits, &mut notes);
+            let queue = arrange(listed(&mut archive, limits, &mut notes));
             Source::Zip { archive, queue }
         }
     };
@@ -239,23 +284,42 @@ impl<R: Read + Seek> Input<R> {
                     stopped: &mut self.stopped,
                 }))
             }
+            Source::Cut { reader, members, queue } => {
+                let Some(entry) = queue.pop_front() else { return Ok(None) };
+                let Some(local) = members.get(entry.index) else { return Ok(None) };
+                let data: Box<dyn Read + '_> = match cut::read(reader, local) {
+                    Ok(data) => data,
+                    Err(error) => Box::new(Failed(Some(error))),
+                };
+                Ok(Some(Member {
+                    name: entry.name,
+                    job: entry.job,
+                    reader: data,
+                    counters,
+                    is_plain: false,
+                    produced: &mut self.produced,
+                    stopped: &mut self.stopped,
+                }))
+            }
             Source::Zip { archive, queue } => {
                 while let Some(entry) = queue.pop_front() {
                     match is_nested(archive, entry.index) {
                         Ok(false) => {}
                         Ok(true) => {
-                            self.notes.push(format!(
+                            let text = format!(
                                 "`{}` is an archive inside the archive and is not opened",
                                 entry.name
-                            ));
+                            );
+                            note(&mut self.notes, text);
                             continue;
                         }
                         Err(error) => {
-                            self.notes.push(format!("`{}` cannot be read: {error}", entry.name));
+                            note(&mut self.notes, format!("`{}` cannot be read: {error}", entry.name));
                             continue;
                         }
                     }
-                    let Ok(file) = archive.by_index(entry.index) else { return Ok(None) };
+                    // It could be opened a moment ago.
+                    let file = archive.by_index(entry.index).map_err(ArchiveError::Directory)?;
                     return Ok(Some(Member {
                         name: entry.name,
                         job: entry.job,
@@ -269,6 +333,15 @@ impl<R: Read + Seek> Input<R> {
                 Ok(None)
             }
         }
+    }
+}
+
+/// A member that cannot be unpacked.
+struct Failed(Option<io::Error>);
+
+impl Read for Failed {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
     }
 }
 
@@ -355,14 +428,12 @@ impl Read for Member<'_> {
     }
 }
 
-/// The members in the order in which they are read. GitHub's zip of a run has `<n>_<job>.txt` for a
-/// whole job at the top and `<job>/<n>_<step>.txt` for its steps (GitHub docs, "Using workflow run
-/// logs"): the whole log wins.
-fn arrange<R: Read + Seek>(
+/// The members of the directory that can be logs, with their labels.
+fn listed<R: Read + Seek>(
     archive: &mut ZipArchive<R>,
     limits: Limits,
     notes: &mut Vec<String>,
-) -> VecDeque<Entry> {
+) -> Vec<(usize, String)> {
     if archive.len() > limits.members {
         notes.push(format!(
             "the archive has {} members; the first {} are looked at",
@@ -372,23 +443,64 @@ fn arrange<R: Read + Seek>(
     }
     let mut files: Vec<(usize, String)> = Vec::new();
     for index in 0..archive.len().min(limits.members) {
-        let Ok(entry) = archive.by_index_data(index) else { continue };
-        let name = String::from_utf8_lossy(entry.name_raw()).replace('\\', "/");
-        let reason = if entry.is_dir() {
-            continue;
-        } else if entry.encrypted() {
-            "is encrypted"
-        } else if entry.is_symlink() {
-            "is a link"
-        } else if name.starts_with('/') || name.split('/').any(|part| part == "..") {
-            "has a name that points out of the archive"
-        } else {
-            files.push((index, name));
-            continue;
+        let entry = match archive.by_index_data(index) {
+            Ok(entry) => entry,
+            Err(error) => {
+                note(notes, format!("member {} cannot be opened and is skipped: {error}", index + 1));
+                continue;
+            }
         };
-        notes.push(format!("a member {reason} and is skipped: {name:?}"));
+        let name = String::from_utf8_lossy(entry.name_raw()).replace('\\', "/");
+        if entry.is_dir() {
+            continue;
+        }
+        match refusal(&name, entry.encrypted(), entry.is_symlink()) {
+            Some(reason) => note(notes, format!("a member {reason} and is skipped: {name:?}")),
+            None => files.push((index, name)),
+        }
     }
-    let whole: Vec<String> = files
+    files
+}
+
+/// The same for members that were found by their headers.
+fn named(members: &[Local], notes: &mut Vec<String>) -> Vec<(usize, String)> {
+    let mut files = Vec::new();
+    for (index, local) in members.iter().enumerate().filter(|(_, local)| !local.name.ends_with('/')) {
+        match refusal(&local.name, local.is_encrypted, false) {
+            Some(reason) => note(notes, format!("a member {reason} and is skipped: {:?}", local.name)),
+            None => files.push((index, local.name.clone())),
+        }
+    }
+    files
+}
+
+/// Why a member is not read.
+fn refusal(name: &str, is_encrypted: bool, is_link: bool) -> Option<&'static str> {
+    if is_encrypted {
+        Some("is encrypted")
+    } else if is_link {
+        Some("is a link")
+    } else if name.starts_with('/') || name.split('/').any(|part| part == "..") {
+        Some("has a name that points out of the archive")
+    } else {
+        None
+    }
+}
+
+/// Adds a note; an archive of odd members does not fill the memory with them.
+fn note(notes: &mut Vec<String>, text: String) {
+    match notes.len().cmp(&NOTES) {
+        Ordering::Less => notes.push(text),
+        Ordering::Equal => notes.push("further members are skipped without a note".to_owned()),
+        Ordering::Greater => {}
+    }
+}
+
+/// The members in the order in which they are read. GitHub's zip of a run has `<n>_<job>.txt` for a
+/// whole job at the top and `<job>/<n>_<step>.txt` for its steps (GitHub docs, "Using workflow run
+/// logs"): the whole log wins.
+fn arrange(files: Vec<(usize, String)>) -> VecDeque<Entry> {
+    let whole: BTreeSet<String> = files
         .iter()
         .filter(|(_, name)| !name.contains('/'))
         .filter_map(|(_, name)| number(name))

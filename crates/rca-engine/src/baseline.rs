@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::frame::Decoder;
-use crate::input::LineSplitter;
+use crate::input::{Intake, LineSplitter};
+use crate::redact::Redactor;
 use crate::template;
 
 /// Templates kept at most; a log with more distinct lines than this is not predictable anyway.
@@ -33,6 +34,9 @@ pub struct Baseline {
 #[derive(Debug)]
 pub struct Learner {
     baseline: Baseline,
+    intake: Intake,
+    redactor: Redactor,
+    redacted: Vec<u8>,
     splitter: LineSplitter,
     decoder: Decoder,
 }
@@ -45,7 +49,14 @@ impl Baseline {
 
     /// Begins to read one more passing log.
     pub fn learn(self) -> Learner {
-        Learner { baseline: self, splitter: LineSplitter::default(), decoder: Decoder::default() }
+        Learner {
+            baseline: self,
+            intake: Intake::default(),
+            redactor: Redactor::new(),
+            redacted: Vec::new(),
+            splitter: LineSplitter::default(),
+            decoder: Decoder::default(),
+        }
     }
 
     /// Adds what another baseline knows.
@@ -85,13 +96,24 @@ impl Baseline {
 impl Learner {
     /// Takes the next bytes of the log.
     pub fn push(&mut self, chunk: &[u8]) {
-        let Self { baseline, splitter, decoder } = self;
-        splitter.push(chunk, |_, line| learn_line(baseline, decoder, line));
+        // Lines are learned as the analysis sees them: without secrets.
+        let Self { baseline, intake, redactor, redacted, splitter, decoder } = self;
+        for piece in chunk.chunks(256 * 1024) {
+            intake.push(piece, |text| {
+                redacted.clear();
+                redactor.push(text, redacted);
+                splitter.push(redacted, |_, line| learn_line(baseline, decoder, line));
+            });
+        }
     }
 
     /// Ends the log.
     pub fn finish(mut self) -> Baseline {
-        let Self { baseline, splitter, decoder } = &mut self;
+        let Self { baseline, intake, redactor, redacted, splitter, decoder } = &mut self;
+        redacted.clear();
+        intake.finish(|text| redactor.push(text, redacted));
+        redactor.finish(redacted);
+        splitter.push(redacted, |_, line| learn_line(baseline, decoder, line));
         splitter.finish(|_, line| learn_line(baseline, decoder, line));
         self.baseline.logs = self.baseline.logs.saturating_add(1);
         self.baseline

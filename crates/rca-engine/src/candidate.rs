@@ -2,7 +2,7 @@
 
 use regex::Captures;
 
-use crate::report::{FailingTest, Location};
+use crate::report::{Domain, FailingTest, Location};
 use crate::rules::Rule;
 
 /// Candidates kept at most.
@@ -25,6 +25,8 @@ pub(crate) struct Candidate {
     pub(crate) hash: u64,
     /// The CI system marked the line as an error.
     pub(crate) marked: bool,
+    /// The program logged the line below the level of an error.
+    pub(crate) muted: bool,
     /// Whether no passing log has the line; none without a baseline.
     pub(crate) novel: Option<bool>,
 }
@@ -85,6 +87,13 @@ impl Candidates {
         }
     }
 
+    /// The last candidate turned out to be allowed to fail.
+    pub(crate) fn discount_last(&mut self) {
+        if let Some(last) = self.all.last_mut() {
+            last.weight = 0;
+        }
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Candidate> {
         self.all.iter()
     }
@@ -136,8 +145,8 @@ impl Found {
         }
         // A line of the block that a test opened says more about that test.
         if let Some((_, opened, tool, test)) = self.tests.last_mut()
-            && *tool == rule.tool()
-            && line.saturating_sub(*opened) < 200
+            && (*tool == rule.tool() && line.saturating_sub(*opened) < 200
+                || rule.category.domain() == Domain::Test && line.saturating_sub(*opened) < 30)
             && (file.is_some() || message.is_some())
         {
             if test.message.is_none() {
@@ -171,6 +180,7 @@ fn relative(path: &str) -> String {
         ("/home/travis/build/", 2),
         ("/Users/travis/build/", 2),
         ("/builds/", 2),
+        ("/var/lib/jenkins/workspace/", 1),
         ("/opt/atlassian/pipelines/agent/build/", 0),
     ] {
         if let Some(rest) = path.strip_prefix(root) {

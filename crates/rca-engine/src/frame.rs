@@ -6,6 +6,9 @@ mod marks;
 
 pub(crate) use marks::{Dialect, Event};
 
+/// Bytes of a text that was printed in pieces.
+const JOINED: usize = 4096;
+
 /// Decodes one line at a time. The markers of the dialects do not collide, so all are tried on every
 /// line; the first strong one names the dialect.
 #[derive(Debug, Default)]
@@ -17,6 +20,12 @@ pub(crate) struct Decoder {
     quiet: bool,
     in_header: bool,
     error: bool,
+    /// The line goes on with the one before.
+    continues: bool,
+    /// The line has the mark of one of GitLab's streams.
+    streamed: bool,
+    /// The text of the last line that a later one may go on with.
+    earlier: String,
     first_time: Option<u64>,
     last_time: Option<u64>,
 }
@@ -27,30 +36,69 @@ impl Decoder {
         self.text.clear();
         self.events.clear();
         self.error = false;
+        self.continues = false;
+        self.streamed = false;
         let mut plain = std::mem::take(&mut self.plain);
-        plain.clear();
-        ansi::strip(raw, &mut plain);
-        let mut line = plain.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&plain);
+        // Without escapes there is nothing to take out, and no copy is needed for it.
+        let stripped = if ansi::is_plain(raw) {
+            raw
+        } else {
+            plain.clear();
+            ansi::strip(raw, &mut plain);
+            &plain
+        };
+        let mut line = stripped.strip_prefix(b"\xef\xbb\xbf").unwrap_or(stripped);
         while let Some(rest) = line.strip_suffix(b"\r") {
             line = rest;
         }
         line = self.take_prefix(line);
         let mut shown: &[u8] = b"";
-        for part in line.split(|&byte| byte == b'\r') {
-            let rest = marks::read(part, self);
+        loop {
+            let end = memchr::memchr(b'\r', line);
+            let part = line.get(..end.unwrap_or(line.len())).unwrap_or_default();
+            let mut rest = marks::read(part, self);
+            // Travis's macOS terminals print the name of a capability, `nl`, before some lines.
+            if self.dialect == Dialect::Travis
+                && let Some(tail) = rest.strip_prefix(b"nl")
+                && !tail.first().is_some_and(u8::is_ascii_lowercase)
+            {
+                rest = tail;
+            }
             if !rest.is_empty() {
                 shown = rest;
             }
+            let Some(end) = end else { break };
+            line = line.get(end + 1..).unwrap_or_default();
         }
-        let shown = marks::strip_inner(shown);
-        // Valid UTF-8 is by far the commonest; broken bytes become replacement characters.
-        let text = String::from_utf8_lossy(shown);
-        self.text.extend(text.chars().filter(|character| !character.is_control() || *character == '\t'));
-        self.text.truncate(self.text.trim_end().len());
+        self.show(marks::strip_inner(shown));
         self.plain = plain;
-        let text = std::mem::take(&mut self.text);
+        let mut text = std::mem::take(&mut self.text);
+        if self.streamed {
+            // What was printed piece by piece is read as a whole, on the line of its last piece.
+            if self.continues && self.earlier.len() + text.len() <= JOINED {
+                text.insert_str(0, &self.earlier);
+            }
+            self.earlier.clear();
+            self.earlier.push_str(&text);
+        }
         marks::read_text(&text, self);
         self.text = text;
+    }
+
+    /// Takes the bytes as text: valid UTF-8 without control characters is by far the commonest.
+    fn show(&mut self, bytes: &[u8]) {
+        let has_control =
+            bytes.iter().fold(false, |has, byte| has | (*byte < b' ' && *byte != b'\t') | (*byte == 0x7f));
+        match std::str::from_utf8(bytes) {
+            // The control characters beyond ASCII begin with this byte.
+            Ok(text) if !has_control && memchr::memchr(0xc2, bytes).is_none() => self.text.push_str(text),
+            _ => {
+                let text = String::from_utf8_lossy(bytes);
+                self.text
+                    .extend(text.chars().filter(|character| !character.is_control() || *character == '\t'));
+            }
+        }
+        self.text.truncate(self.text.trim_end().len());
     }
 
     /// The line without its frame.
@@ -92,8 +140,10 @@ impl Decoder {
     fn take_prefix<'a>(&mut self, line: &'a [u8]) -> &'a [u8] {
         let mut line = line;
         // Taskcluster, docs "live logging": `[task 2025-02-13T22:10:07.053Z] text`.
-        for tag in [b"[task ".as_slice(), b"[vcs ", b"[cache ", b"[setup "] {
-            if let Some(rest) = line.strip_prefix(tag)
+        let tags: &[&[u8]] =
+            if line.first() == Some(&b'[') { &[b"[task ", b"[vcs ", b"[cache ", b"[setup "] } else { &[] };
+        for tag in tags {
+            if let Some(rest) = line.strip_prefix(*tag)
                 && let Some((time, length)) = clock::read(rest)
                 && rest.get(length) == Some(&b']')
             {
@@ -105,7 +155,9 @@ impl Decoder {
                 return strip_mozharness(line);
             }
         }
-        if let Some((time, length)) = clock::read(line) {
+        if line.first().is_some_and(u8::is_ascii_digit)
+            && let Some((time, length)) = clock::read(line)
+        {
             let rest = line.get(length..).unwrap_or_default();
             if rest.is_empty() || rest.starts_with(b" ") || rest.starts_with(b"\t") {
                 self.tick(time);
@@ -117,6 +169,8 @@ impl Decoder {
                     && b.is_ascii_hexdigit()
                 {
                     self.name(Dialect::Gitlab);
+                    self.streamed = true;
+                    self.continues = tail.first() == Some(&b'+');
                     return match tail {
                         [b' ' | b'+', text @ ..] => text,
                         text => text,

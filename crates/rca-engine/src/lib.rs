@@ -5,22 +5,30 @@ mod analyzer;
 pub mod archive;
 mod baseline;
 mod candidate;
+mod custom;
 mod detectors;
 mod frame;
 mod input;
 mod rank;
+mod recognised;
 pub mod redact;
 pub mod render;
 mod report;
 mod rules;
 mod steps;
 mod template;
+#[cfg(feature = "rules")]
+mod user_rules;
 
 pub use crate::analyzer::{Analyzer, Options, analyze};
 pub use crate::baseline::{Baseline, Learner};
+pub use crate::custom::{Detector, Finding};
+pub use crate::recognised::{Recognised, recognised};
 pub use crate::redact::{Redactions, Redactor};
 pub use crate::render::HumanOptions;
 pub use crate::report::{
     BaselineSummary, Category, Consequence, Domain, Evidence, EvidenceRole, Failing, FailingTest, Location,
     LogSummary, Report, Retry, SCHEMA, Severity, Status, StepStatus, StepSummary,
 };
+#[cfg(feature = "rules")]
+pub use crate::user_rules::{RuleHits, Rules, RulesError};

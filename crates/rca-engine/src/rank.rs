@@ -15,7 +15,7 @@ use crate::template;
 /// A candidate below this claims nothing.
 const CLAIM: i32 = 30;
 /// A candidate of at least this weight proves a failure even where nothing else says that one happened.
-const PROOF: i32 = 70;
+const PROOF: i32 = 74;
 /// Evidence this much below the best is not shown.
 const SPREAD: i32 = 45;
 
@@ -42,12 +42,14 @@ pub(crate) fn report(reader: &Reader) -> Report {
         report.missing_context_hint = "the input is binary data, not a log".to_owned();
         return report;
     }
+    // These CI systems always end a log with the job's result.
+    let ends = matches!(reader.decoder.dialect(), Dialect::Gitlab | Dialect::Travis | Dialect::Jenkins);
+    if ends && reader.steps.job_failed.is_none() && reader.steps.job_passed.is_none() {
+        report.truncated = true;
+        report.notes.push("the log ends before the result of the job".to_owned());
+    }
     let best = ranked.iter().find(|item| is_cause(item));
-    let proven = best.is_some_and(|item| {
-        item.candidate.weight >= PROOF && reader.decoder.dialect() == Dialect::Plain
-            || item.candidate.weight >= PROOF && item.candidate.marked
-            || item.candidate.weight >= PROOF && reader.decoder.dialect() == Dialect::Bitbucket
-    });
+    let proven = best.is_some_and(|item| item.candidate.weight >= PROOF && item.score >= PROOF);
     let passed = reader.steps.job_passed.is_some();
     if passed || !(failed(reader) || proven || has_marked(&ranked)) {
         report.status = Status::NotFailed;
@@ -55,9 +57,25 @@ pub(crate) fn report(reader: &Reader) -> Report {
     }
     report.steps = reader.steps.summaries();
     report.failing = failing(reader, best);
+    if let Some(best) = best
+        && let Some(test) =
+            report.failing.tests.iter_mut().find(|test| best.candidate.text.contains(&test.name))
+        && test.message.is_none()
+        && best.candidate.weight >= PROOF
+    {
+        // Most runners print the message below the name.
+        let below = (best.candidate.start..).zip(&best.candidate.excerpt);
+        let mut below = below.filter(|(line, text)| *line > best.candidate.focus && !text.trim().is_empty());
+        test.message = below.next().map(|(_, text)| text.trim().to_owned());
+    }
     match best.filter(|item| item.score >= CLAIM) {
         Some(best) => claim(reader, &ranked, best, &mut report),
-        None => admit(reader, &ranked, &mut report),
+        None => match (told_by_code(report.failing.exit_code), &reader.tail) {
+            (Some((category, sentence)), Some(tail)) => {
+                claim_by_code(reader, category, sentence, tail, &mut report);
+            }
+            _ => admit(reader, &ranked, &mut report),
+        },
     }
     report
 }
@@ -91,10 +109,18 @@ fn rank<'a>(reader: &Reader, candidate: &'a Candidate) -> Ranked<'a> {
     if candidate.marked && rule.is_some() {
         add(8, "marked as an error by the CI system".to_owned());
     }
+    let soft = is_soft(rule);
+    let failing = reader.steps.failing();
+    if soft && candidate.muted {
+        add(-30, "logged below the level of an error".to_owned());
+    }
     let known_failure = reader.steps.has_failed_command() || reader.steps.job_failed.is_some();
     if let Some(step) = reader.steps.get(candidate.step) {
-        let failing = reader.steps.failing();
-        if step.cleanup {
+        let by_runner = rule.is_some_and(|rule| matches!(rule.tool(), "job" | "runner"));
+        if by_runner {
+            // The runner's own verdict stands after the steps it is about.
+            add(30, "said by the CI system".to_owned());
+        } else if step.cleanup {
             add(-90, "in clean-up".to_owned());
         } else if step.exit_code == Some(0) {
             add(-60, "the step passed".to_owned());
@@ -103,6 +129,8 @@ fn rank<'a>(reader: &Reader, candidate: &'a Candidate) -> Ranked<'a> {
         } else if let Some(failing) = failing.filter(|_| reader.steps.has_failed_command()) {
             if candidate.step > failing {
                 add(-30, "after the failing step".to_owned());
+            } else if soft {
+                add(-45, "before the failing step".to_owned());
             }
         }
     }
@@ -110,6 +138,20 @@ fn rank<'a>(reader: &Reader, candidate: &'a Candidate) -> Ranked<'a> {
         && agrees(code, rule.category)
     {
         add(15, format!("exit code {code} agrees"));
+    }
+    if soft {
+        let end = reader.end_of_failure();
+        let distance = end.saturating_sub(candidate.focus);
+        if distance > 1000 {
+            add(-16, "the job went on for long".to_owned());
+        } else if distance > 150 {
+            add(-8, "the job went on".to_owned());
+        }
+        let agrees =
+            rule.zip(reader.steps.exit_code()).is_some_and(|(rule, code)| agrees(code, rule.category));
+        if reader.hard_steps.contains(&candidate.step) && !agrees {
+            add(-16, "a test or a compiler failed in the same step".to_owned());
+        }
     }
     match candidate.novel {
         Some(true) => add(25, "in no passing log".to_owned()),
@@ -123,6 +165,27 @@ fn rank<'a>(reader: &Reader, candidate: &'a Candidate) -> Ranked<'a> {
         add(-4, format!("repeated {count} times"));
     }
     Ranked { candidate, rule, score, why }
+}
+
+/// Incidents that a job can survive: they count less when the job went on, or something failed by itself.
+fn is_soft(rule: Option<&'static Rule>) -> bool {
+    rule.is_none_or(|rule| {
+        matches!(
+            rule.category,
+            Category::Network
+                | Category::ServiceUnavailable
+                | Category::RateLimit
+                | Category::Auth
+                | Category::MissingTool
+                | Category::MissingFile
+                | Category::MissingDependency
+                | Category::Permission
+                | Category::ScriptError
+                | Category::DockerImage
+                | Category::ArtifactCache
+                | Category::Unknown
+        )
+    })
 }
 
 /// Exit codes that shells and kernels give a meaning.
@@ -204,6 +267,50 @@ fn claim(reader: &Reader, ranked: &[Ranked<'_>], best: &Ranked<'_>, report: &mut
     consequences(ranked, best, report);
 }
 
+/// Exit codes that name the cause when no line does.
+const fn told_by_code(code: Option<i32>) -> Option<(Category, &'static str)> {
+    match code {
+        Some(124) => Some((Category::Timeout, "the command was stopped by a time limit (exit code 124)")),
+        Some(134) => Some((Category::Crash, "the process aborted (exit code 134)")),
+        Some(137) => Some((
+            Category::Oom,
+            "the process was killed, most likely because memory ran out (exit code 137)",
+        )),
+        Some(139) => Some((Category::Crash, "the process crashed with a segmentation fault (exit code 139)")),
+        _ => None,
+    }
+}
+
+/// Names the cause that the exit code tells, with the end of the step as evidence.
+fn claim_by_code(reader: &Reader, category: Category, sentence: &str, tail: &Candidate, report: &mut Report) {
+    report.status = Status::CauseFound;
+    report.category = category;
+    report.domain = category.domain();
+    report.severity = category.severity();
+    report.retry_likely_helps = category.retry();
+    report.flaky_hint = 0.4;
+    report.confidence = 0.6;
+    sentence.clone_into(&mut report.root_cause);
+    let (means, fix) = category.advice();
+    report.explanation = means.to_owned();
+    report.fix_suggestion = fix.to_owned();
+    report.needs_more_context = true;
+    "the log does not say what the command was doing; run it with more output"
+        .clone_into(&mut report.missing_context_hint);
+    sentence.clone_into(&mut report.template);
+    let item =
+        Ranked { candidate: tail, rule: None, score: CLAIM, why: vec![format!("{CLAIM:+} the exit code")] };
+    let mut evidence = evidence(reader, &item, 10);
+    evidence.rank = 1;
+    "exit.code".clone_into(&mut evidence.rule);
+    report.evidence.push(evidence);
+    let mut digest = Sha256::new();
+    digest.update(b"exit.code");
+    digest.update(sentence.as_bytes());
+    digest.update(report.failing.command.as_deref().map(template::mask).unwrap_or_default().as_bytes());
+    report.fingerprint = hex(digest.finalize().get(..16).unwrap_or_default());
+}
+
 /// Says that no line names the cause, and shows the end of the failing step.
 fn admit(reader: &Reader, ranked: &[Ranked<'_>], report: &mut Report) {
     report.status = Status::NoCauseFound;
@@ -270,24 +377,34 @@ fn show(reader: &Reader, ranked: &[Ranked<'_>], report: &mut Report) {
         seen.push((evidence.start_line, evidence.end_line));
         report.evidence.push(evidence);
     }
-    if report.evidence.len() < 2 || report.status != Status::CauseFound || report.confidence < 0.6 {
-        let tail = reader.tail.clone().or_else(|| reader.last_lines(5));
-        if let Some(tail) = tail
-            && left > 0
-            && report.evidence.len() < reader.options.max_evidence
-            && !seen.iter().any(|(start, end)| (*start..=*end).contains(&tail.focus))
-        {
-            let item = Ranked {
-                candidate: &tail,
-                rule: None,
-                score: 0,
-                why: vec!["+0 last lines of the failing step".to_owned()],
-            };
-            let mut evidence = evidence(reader, &item, left.min(6));
-            evidence.rank = report.evidence.len() as u32 + 1;
-            evidence.role = EvidenceRole::Context;
-            "step.tail".clone_into(&mut evidence.rule);
-            report.evidence.push(evidence);
+    if (report.evidence.len() < 2 && report.confidence < 0.9)
+        || report.status != Status::CauseFound
+        || report.confidence < 0.6
+    {
+        let tail = reader.tail.clone().or_else(|| reader.cleanup_tail.clone());
+        let tails = [
+            reader.wrapper_tail.clone().filter(|_| report.status != Status::CauseFound),
+            tail.or_else(|| reader.last_lines(5)),
+        ];
+        for tail in tails.into_iter().flatten() {
+            if left > 0
+                && report.evidence.len() < reader.options.max_evidence
+                && !seen.iter().any(|(start, end)| (*start..=*end).contains(&tail.focus))
+            {
+                let item = Ranked {
+                    candidate: &tail,
+                    rule: None,
+                    score: 0,
+                    why: vec!["+0 last lines of the failing step".to_owned()],
+                };
+                let mut evidence = evidence(reader, &item, left.min(6));
+                evidence.rank = report.evidence.len() as u32 + 1;
+                evidence.role = EvidenceRole::Context;
+                "step.tail".clone_into(&mut evidence.rule);
+                left = left.saturating_sub(evidence.excerpt.len());
+                seen.push((evidence.start_line, evidence.end_line));
+                report.evidence.push(evidence);
+            }
         }
     }
 }

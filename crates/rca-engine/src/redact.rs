@@ -49,6 +49,7 @@ mod known;
 mod lines;
 mod names;
 mod scan;
+mod skim;
 mod view;
 
 use std::borrow::Cow;

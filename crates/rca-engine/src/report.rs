@@ -1,6 +1,5 @@
 //! The report: what the engine says of one log.
 
-
 use serde::{Deserialize, Serialize};
 
 use crate::redact::Redactions;
@@ -319,6 +318,43 @@ impl Report {
 }
 
 impl Category {
+    /// Every category, in the order in which they are declared.
+    pub const ALL: &[Self] = &[
+        Self::CompileError,
+        Self::LinkError,
+        Self::TypeCheck,
+        Self::LintFormat,
+        Self::PolicyCheck,
+        Self::DocBuild,
+        Self::Coverage,
+        Self::TestFailure,
+        Self::TestTimeout,
+        Self::TestCollection,
+        Self::Crash,
+        Self::DependencyResolution,
+        Self::MissingDependency,
+        Self::Checksum,
+        Self::ToolchainVersion,
+        Self::MissingTool,
+        Self::MissingFile,
+        Self::ConfigError,
+        Self::ScriptError,
+        Self::Permission,
+        Self::Oom,
+        Self::DiskFull,
+        Self::Timeout,
+        Self::Network,
+        Self::ServiceUnavailable,
+        Self::RateLimit,
+        Self::Auth,
+        Self::ScmCheckout,
+        Self::DockerImage,
+        Self::ArtifactCache,
+        Self::RunnerLost,
+        Self::Cancelled,
+        Self::DeployPublish,
+        Self::Unknown,
+    ];
     /// The coarse area this category belongs to.
     pub const fn domain(self) -> Domain {
         match self {

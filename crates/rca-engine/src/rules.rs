@@ -97,7 +97,16 @@ impl Rule {
     ) -> Self {
         let mut rule = Self::cause(id, category, 8, literals, pattern);
         rule.role = role;
+        if matches!(role, Role::Noise) {
+            rule.weight = 100;
+        }
         rule
+    }
+
+    /// Replaces the weight. A line is noise only where no heavier rule matches it.
+    pub(crate) const fn with_weight(mut self, weight: i32) -> Self {
+        self.weight = weight;
+        self
     }
 
     /// Shows this many lines around the matching one.
@@ -141,6 +150,16 @@ pub(crate) struct RuleSet {
     /// For each literal of the gate, the rules that need it.
     owners: Vec<Vec<u16>>,
 }
+
+/// Above every index of a built-in rule.
+const CUSTOM: u16 = 60_000;
+/// The id of the rules below; the report shows the finding's own.
+pub(crate) const CUSTOM_ID: &str = "user.rule";
+
+/// For each category the rule that stands for what a user's detector found.
+static CUSTOM_RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
+    Category::ALL.iter().map(|category| Rule::cause(CUSTOM_ID, *category, 95, &[], "").span(1, 2)).collect()
+});
 
 static BUILT_IN: LazyLock<RuleSet> = LazyLock::new(|| RuleSet::new(detectors::ALL));
 
@@ -187,9 +206,17 @@ impl RuleSet {
         &self.rules
     }
 
+    /// The index of the rule for what a user's detector found.
+    pub(crate) const fn custom(category: Category) -> u16 {
+        CUSTOM + category as u16
+    }
+
     /// The rule with this index.
     pub(crate) fn get(&self, index: u16) -> Option<&'static Rule> {
-        self.rules.get(usize::from(index)).copied()
+        match index.checked_sub(CUSTOM) {
+            Some(index) => CUSTOM_RULES.get(usize::from(index)),
+            None => self.rules.get(usize::from(index)).copied(),
+        }
     }
 
     /// The pattern of a rule; it is compiled when a line first needs it.
@@ -203,6 +230,10 @@ impl RuleSet {
     pub(crate) fn matches(&self, line: &str, matched: &mut Vec<u16>) {
         matched.clear();
         let Some(gate) = &self.gate else { return };
+        // Most lines have no literal at all, and that is the cheapest thing to find out.
+        if !gate.is_match(line) {
+            return;
+        }
         for hit in gate.find_overlapping_iter(line) {
             if let Some(list) = self.owners.get(hit.pattern().as_usize()) {
                 for rule in list {

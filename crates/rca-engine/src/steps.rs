@@ -142,7 +142,6 @@ impl StepTracker {
             .collect()
     }
 
-    #[expect(clippy::missing_panics_doc, reason = "private; the list is never empty")]
     #[expect(clippy::indexing_slicing, reason = "the list is never empty")]
     fn current(&self) -> &Step {
         &self.steps[self.steps.len() - 1]

@@ -1,1 +1,24 @@
-//! The use cases over dyn Provider: connect, discover, monitor, receive, analyse, say it
+#![doc = include_str!("../README.md")]
+
+pub mod analyses;
+pub mod connect;
+mod credentials;
+mod error;
+mod flow;
+mod health;
+pub mod ingest;
+mod integrations;
+mod jobs;
+pub mod markdown;
+mod monitor;
+pub mod policy;
+mod receive;
+pub mod render;
+mod reports;
+pub mod types;
+mod worker;
+
+pub use error::{FlowError, FlowErrorKind, Result};
+pub use flow::{Caller, Flow, FlowConfig, Providers};
+pub use receive::Refused;
+pub use worker::Worker;

@@ -1,5 +1,7 @@
 //! Sealed secrets: tokens, hook secrets, client secrets, chat addresses. All in one table, all sealed.
 
+#![expect(clippy::disallowed_methods, reason = "secrets are sealed here")]
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::seal::{KeyRing, Place};
 use crate::sql::{Row, Sql};

@@ -1,18 +1,19 @@
 //! Putting the parts together, and running them until told to stop.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use clap::ValueEnum;
+use forge_core::{ForgeKind, OAuthApp};
 use forge_http::HttpClient;
-use rca_flow::{Flow, FlowConfig, OAuthAppSettings, Providers, Worker};
+use rca_flow::{Flow, FlowConfig, Worker};
 use rca_store::{KeyRing, Store};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::{Config, body::BodyBudget, listener, middleware::auth, providers, routes};
+use crate::{Config, body::BodyBudget, config::PlatformApp, listener, middleware::auth, providers, routes};
 
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -43,8 +44,6 @@ pub struct AppState {
 pub struct About {
     /// The address by which others reach us.
     pub public_url: Url,
-    /// Forges with an application of the operator.
-    pub platform_apps: Vec<forge_core::ForgeKind>,
 }
 
 /// A server that listens but does not serve yet.
@@ -72,11 +71,15 @@ impl Application {
         }
         let http = http_client(&config)?;
         let store = open_store(&config).await?;
-        if let Some(token) = auth::ensure_owner(&store, config.owner_token.as_ref()).await.context("cannot make the owner token")? {
+        if let Some(token) = auth::ensure_owner(&store, config.owner_token.as_ref())
+            .await
+            .context("cannot make the owner token")?
+        {
             announce_owner(&token);
         }
-        let listener =
-            TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}", config.listen))?;
         let admin_listener = TcpListener::bind(config.admin_listen)
             .await
             .with_context(|| format!("cannot listen on {} for metrics", config.admin_listen))?;
@@ -86,9 +89,17 @@ impl Application {
             Some(url) => url.clone(),
             None => Url::parse(&format!("http://{address}"))?,
         };
-        let about = About { public_url: public_url.clone(), platform_apps: config.platform_apps.keys().copied().collect() };
-        let flow = Flow::new(flow_config(&config, public_url), store.clone(), Providers::new(providers::all(&http)));
-        let state = AppState { flow, store, budget: BodyBudget::new(config.body_budget_bytes), about: Arc::new(about) };
+        let about = About { public_url: public_url.clone() };
+        let adapters =
+            providers::all(&http).into_iter().map(|provider| (provider.kind(), provider)).collect();
+        let flow =
+            Flow::new(flow_config(&config, public_url), store.clone(), adapters, platform_apps(&config));
+        let state = AppState {
+            flow,
+            store,
+            budget: BodyBudget::new(config.body_budget_bytes),
+            about: Arc::new(about),
+        };
         Ok(Self { config, role, listener, admin_listener, address, admin_address, state })
     }
 
@@ -127,9 +138,15 @@ impl Application {
         let mut parts = tokio::task::JoinSet::new();
         let router = routes::public(self.state.clone(), self.role);
         parts.spawn(listener::serve(self.listener, router, self.config.max_connections, stop.clone()));
-        parts.spawn(listener::serve(self.admin_listener, routes::admin(self.state.clone()), 64, stop.clone()));
+        parts.spawn(listener::serve(
+            self.admin_listener,
+            routes::admin(self.state.clone()),
+            64,
+            stop.clone(),
+        ));
         if self.role != Role::Web {
-            let worker = Worker::new(self.state.flow.clone(), self.config.worker_concurrency);
+            let worker = Worker::new(self.state.flow.clone(), self.config.worker_concurrency)
+                .with_lease(Duration::from_secs(self.config.worker_lease));
             let stop = stop.clone();
             parts.spawn(async move { worker.run(stop).await });
         }
@@ -160,7 +177,8 @@ pub fn http_client(config: &Config) -> anyhow::Result<HttpClient> {
         builder = builder.with_proxy(proxy);
     }
     for path in &config.root_certificates {
-        let pem = std::fs::read(path).with_context(|| format!("cannot read the certificate {}", path.display()))?;
+        let pem =
+            std::fs::read(path).with_context(|| format!("cannot read the certificate {}", path.display()))?;
         builder = builder.with_root_certificate_pem(&pem);
     }
     Ok(builder.build()?)
@@ -171,13 +189,23 @@ pub fn http_client(config: &Config) -> anyhow::Result<HttpClient> {
 /// # Errors
 /// As [`Store::open`], and when key or folder cannot be made.
 pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
-    std::fs::create_dir_all(&config.data_dir)
+    private_folder(&config.data_dir)
         .with_context(|| format!("cannot make the data directory {}", config.data_dir.display()))?;
     let key_file = &config.master_key_file;
-    let keys = if key_file.exists() { KeyRing::from_file(key_file) } else { KeyRing::generate_file(key_file) }
-        .with_context(|| format!("cannot use the master key {}", key_file.display()))?;
+    let keys =
+        if key_file.exists() { KeyRing::from_file(key_file) } else { KeyRing::generate_file(key_file) }
+            .with_context(|| format!("cannot use the master key {}", key_file.display()))?;
     let sqlite = format!("sqlite://{}", config.data_dir.join("forge-rca.db").display());
     Ok(Store::open(database_url(config).unwrap_or(&sqlite), keys).await?)
+}
+
+/// Makes a folder that only we can look into; one that exists is left as it is.
+fn private_folder(path: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the driver needs the address with its password")]
@@ -186,23 +214,32 @@ fn database_url(config: &Config) -> Option<&str> {
 }
 
 fn flow_config(config: &Config, public_url: Url) -> FlowConfig {
-    let mut flow = FlowConfig::new(public_url)
-        .with_http_allowed(config.dangerous_allow_http)
-        .with_log_max_bytes(config.log_max_bytes)
-        .with_poll_interval(std::time::Duration::from_secs(config.poll_interval));
-    for (forge, app) in &config.platform_apps {
-        flow = flow.with_platform_app(
-            *forge,
-            OAuthAppSettings { client_id: app.client_id.clone(), client_secret: app.client_secret.clone() },
-        );
-    }
-    for (forge, path) in &config.callback_paths {
-        flow = flow.with_callback_path(*forge, path);
-    }
+    let mut flow = FlowConfig::new(public_url);
+    flow.allow_http = config.dangerous_allow_http;
+    flow.log_max_bytes = config.log_max_bytes;
+    flow.ingest_max_bytes = crate::body::LOG_LIMIT;
+    flow.poll_interval_ms = i64::try_from(config.poll_interval).unwrap_or(i64::MAX / 1000) * 1000;
+    flow.callback_paths = config.callback_paths.clone();
     flow
 }
 
-#[expect(clippy::disallowed_methods, clippy::print_stderr, reason = "the owner sees the token here, once, and nowhere else")]
+fn platform_apps(config: &Config) -> BTreeMap<ForgeKind, OAuthApp> {
+    let app = |(forge, app): (&ForgeKind, &PlatformApp)| {
+        let app = OAuthApp {
+            client_id: app.client_id.clone(),
+            client_secret: app.client_secret.clone(),
+            scopes: Vec::new(),
+        };
+        (*forge, app)
+    };
+    config.platform_apps.iter().map(app).collect()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "the owner sees the token here, once, and nowhere else"
+)]
 fn announce_owner(token: &SecretString) {
     eprintln!("\nThe owner token, shown only this once:\n\n    {}\n", token.expose_secret());
 }

@@ -1,5 +1,10 @@
 //! Settings: the compiled-in defaults, a file over them, the environment over both. All faults are reported at once.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the secret is used here, where it goes into a request, a cipher or a hash"
+)]
+
 use std::{
     collections::BTreeMap,
     fmt,
@@ -17,8 +22,13 @@ use url::Url;
 pub const DEFAULTS: &str = include_str!("../config.default.toml");
 
 /// Names of the environment that belong to the command line, not to the server.
-const CLIENT_NAMES: [&str; 5] =
-    ["FORGE_RCA_CONFIG", "FORGE_RCA_FORGE_TOKEN", "FORGE_RCA_HOOK_SECRET", "FORGE_RCA_TOKEN", "FORGE_RCA_URL"];
+const CLIENT_NAMES: [&str; 5] = [
+    "FORGE_RCA_CONFIG",
+    "FORGE_RCA_FORGE_TOKEN",
+    "FORGE_RCA_HOOK_SECRET",
+    "FORGE_RCA_TOKEN",
+    "FORGE_RCA_URL",
+];
 
 /// The checked settings of a server.
 #[derive(Debug, Clone)]
@@ -242,7 +252,8 @@ impl Config {
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
         let mut faults = Vec::new();
-        let mut table: toml::Table = DEFAULTS.parse().map_err(|error| ConfigError(vec![format!("defaults: {error}")]))?;
+        let mut table: toml::Table =
+            DEFAULTS.parse().map_err(|error| ConfigError(vec![format!("defaults: {error}")]))?;
         if let Some(path) = file {
             match std::fs::read_to_string(path) {
                 Err(error) => faults.push(format!("cannot read {}: {error}", path.display())),
@@ -276,7 +287,10 @@ impl Config {
             database_url: None,
             master_key_file: data_dir.join("master.key"),
             owner_token: Some(owner_token),
-            allowed_networks: ["127.0.0.0/8", "::1/128"].iter().filter_map(|text| text.parse().ok()).collect(),
+            allowed_networks: ["127.0.0.0/8", "::1/128"]
+                .iter()
+                .filter_map(|text| text.parse().ok())
+                .collect(),
             dangerous_allow_http: true,
             proxy: None,
             root_certificates: Vec::new(),
@@ -342,7 +356,9 @@ fn apply_environment(
                 }
             }
         } else if name.starts_with("FORGE_RCA_") && !CLIENT_NAMES.contains(&name.as_str()) {
-            faults.push(format!("unknown environment variable {name}: see `forge-rca serve --help` for the names"));
+            faults.push(format!(
+                "unknown environment variable {name}: see `forge-rca serve --help` for the names"
+            ));
         }
     }
     owner_token
@@ -381,11 +397,20 @@ fn set(table: &mut toml::Table, section: &str, key: &str, value: toml::Value) {
     }
 }
 
-fn check(file: File, owner_token: Option<SecretString>, mut faults: Vec<String>) -> Result<Config, ConfigError> {
+fn check(
+    file: File,
+    owner_token: Option<SecretString>,
+    mut faults: Vec<String>,
+) -> Result<Config, ConfigError> {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let listen = parse(&file.server.listen, "server.listen", "an address such as 127.0.0.1:8787", &mut faults);
-    let admin_listen =
-        parse(&file.server.admin_listen, "server.admin_listen", "an address such as 127.0.0.1:8788", &mut faults);
+    let listen =
+        parse(&file.server.listen, "server.listen", "an address such as 127.0.0.1:8787", &mut faults);
+    let admin_listen = parse(
+        &file.server.admin_listen,
+        "server.admin_listen",
+        "an address such as 127.0.0.1:8788",
+        &mut faults,
+    );
     let public_url = optional_url(&file.server.public_url, "server.public_url", &mut faults);
     if let Some(url) = &public_url
         && (url.query().is_some() || url.fragment().is_some() || !url.username().is_empty())
@@ -428,16 +453,22 @@ fn check(file: File, owner_token: Option<SecretString>, mut faults: Vec<String>)
     }
     let mut platform_apps = BTreeMap::new();
     for (name, app) in file.platform_apps {
-        let Some(forge) = parse::<ForgeKind>(&name, "platform_apps", "a forge", &mut faults) else { continue };
+        let Some(forge) = parse::<ForgeKind>(&name, "platform_apps", "a forge", &mut faults) else {
+            continue;
+        };
         if app.client_id.is_empty() || app.client_secret.is_empty() {
             faults.push(format!("platform_apps.{name} needs both client_id and client_secret"));
         }
-        platform_apps
-            .insert(forge, PlatformApp { client_id: app.client_id, client_secret: SecretString::from(app.client_secret) });
+        platform_apps.insert(
+            forge,
+            PlatformApp { client_id: app.client_id, client_secret: SecretString::from(app.client_secret) },
+        );
     }
     let mut callback_paths = BTreeMap::new();
     for (name, path) in file.callback_paths {
-        let Some(forge) = parse::<ForgeKind>(&name, "callback_paths", "a forge", &mut faults) else { continue };
+        let Some(forge) = parse::<ForgeKind>(&name, "callback_paths", "a forge", &mut faults) else {
+            continue;
+        };
         if !path.starts_with('/') {
             faults.push(format!("callback_paths.{name} must begin with /"));
         }

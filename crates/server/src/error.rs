@@ -120,19 +120,30 @@ impl From<FlowError> for ApiError {
         if status.is_server_error() {
             tracing::warn!(code = error.code, error = %error, "request failed");
         }
-        let retry_after = matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS).then_some(5);
-        Self { status, body: ErrorBody { error: error.message, code: error.code, details: error.details }, retry_after }
+        let retry_after =
+            matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS).then_some(5);
+        Self {
+            status,
+            body: ErrorBody { error: error.message, code: error.code, details: error.details },
+            retry_after,
+        }
     }
 }
 
 impl From<BodyError> for ApiError {
     fn from(error: BodyError) -> Self {
         match error {
-            BodyError::TooLarge => {
-                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "the request body is larger than allowed")
+            BodyError::TooLarge => Self::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "body_too_large",
+                "the request body is larger than allowed",
+            ),
+            BodyError::TooSlow => {
+                Self::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", "the request body took too long")
             }
-            BodyError::TooSlow => Self::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", "the request body took too long"),
-            BodyError::Broken => Self::new(StatusCode::BAD_REQUEST, "body_broken", "the request body ended early"),
+            BodyError::Broken => {
+                Self::new(StatusCode::BAD_REQUEST, "body_broken", "the request body ended early")
+            }
             BodyError::Busy => Self::unavailable("too many request bodies at once: try again"),
         }
     }

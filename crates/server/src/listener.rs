@@ -60,8 +60,9 @@ pub async fn serve(listener: TcpListener, router: Router, max_connections: usize
             request.extensions_mut().insert(Peer(peer));
             request.map(axum::body::Body::new)
         });
-        let connection =
-            builder.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service)).into_owned();
+        let connection = builder
+            .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service))
+            .into_owned();
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {

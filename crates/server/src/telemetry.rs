@@ -18,7 +18,9 @@ pub fn init(format: LogFormat, level: &str) {
         LogFormat::Json => {
             registry.with(fmt::layer().json().flatten_event(true).with_writer(std::io::stderr)).try_init()
         }
-        LogFormat::Text => registry.with(fmt::layer().with_ansi(false).with_writer(std::io::stderr)).try_init(),
+        LogFormat::Text => {
+            registry.with(fmt::layer().with_ansi(false).with_writer(std::io::stderr)).try_init()
+        }
     };
     if result.is_err() {
         tracing::debug!("logging was set up already");

@@ -9,7 +9,11 @@ const UNBOUND: [&str; 3] = ["tests", "examples", "xtask"];
 
 /// A dependency that only the listed packages may name in `[dependencies]`.
 const RESERVED: &[(&str, &[&str], &str)] = &[
-    ("reqwest", &["forge-http", "forge-testkit"], "outgoing HTTP goes through forge-http, which guards addresses and credentials"),
+    (
+        "reqwest",
+        &["forge-http", "forge-testkit"],
+        "outgoing HTTP goes through forge-http, which guards addresses and credentials",
+    ),
     ("oauth2", &["forge-http"], "the OAuth crate stays behind forge_http::CodeGrant"),
     ("axum", &["server", "forge-testkit"], "incoming HTTP is the server's alone"),
     ("utoipa-axum", &["server"], "routes are the server's alone"),
@@ -27,7 +31,11 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
 
 /// Packages that must stay free of whole families of dependencies.
 const PURE: &[(&str, &[&str], &str)] = &[
-    ("forge-core", &["tokio", "reqwest", "hyper", "axum", "sqlx", "tracing"], "forge-core has no I/O and no runtime"),
+    (
+        "forge-core",
+        &["tokio", "reqwest", "hyper", "axum", "sqlx", "tracing"],
+        "forge-core has no I/O and no runtime",
+    ),
     (
         "rca-engine",
         &["tokio", "async-trait", "futures-util", "jiff", "reqwest", "forge-core", "forge-http", "tracing"],
@@ -44,9 +52,13 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<String>> {
     let mut faults = Vec::new();
     for entry in fs::read_dir(root.join("crates"))? {
         let manifest = entry?.path().join("Cargo.toml");
-        let text = fs::read_to_string(&manifest).with_context(|| format!("cannot read {}", manifest.display()))?;
-        let table: toml::Table = text.parse().with_context(|| format!("{} is not TOML", manifest.display()))?;
-        let Some(name) = table.get("package").and_then(|package| package.get("name")).and_then(toml::Value::as_str) else {
+        let text =
+            fs::read_to_string(&manifest).with_context(|| format!("cannot read {}", manifest.display()))?;
+        let table: toml::Table =
+            text.parse().with_context(|| format!("{} is not TOML", manifest.display()))?;
+        let Some(name) =
+            table.get("package").and_then(|package| package.get("name")).and_then(toml::Value::as_str)
+        else {
             faults.push(format!("{} has no package name", manifest.display()));
             continue;
         };
@@ -70,9 +82,13 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<String>> {
                 (dependency.starts_with("forge-") || dependency.starts_with("rca-"))
                     && !ADAPTER_MAY_NAME.contains(&dependency.as_str())
             });
-            faults.extend(others.map(|other| format!("{name} depends on {other}: an adapter stands on forge-core and forge-http only")));
+            faults.extend(others.map(|other| {
+                format!("{name} depends on {other}: an adapter stands on forge-core and forge-http only")
+            }));
         }
-        if table.get("lints").and_then(|lints| lints.get("workspace")).and_then(toml::Value::as_bool) != Some(true) {
+        if table.get("lints").and_then(|lints| lints.get("workspace")).and_then(toml::Value::as_bool)
+            != Some(true)
+        {
             faults.push(format!("{name} does not take the workspace lints"));
         }
     }

@@ -28,7 +28,10 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<String>> {
     for entry in fs::read_dir(root)? {
         let name = entry?.file_name().to_string_lossy().into_owned();
         // `target` and `data` are ignored by git.
-        if !name.starts_with('.') && !TOP.contains(&name.as_str()) && !matches!(name.as_str(), "target" | "data" | "SECURITY.md") {
+        if !name.starts_with('.')
+            && !TOP.contains(&name.as_str())
+            && !matches!(name.as_str(), "target" | "data" | "SECURITY.md")
+        {
             faults.push(format!("'{name}' does not belong at the top level"));
         }
     }

@@ -1,7 +1,9 @@
 //! Everything is tested through the public interface.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
+#![expect(clippy::disallowed_methods, reason = "tests look at the secrets that they made")]
 
 mod ci;
+mod conformance;
 mod errors;
 mod feedback;
 mod hooks;

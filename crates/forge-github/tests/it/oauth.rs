@@ -149,11 +149,11 @@ async fn errors_come_with_status_200() {
 }
 
 #[tokio::test]
-async fn revoking_ends_this_token_with_the_application_s_own_credential() {
+async fn revoking_ends_the_grant_with_the_application_s_own_credential() {
     let server = MockServer::start().await;
     for status in [204, 404, 422] {
         Mock::given(matchers::method("DELETE"))
-            .and(matchers::path("/api/v3/applications/Iv1.abc/token"))
+            .and(matchers::path("/api/v3/applications/Iv1.abc/grant"))
             .respond_with(ResponseTemplate::new(status))
             .up_to_n_times(1)
             .mount(&server)

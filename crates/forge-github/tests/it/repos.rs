@@ -1,11 +1,14 @@
 //! Who we are, and which repositories there are.
 
-use forge_core::{Credential, CredentialKind, ErrorKind};
+use std::sync::Arc;
+
+use forge_core::{Credential, CredentialKind, ErrorKind, Instance, Provider, StaticCredential};
+use forge_github::GitHub;
 use futures_util::TryStreamExt as _;
 use serde_json::{Value, json};
 use wiremock::ResponseTemplate;
 
-use crate::server::{Forge, TOKEN, fixture, json as answer};
+use crate::server::{Forge, TOKEN, fixture, http, json as answer};
 
 fn numbered(count: u64, from: u64) -> Value {
     (from..from + count)
@@ -118,4 +121,33 @@ async fn names_are_encoded_and_cannot_leave_the_repositories() {
     assert!(forge.asked().await.is_empty());
     forge.client.repos().get_repo("a b/c?d#e%").await.unwrap_err();
     assert_eq!(forge.asked().await, ["GET /repos/a%20b/c%3Fd%23e%25"]);
+}
+
+#[test]
+fn the_api_is_where_github_documents_it() {
+    let client = |instance: Instance| {
+        GitHub::new(http()).connect(&instance, Arc::new(StaticCredential::new(Credential::none()))).unwrap()
+    };
+    let cases = [
+        ("https://github.com", "\"https://api.github.com"),
+        ("https://www.github.com/", "\"https://api.github.com"),
+        ("https://octo.ghe.com", "\"https://api.octo.ghe.com"),
+        ("https://git.example.com", "\"https://git.example.com/api/v3"),
+        ("https://git.example.com:8443/hub/", "\"https://git.example.com:8443/hub/api/v3"),
+    ];
+    for (base, api) in cases {
+        let client = client(Instance::new(base).unwrap());
+        let shown = format!("{client:?}").replace("base: ", "base: \"");
+        assert!(shown.contains(&format!("base: {api}")), "{base}: {shown}");
+    }
+    let elsewhere = Instance::new("https://github.com").unwrap();
+    let elsewhere = client(elsewhere.with_api_base_url("https://proxy.example.com/gh").unwrap());
+    assert!(format!("{elsewhere:?}").contains("https://proxy.example.com/gh"));
+    assert_eq!(elsewhere.base_url().as_str(), "https://github.com/");
+    for base in ["https://github.com/northwind", "https://api.github.com", "https://ghe.com"] {
+        let instance = Instance::new(base).unwrap();
+        let credentials = Arc::new(StaticCredential::new(Credential::none()));
+        let error = GitHub::new(http()).connect(&instance, credentials).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{base}");
+    }
 }

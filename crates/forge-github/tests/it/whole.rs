@@ -55,7 +55,11 @@ async fn oauth_with_pkce_rotation_reuse_and_revocation() {
 
     assert!(flow.revoke(&second).await.unwrap());
     assert!(!fake.is_token_valid(&second.access_token));
-    assert!(flow.revoke(&second).await.unwrap(), "revoking a dead token is fine");
+    assert_eq!(fake.live_grants(), 0);
+    assert!(
+        !flow.revoke(&second).await.unwrap(),
+        "a dead access token cannot end what its refresh token holds"
+    );
     assert_eq!(flow.refresh(&spent, &redirect).await.unwrap_err().kind(), ErrorKind::InvalidGrant);
     assert!(fake.unknown_requests().is_empty(), "{:?}", fake.unknown_requests());
 }

@@ -60,7 +60,8 @@ impl Client {
         // Which attempt it is, only its namesakes tell.
         let namesakes = self.list_jobs_of(repo, &pipeline_id).try_collect::<Vec<_>>().await?;
         let mut job = found.into_job(&pipeline_id);
-        let namesakes: Vec<u64> = namesakes.iter().filter(|other| other.name == name).map(|other| other.id).collect();
+        let namesakes: Vec<u64> =
+            namesakes.iter().filter(|other| other.name == name).map(|other| other.id).collect();
         (job.attempt, job.is_retried) = place(job_id.parse().unwrap_or_default(), &namesakes);
         Ok(job)
     }
@@ -109,7 +110,8 @@ impl Walk {
         let found = if stop.depth == 0 { found? } else { absent(found)?.unwrap_or_default() };
         let mut jobs = number_attempts(found, &stop.pipeline_id);
 
-        let bridges = self.client.list_bridges_of(&stop.repo, &stop.pipeline_id).try_collect::<Vec<_>>().await;
+        let bridges =
+            self.client.list_bridges_of(&stop.repo, &stop.pipeline_id).try_collect::<Vec<_>>().await;
         for bridge in absent(bridges)?.unwrap_or_default() {
             match bridge.downstream_pipeline {
                 Some(downstream) => self.note(stop, downstream),
@@ -132,7 +134,10 @@ impl Walk {
 
     fn note(&mut self, from: &Stop, downstream: wire::Downstream) {
         let pipeline_id = downstream.id.to_string();
-        if from.depth >= MAX_DEPTH || self.seen.len() >= MAX_PIPELINES || !self.seen.insert(pipeline_id.clone()) {
+        if from.depth >= MAX_DEPTH
+            || self.seen.len() >= MAX_PIPELINES
+            || !self.seen.insert(pipeline_id.clone())
+        {
             return;
         }
         let repo = match downstream.project_id.map(|id| id.to_string()) {

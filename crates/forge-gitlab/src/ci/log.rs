@@ -60,7 +60,12 @@ impl Client {
     }
 
     /// Why there is no log: the job is looked at again, since what the caller holds may be old.
-    async fn why_empty(&self, repo: &RepoRef, job: &Job, now: Option<Timestamp>) -> Result<forge_core::Error> {
+    async fn why_empty(
+        &self,
+        repo: &RepoRef,
+        job: &Job,
+        now: Option<Timestamp>,
+    ) -> Result<forge_core::Error> {
         let job = self.fetch_job(repo, &job.id).await?.into_job(&job.run_id);
         let now = now.unwrap_or_else(Timestamp::now);
         let is_settling = job.finished_at.is_some_and(|at| now.duration_since(at).unsigned_abs() < SETTLING);

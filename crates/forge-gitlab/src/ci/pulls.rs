@@ -59,9 +59,8 @@ impl Client {
     async fn get_merge_request(&self, repo: &RepoRef, iid: &str) -> Result<Option<MergeRequest>> {
         let iid = number(iid, "merge request number")?;
         let operation = format!("get merge request {iid} of {}", name_of(repo));
-        let answer = self
-            .call(repo, &operation, |api, path| api.get(&format!("{path}/merge_requests/{iid}")))
-            .await;
+        let answer =
+            self.call(repo, &operation, |api, path| api.get(&format!("{path}/merge_requests/{iid}"))).await;
         absent(answer)?.map(|answer| answer.json()).transpose()
     }
 
@@ -71,7 +70,9 @@ impl Client {
             return Ok(None);
         };
         let project: wire::Project = answer.json()?;
-        Ok(project.forked_from_project.map(|parent| RepoRef::new(parent.id.to_string(), parent.path_with_namespace)))
+        Ok(project
+            .forked_from_project
+            .map(|parent| RepoRef::new(parent.id.to_string(), parent.path_with_namespace)))
     }
 
     /// Open merge requests from `branch`, in this project or, for a fork, in the project it was forked from.
@@ -86,7 +87,12 @@ impl Client {
         }
     }
 
-    async fn list_from_branch(&self, target: &RepoRef, branch: &str, source_id: &str) -> Result<Vec<PullRequest>> {
+    async fn list_from_branch(
+        &self,
+        target: &RepoRef,
+        branch: &str,
+        source_id: &str,
+    ) -> Result<Vec<PullRequest>> {
         let operation = format!("list merge requests of {}", name_of(target));
         let branch = branch.to_owned();
         let found: Vec<MergeRequest> = absent(
@@ -107,9 +113,8 @@ impl Client {
         )?
         .unwrap_or_default();
         // Forks may have a branch of the same name.
-        let is_from_source = |found: &MergeRequest| {
-            found.source_project_id.is_none_or(|id| id.to_string() == source_id)
-        };
+        let is_from_source =
+            |found: &MergeRequest| found.source_project_id.is_none_or(|id| id.to_string() == source_id);
         Ok(found
             .into_iter()
             .filter(is_from_source)
@@ -127,7 +132,8 @@ impl Client {
                 repo,
                 operation,
                 move |api, path| {
-                    api.get(&format!("{path}/repository/commits/{sha}/merge_requests")).query(&[("per_page", "100")])
+                    api.get(&format!("{path}/repository/commits/{sha}/merge_requests"))
+                        .query(&[("per_page", "100")])
                 },
                 move |found: MergeRequest| found.into_pull_request(home.clone()),
             )

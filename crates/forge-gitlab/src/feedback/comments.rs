@@ -49,7 +49,12 @@ impl Place {
             Target::Pull(iid) => {
                 let iid = number(iid, "merge request number")?;
                 let path = format!("merge_requests/{iid}");
-                Ok(Self { page: path.clone(), path, is_commit: false, name: format!("merge request {iid} of {repo}") })
+                Ok(Self {
+                    page: path.clone(),
+                    path,
+                    is_commit: false,
+                    name: format!("merge request {iid} of {repo}"),
+                })
             }
             Target::Commit(sha) => {
                 let sha = segment(sha, "commit")?;
@@ -84,7 +89,9 @@ impl Client {
         }
         let (found, action) = match found {
             Some(found) if found.body == comment.body => (found, PostAction::Unchanged),
-            Some(found) => (self.change_comment(repo, &place, found, &comment.body).await?, PostAction::Updated),
+            Some(found) => {
+                (self.change_comment(repo, &place, found, &comment.body).await?, PostAction::Updated)
+            }
             None => (self.create_comment(repo, &place, &comment.body).await?, PostAction::Created),
         };
         let mut posted = Posted::new(found.key(), action);
@@ -109,13 +116,17 @@ impl Client {
         };
         let note = number(note, "comment id")?;
         let path = match discussion {
-            Some(discussion) => format!("{}/discussions/{}/notes/{note}", place.path, segment(discussion, "thread id")?),
+            Some(discussion) => format!("{}/discussions/{}", place.path, segment(discussion, "thread id")?),
             None => format!("{}/notes/{note}", place.path),
         };
         let answer = self.call(repo, &operation, |api, project| api.get(&format!("{project}/{path}"))).await;
         let Some(answer) = absent(answer)? else { return Ok(None) };
-        let note: Note = answer.json()?;
-        Ok(ours(note, own_id, marker, discussion))
+        if discussion.is_none() {
+            return Ok(ours(answer.json()?, own_id, marker, None));
+        }
+        let thread: Discussion = answer.json()?;
+        let wanted = thread.notes.into_iter().find(|found| found.id.is_some_and(|id| id.to_string() == note));
+        Ok(wanted.and_then(|found| ours(found, own_id, marker, discussion)))
     }
 
     /// The comment that carries our marker. One by somebody else is not ours, whatever it carries.
@@ -188,12 +199,19 @@ impl Client {
         let operation = format!("edit the comment on {}", place.name);
         let path = match &found.discussion {
             Some(discussion) => {
-                format!("{}/discussions/{}/notes/{}", place.path, segment(discussion, "thread id")?, found.note)
+                format!(
+                    "{}/discussions/{}/notes/{}",
+                    place.path,
+                    segment(discussion, "thread id")?,
+                    found.note
+                )
             }
             None => format!("{}/notes/{}", place.path, found.note),
         };
         let answer = self
-            .call(repo, &operation, |api, project| api.put(&format!("{project}/{path}")).json(&NoteBody { body }))
+            .call(repo, &operation, |api, project| {
+                api.put(&format!("{project}/{path}")).json(&NoteBody { body })
+            })
             .await;
         match answer {
             Ok(_) => Ok(found),

@@ -13,13 +13,19 @@ use crate::{
 };
 
 impl Client {
-    pub(super) async fn put_issue(&self, repo: &RepoRef, issue: &Issue, known_id: Option<&str>) -> Result<Posted> {
+    pub(super) async fn put_issue(
+        &self,
+        repo: &RepoRef,
+        issue: &Issue,
+        known_id: Option<&str>,
+    ) -> Result<Posted> {
         let own_id = self.own_id().await?;
         let mut found = None;
         if let Some(known_id) = known_id {
             let iid = number(known_id, "issue number")?;
             let operation = format!("get issue {iid} of {}", name_of(repo));
-            let answer = self.call(repo, &operation, |api, path| api.get(&format!("{path}/issues/{iid}"))).await;
+            let answer =
+                self.call(repo, &operation, |api, path| api.get(&format!("{path}/issues/{iid}"))).await;
             if let Some(answer) = absent(answer)? {
                 let known: wire::Issue = answer.json()?;
                 found = Some(known).filter(|known| known.is_ours(own_id, &issue.marker));
@@ -29,7 +35,9 @@ impl Client {
             found = self.find_issue(repo, issue, own_id).await?;
         }
         let (action, written) = match found {
-            Some(found) if found.title == issue.title && found.description.as_deref() == Some(&issue.body) => {
+            Some(found)
+                if found.title == issue.title && found.description.as_deref() == Some(&issue.body) =>
+            {
                 (PostAction::Unchanged, found)
             }
             Some(found) => (PostAction::Updated, self.change_issue(repo, found.iid, issue).await?),
@@ -69,7 +77,8 @@ impl Client {
 
     async fn create_issue(&self, repo: &RepoRef, issue: &Issue) -> Result<wire::Issue> {
         let operation = format!("open an issue at {}", name_of(repo));
-        let body = wire::IssueBody { title: &issue.title, description: &issue.body, labels: issue.labels.join(",") };
+        let body =
+            wire::IssueBody { title: &issue.title, description: &issue.body, labels: issue.labels.join(",") };
         self.call(repo, &operation, |api, path| api.post(&format!("{path}/issues")).json(&body)).await?.json()
     }
 
@@ -77,7 +86,9 @@ impl Client {
         let operation = format!("edit issue {iid} of {}", name_of(repo));
         // Without labels: those that people have set or taken off stay as they are.
         let body = wire::IssueBody { title: &issue.title, description: &issue.body, labels: String::new() };
-        self.call(repo, &operation, |api, path| api.put(&format!("{path}/issues/{iid}")).json(&body)).await?.json()
+        self.call(repo, &operation, |api, path| api.put(&format!("{path}/issues/{iid}")).json(&body))
+            .await?
+            .json()
     }
 
     pub(super) async fn end_issue(&self, repo: &RepoRef, issue_id: &str) -> Result<()> {

@@ -16,7 +16,12 @@ use crate::{
 const MAX_DESCRIPTION: usize = 255;
 
 impl Client {
-    pub(super) async fn put_status(&self, repo: &RepoRef, sha: &str, status: &CommitStatus) -> Result<Posted> {
+    pub(super) async fn put_status(
+        &self,
+        repo: &RepoRef,
+        sha: &str,
+        status: &CommitStatus,
+    ) -> Result<Posted> {
         let sha = segment(sha, "commit")?;
         let description: String = status.description.chars().take(MAX_DESCRIPTION).collect();
         let body = wire::StatusBody {
@@ -51,7 +56,12 @@ impl Client {
         Ok(Posted::new(made.id.to_string(), action))
     }
 
-    async fn find_status(&self, repo: &RepoRef, sha: &str, context: &str) -> Result<Option<wire::CommitStatus>> {
+    async fn find_status(
+        &self,
+        repo: &RepoRef,
+        sha: &str,
+        context: &str,
+    ) -> Result<Option<wire::CommitStatus>> {
         let operation = format!("list statuses of commit {sha} of {}", name_of(repo));
         let (sha, name) = (sha.to_owned(), context.to_owned());
         let found: Vec<wire::CommitStatus> = self
@@ -77,6 +87,8 @@ fn word(state: StatusState) -> &'static str {
     match state {
         StatusState::Pending => "pending",
         StatusState::Success => "success",
-        StatusState::Failure | StatusState::Error => "failed",
+        StatusState::Failure => "failed",
+        // That we could not tell must not fail the pipeline that the status becomes a job of.
+        StatusState::Error => "canceled",
     }
 }

@@ -17,7 +17,10 @@ pub(super) fn event(body: &Value, header: Option<&str>) -> Option<Event> {
     let Some(kind) = kind else {
         let header = header.filter(|header| !header.is_empty())?;
         let mut event = named(body, EventKind::Other);
-        event.reason = Some(format!("the body of this {} is not in GitLab's form (custom webhook template?)", safe(header)));
+        event.reason = Some(format!(
+            "the body of this {} is not in GitLab's form (custom webhook template?)",
+            safe(header)
+        ));
         return Some(event);
     };
     Some(match kind {
@@ -63,7 +66,9 @@ fn pipeline(body: &Value) -> Event {
                 None => "the pipeline failed".to_owned(),
             }
         }
-        Some(Conclusion::Success) if field("detailed_status").is_some_and(|text| text.contains("warning")) => {
+        Some(Conclusion::Success)
+            if field("detailed_status").is_some_and(|text| text.contains("warning")) =>
+        {
             "the pipeline passed; only jobs that are allowed to fail have failed".to_owned()
         }
         _ => standing("pipeline", &event, field("status")),
@@ -79,7 +84,8 @@ fn job(body: &Value) -> Event {
     event.job_id = id(body, &["build_id"]);
     event.job_name = text(body, &["build_name"]).map(str::to_owned);
     event.sha = sha(body, &["sha"]);
-    event.attempt = count(body, &["retries_count"]).and_then(|retries| u32::try_from(retries).ok()?.checked_add(1));
+    event.attempt =
+        count(body, &["retries_count"]).and_then(|retries| u32::try_from(retries).ok()?.checked_add(1));
     event.trigger = text(body, &["pipeline", "source"]).map(str::to_owned);
     set_reference(&mut event, text(body, &["ref"]), flag(body, &["tag"]));
     let word = text(body, &["build_status"]);
@@ -98,7 +104,8 @@ fn job(body: &Value) -> Event {
 fn push(body: &Value, kind: &str) -> Event {
     let mut event = named(body, EventKind::Push);
     set_reference(&mut event, text(body, &["ref"]), Some(kind == "tag_push"));
-    event.sha = sha(body, &["after"]).or_else(|| sha(body, &["checkout_sha"]));
+    // Of an annotated tag `after` is the tag object; the commit is in `checkout_sha`.
+    event.sha = sha(body, &["checkout_sha"]).or_else(|| sha(body, &["after"]));
     let what = if event.ref_type == Some(RefType::Tag) { "tag" } else { "branch" };
     let is_deleted = text(body, &["after"]).is_some() && event.sha.is_none();
     event.reason = Some(if is_deleted {
@@ -136,9 +143,12 @@ fn deployment(body: &Value) -> Event {
     let mut event = named(body, EventKind::Other);
     event.action = text(body, &["status"]).map(str::to_owned);
     event.job_id = id(body, &["deployable_id"]);
-    if let Some(name) = text(body, &["ref"]) {
-        set_reference(&mut event, Some(name), None);
-    }
+    // The payload has a short sha only, but its link to the commit holds the whole one.
+    event.sha = text(body, &["commit_url"])
+        .and_then(|url| url.rsplit('/').next())
+        .filter(|sha| sha.len() >= 40 && sha.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        .map(str::to_owned);
+    set_reference(&mut event, text(body, &["ref"]), None);
     event.reason = Some("a deployment; the pipeline that it belongs to has events of its own".to_owned());
     event
 }
@@ -149,6 +159,11 @@ fn other(body: &Value, kind: &str) -> Event {
         .or_else(|| text(body, &["action"]))
         .or_else(|| text(body, &["event_name"]))
         .map(str::to_owned);
+    event.pr = id(body, &["merge_request", "iid"]);
+    event.sha = sha(body, &["commit", "id"]);
+    // A release names its tag.
+    event.git_ref = text(body, &["tag"]).map(str::to_owned);
+    event.ref_type = event.git_ref.as_ref().map(|_| RefType::Tag);
     event.reason = Some(format!("{} events are not acted on", safe(kind)));
     event
 }
@@ -179,7 +194,8 @@ fn repository_path(body: &Value) -> Option<String> {
         address.split_once(':').map(|(_, path)| path.to_owned())
     });
     let path = ssh.or_else(|| {
-        let address = text(body, &["repository", "homepage"]).or_else(|| text(body, &["project", "web_url"]))?;
+        let address =
+            text(body, &["repository", "homepage"]).or_else(|| text(body, &["project", "web_url"]))?;
         Url::parse(address).ok().map(|url| url.path().to_owned())
     })?;
     let path = path.trim_matches('/');
@@ -230,5 +246,8 @@ fn standing(what: &str, event: &Event, word: Option<&str>) -> String {
 
 /// A foreign word for a sentence: short, and of harmless characters only.
 fn safe(word: &str) -> String {
-    word.chars().filter(|character| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | ' ')).take(40).collect()
+    word.chars()
+        .filter(|character| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | ' '))
+        .take(40)
+        .collect()
 }

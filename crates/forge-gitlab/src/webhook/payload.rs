@@ -5,9 +5,6 @@
 
 use serde_json::Value;
 
-/// What all zeros stand for: no commit.
-const NO_COMMIT: &str = "0000000000000000000000000000000000000000";
-
 /// The value at `path`, `None` for `null`.
 pub(super) fn at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Value> {
     let found = path.iter().try_fold(value, |value, key| value.get(key))?;
@@ -40,5 +37,5 @@ pub(super) fn flag(value: &Value, path: &[&str]) -> Option<bool> {
 
 /// The commit at `path`; all zeros mean none.
 pub(super) fn sha(value: &Value, path: &[&str]) -> Option<String> {
-    text(value, path).filter(|sha| !NO_COMMIT.starts_with(sha) && !sha.bytes().all(|byte| byte == b'0')).map(str::to_owned)
+    text(value, path).filter(|sha| sha.bytes().any(|byte| byte != b'0')).map(str::to_owned)
 }

@@ -1,5 +1,10 @@
 //! The OAuth code flow.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "codes, verifiers and tokens go into the requests of the flow"
+)]
+
 use std::time::Duration;
 
 use forge_core::{

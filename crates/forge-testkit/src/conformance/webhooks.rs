@@ -307,11 +307,14 @@ pub async fn delivery_id_survives_redelivery<H: Harness>() {
     let first = outcomes.first().expect("one hook, one delivery");
     case.harness.fake().redeliver(&first.delivery_id).await.expect("it is known");
     let provider = case.harness.provider();
-    let ids: Vec<_> =
-        receiver.received().iter().map(|it| provider.webhooks().delivery_id(&it.headers)).collect();
-    let sends_id =
-        receiver.received().iter().all(|it| it.headers.values().any(|value| *value == first.delivery_id));
-    assert_eq!(ids, vec![sends_id.then(|| first.delivery_id.clone()); 2]);
+    let received = receiver.received();
+    assert_eq!(received.len(), 2);
+    for delivery in received {
+        // Old versions of a forge may send no id at all; what they send has to be found.
+        let is_sent = delivery.headers.values().any(|value| value.as_bytes() == first.delivery_id.as_bytes());
+        let expected = is_sent.then(|| first.delivery_id.clone());
+        assert_eq!(provider.webhooks().delivery_id(&delivery.headers), expected);
+    }
 }
 
 /// A failed run is said to be one, with all that is needed to look at it.

@@ -20,10 +20,11 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::cause("generic.failed", ScriptError, 26, &["fail", "cannot ", "could not ", "unable to ", "can't "], r"(?i)(?:^|: )(?:failed|failure|cannot|can't|could not|couldn't|unable to) (?:to )?\w+")
         .span(1, 1)
         .tested(&["Failed to open x", "app: could not bind to port"], &["failed"]),
-    Rule::cause("generic.mismatch", TestFailure, 34, &["FAIL:", "FAILED:", "FAIL "], r"^\s*(?:\S+\s+)?FAIL(?:ED)?:\s+\S.*")
+    Rule::cause("generic.mismatch", TestFailure, 34, &["FAIL:", "FAILED:", "FAIL "], r"(?i)^\s*(?:\S+\s+)?fail(?:ed)?:\s+\S.*")
         .span(0, 2)
-        .tested(&["DistilModel   FAIL:   graph_breaks=4, expected=2", "FAILED: a.o"], &["failures: 0"]),
+        .tested(&["fail: codec.lua:123: no such hash", "SmallModel   FAIL:   graph_breaks=4, expected=2", "FAILED: a.o"], &["failures: 0"]),
     Rule::of(Role::Noise, "generic.none", Unknown, &["0 error", "no error", "0 failed", "0 failures", "errors: 0", "-werror", "error_", "continue-on-error", "ignored", "allowed failure"], r"(?i)(?:\b0 errors?\b|\bno errors?\b|\b0 (?:failed|failures)\b|(?:failed|errors?|failures): 0(?:,|$)|\(ignored\)$|\[allowed failure\]|-Werror=?\S*\s.*-[cIoW])")
+        .with_weight(55)
         .tested(&["Found 0 errors", "12 passed, 0 failed", "make: [x] Error 1 (ignored)"], &[]),
     Rule::of(Role::Wrapper, "ci.exit", Unknown, &["exit code", "exit status", "exited with", "Exit code", "non-zero"], r"(?i)^(?:\[\w+\] )?(?:##\[error\])?(?:error: )?(?:process completed with exit code [1-9]|job failed: exit (?:code|status) [1-9]|.*exited with (?:code |status )?'?[1-9]|script returned exit code [1-9]|.*returned (?:a )?non-zero exit (?:code|status)|.* exit(?:ed with)? (?:code|status):? [1-9]\d{0,2}\.?$)")
         .tested(&["Process completed with exit code 1.", "ERROR: Job failed: exit code 1", "The command \"make\" exited with 2."], &["exit code 0"]),

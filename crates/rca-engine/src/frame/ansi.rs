@@ -1,31 +1,38 @@
 //! Removes terminal control sequences.
 
-use memchr::{memchr, memmem};
+use memchr::memchr2;
 
 /// Appends `raw` without escape sequences to `out`. Carriage returns stay: they carry meaning.
 ///
 /// Besides real escapes the caret form `^[[31m` is removed, which some tools write when they store a
 /// log as text.
 pub(crate) fn strip(raw: &[u8], out: &mut Vec<u8>) {
-    if memchr(0x1b, raw).is_none() && memmem::find(raw, b"^[[").is_none() {
-        out.extend_from_slice(raw);
-        return;
-    }
     let mut rest = raw;
-    while let Some(&byte) = rest.first() {
-        let sequence = if byte == 0x1b {
-            rest.get(1..)
-        } else {
-            rest.strip_prefix(b"^[").filter(|after| after.first() == Some(&b'['))
+    loop {
+        let Some(at) = memchr2(0x1b, b'^', rest) else {
+            out.extend_from_slice(rest);
+            return;
         };
-        match sequence {
-            Some(after) => rest = skip(after),
+        let (before, from) = rest.split_at(at);
+        out.extend_from_slice(before);
+        let sequence = match from {
+            [0x1b, after @ ..] => Some(after),
+            [b'^', b'[', after @ ..] if after.first() == Some(&b'[') => Some(after),
+            _ => None,
+        };
+        rest = match sequence {
+            Some(after) => skip(after),
             None => {
-                out.push(byte);
-                rest = rest.get(1..).unwrap_or_default();
+                out.push(b'^');
+                from.get(1..).unwrap_or_default()
             }
-        }
+        };
     }
+}
+
+/// Whether [`strip`] would leave the line as it is.
+pub(crate) fn is_plain(raw: &[u8]) -> bool {
+    memchr2(0x1b, b'^', raw).is_none()
 }
 
 /// What follows the escape sequence whose introducer was just read.

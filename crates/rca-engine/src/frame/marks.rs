@@ -61,6 +61,7 @@ impl Dialect {
 }
 
 /// Reads the markers of one carriage-return part of a line and returns what is left to show.
+#[expect(clippy::collapsible_match, reason = "one arm for each first byte stays readable")]
 pub(super) fn read<'a>(part: &'a [u8], decoder: &mut Decoder) -> &'a [u8] {
     match part.first() {
         Some(b's') => {
@@ -228,6 +229,7 @@ pub(super) fn strip_inner(line: &[u8]) -> &[u8] {
 }
 
 /// Reads the markers that are ordinary text.
+#[expect(clippy::collapsible_match, reason = "one arm for each first byte stays readable")]
 pub(super) fn read_text(line: &str, decoder: &mut Decoder) {
     let Some(&first) = line.as_bytes().first() else { return };
     match first {
@@ -331,13 +333,12 @@ pub(super) fn read_text(line: &str, decoder: &mut Decoder) {
             }
         }
         b'T' => {
-            if line.starts_with("The command \"") {
-                if let Some((_, code)) = line.rsplit_once("exited with ")
-                    && let Some(code) = leading_number(code)
-                {
-                    decoder.events.push(Event::Exit(code));
-                    decoder.events.push(Event::End);
-                }
+            if line.starts_with("The command \"")
+                && let Some((_, code)) = line.rsplit_once("exited with ")
+                && let Some(code) = leading_number(code)
+            {
+                decoder.events.push(Event::Exit(code));
+                decoder.events.push(Event::End);
             }
         }
         b'[' => {

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::Redactions;
 use super::known::Known;
 use super::scan::{Scope, detect, has_literal, is_base64};
+use super::skim::{Search, clean_line, may_join};
 use super::view::View;
 
 /// A longer line is looked at in windows of this size.
@@ -54,20 +55,66 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn push(&mut self, mut chunk: &[u8], known: Option<&Known>, out: &mut Vec<u8>) {
-        while !chunk.is_empty() {
-            let room = chunk.len().min(WINDOW - self.line.raw.len().min(WINDOW));
-            let window = chunk.get(..room).unwrap_or(chunk);
+    pub(super) fn push(&mut self, chunk: &[u8], known: Option<&Known>, out: &mut Vec<u8>) {
+        let mut search = Search::default();
+        let mut at = 0;
+        while at < chunk.len() {
+            at = self.skim(chunk, at, &mut search, known, out);
+            let rest = chunk.get(at..).unwrap_or_default();
+            let room = rest.len().min(WINDOW - self.line.raw.len().min(WINDOW));
+            let window = rest.get(..room).unwrap_or(rest);
             let newline = memchr::memchr(b'\n', window);
-            let (head, tail) = chunk.split_at(newline.map_or(room, |at| at + 1));
-            chunk = tail;
-            self.take(head);
+            let head = newline.map_or(room, |at| at + 1);
+            at += head;
+            self.take(rest.get(..head).unwrap_or_default());
             if newline.is_some() {
                 self.end_line(known, out);
             } else if self.line.raw.len() >= WINDOW {
                 self.slide(known, out);
             }
         }
+    }
+
+    /// Writes the lines from `from` on that cannot carry a secret, without a copy of each, and gives
+    /// where they end. The last of them is held, as every line is until the next is seen.
+    fn skim(
+        &mut self,
+        chunk: &[u8],
+        from: usize,
+        search: &mut Search,
+        known: Option<&Known>,
+        out: &mut Vec<u8>,
+    ) -> usize {
+        if !self.line.raw.is_empty() || self.block.is_some() || self.is_dropping {
+            return from;
+        }
+        let Some(mut line) = clean_line(chunk, from, search, known) else { return from };
+        let text = |range: &Range<usize>| chunk.get(range.clone()).unwrap_or_default();
+        if let Some(held) = &mut self.held {
+            // The line before may carry anything, so the seam is looked at in full.
+            let view = View::of(content(text(&line)));
+            seam(held, &mut self.line.cuts, &view, content_start(&view), known);
+            if !self.line.cuts.is_empty() {
+                self.line.raw.extend_from_slice(text(&line));
+                settle(&mut self.line.cuts, 0);
+                self.hold(out);
+                return line.end;
+            }
+            write(held, held.raw.len(), out, &mut self.redactions);
+        }
+        while let Some(next) = clean_line(chunk, line.end, search, known) {
+            if may_join(content(text(&line)), content(text(&next)), known) {
+                break;
+            }
+            line = next;
+        }
+        out.extend_from_slice(text(&(from..line.start)));
+        let held = self.held.get_or_insert_default();
+        held.raw.clear();
+        held.cuts.clear();
+        held.written = 0;
+        held.raw.extend_from_slice(text(&line));
+        line.end
     }
 
     pub(super) fn finish(&mut self, known: Option<&Known>, out: &mut Vec<u8>) -> Redactions {
@@ -98,6 +145,11 @@ impl Lines {
     fn end_line(&mut self, known: Option<&Known>, out: &mut Vec<u8>) {
         self.is_dropping = false;
         self.look(known);
+        self.hold(out);
+    }
+
+    /// Writes the held line and holds the one just looked at.
+    fn hold(&mut self, out: &mut Vec<u8>) {
         let line = std::mem::take(&mut self.line);
         if let Some(mut held) = self.held.replace(line) {
             write(&held, held.raw.len(), out, &mut self.redactions);
@@ -174,7 +226,7 @@ impl Lines {
 }
 
 /// A line without its end.
-fn content(raw: &[u8]) -> &[u8] {
+pub(super) fn content(raw: &[u8]) -> &[u8] {
     let raw = raw.strip_suffix(b"\n").unwrap_or(raw);
     raw.strip_suffix(b"\r").unwrap_or(raw)
 }
@@ -211,7 +263,7 @@ fn write(piece: &Piece, until: usize, out: &mut Vec<u8>, redactions: &mut Redact
 }
 
 /// Where the text begins behind a timestamp, a stream mark, a name of a service and an indent.
-fn content_start(view: &View<'_>) -> usize {
+pub(super) fn content_start(view: &View<'_>) -> usize {
     let text = view.slice(0..160);
     let spaces = |at: usize| view.run_end(at, 200, |byte| matches!(byte, b' ' | b'\t'));
     let mut at = spaces(0);
@@ -227,7 +279,10 @@ fn content_start(view: &View<'_>) -> usize {
                 && word.get(4) == Some(&b'-')
                 && word.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-')
     };
-    for _ in 0..3 {
+    let first = (view.at(at), view.at(at + 1));
+    let is_framed =
+        first.0.is_ascii_digit() || first.1.is_ascii_digit() || matches!(first.0, b'[' | b's' | b'|');
+    for _ in 0..if is_framed { 3 } else { 0 } {
         let end = view.run_end(at, 64, |byte| byte > b' ');
         let word = view.slice(at..end);
         // GitLab Runner writes `00O ` and, for a line that goes on, `00O+` behind the time.
@@ -248,7 +303,9 @@ fn content_start(view: &View<'_>) -> usize {
         }
     }
     // Compose writes `service-1  | ` in front of a line.
-    match memchr::memmem::find(text.get(at..).unwrap_or_default(), b" | ") {
+    let text = text.get(at..).unwrap_or_default();
+    let text = text.get(..text.len().min(42)).unwrap_or(text);
+    match memchr::memchr(b'|', text).and_then(|_| memchr::memmem::find(text, b" | ")) {
         Some(bar) if bar < 40 => {
             let name = view
                 .run_end(at, 40, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
@@ -323,28 +380,18 @@ fn is_encoded_key(text: &[u8]) -> bool {
     (0..3).any(|before| memchr::memmem::find(text, &super::known::base64(b"-----BEGIN", before)).is_some())
 }
 
+/// A byte that can stand in a token which goes on in the next line.
+pub(super) const fn is_token(byte: u8) -> bool {
+    byte > b' '
+        && !matches!(
+            byte,
+            b'"' | b'\'' | b'<' | b'>' | b'`' | b'|' | b'(' | b')' | b'[' | b']' | b'{' | b'}' | b';' | b','
+        )
+}
+
 /// Finds what begins at the end of the held line and goes on in this one.
 fn seam(held: &mut Piece, cuts: &mut Vec<Cut>, view: &View<'_>, start: usize, known: Option<&Known>) {
     let before = View::of(content(&held.raw));
-    let is_token = |byte: u8| {
-        byte > b' '
-            && !matches!(
-                byte,
-                b'"' | b'\''
-                    | b'<'
-                    | b'>'
-                    | b'`'
-                    | b'|'
-                    | b'('
-                    | b')'
-                    | b'['
-                    | b']'
-                    | b'{'
-                    | b'}'
-                    | b';'
-                    | b','
-            )
-    };
     let tail = before.run_start(before.len(), SEAM, is_token);
     let head = view.run_end(start, SEAM, is_token);
     if tail == before.len() || head == start {

@@ -16,7 +16,9 @@ const REACH: usize = 2 * super::lines::WINDOW;
 /// What is read of a token before it is known to be one.
 const PROBE: usize = 256;
 /// Every run of at least this many token bytes is looked at.
-const RUN: usize = 24;
+pub(super) const RUN: usize = 24;
+/// No literal of the gate is longer.
+pub(super) const LONGEST: usize = 48;
 
 /// A part of a line that must not leave, in visible bytes.
 #[derive(Debug, Clone)]
@@ -115,6 +117,7 @@ static GATE: LazyLock<Gate> = LazyLock::new(|| {
     add("private+key".into(), Literal::PrivateKey);
     add("private%20key".into(), Literal::PrivateKey);
     add("eyJ".into(), Literal::Jwt);
+    debug_assert!(patterns.iter().all(|pattern| pattern.len() <= LONGEST), "a literal is too long");
     let automaton = AhoCorasick::builder()
         .ascii_case_insensitive(true)
         .kind(Some(AhoCorasickKind::DFA))
@@ -521,6 +524,13 @@ fn merge(mut spans: Vec<Span>) -> Vec<Span> {
         }
     }
     merged
+}
+
+/// Where the first literal of the automaton begins.
+pub(super) fn first_literal(text: &[u8]) -> Option<usize> {
+    // Of the literals that end first any may begin first; one on an earlier line would have ended
+    // there, so the line of the one that is reported is right.
+    GATE.automaton.find(text).map(|hit| hit.start())
 }
 
 /// Whether the automaton has anything to say about a piece of text.

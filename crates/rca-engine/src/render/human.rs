@@ -7,7 +7,7 @@ use crate::report::{Evidence, Report, Status};
 /// How the text for a terminal looks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HumanOptions {
-    /// Use colours.
+    /// Use colours, and make places links where `path` is absolute.
     pub color: bool,
     /// Columns of the terminal; longer log lines are cut. 0 means no limit.
     pub width: usize,
@@ -68,20 +68,28 @@ impl Report {
             } else {
                 format!("{path}:{}", evidence.focus_line)
             };
-            let _ = writeln!(
-                out,
-                "{bold}{place}{reset}{dim}{}{reset}",
-                cut(&step, options.width.saturating_sub(place.len()))
-            );
+            let step = cut(&step, options.width.saturating_sub(place.chars().count()));
+            let place = linked(place, &options);
+            let _ = writeln!(out, "{bold}{place}{reset}{dim}{step}{reset}");
             lines(evidence, &options, &mut out);
         }
-        if !self.explanation.is_empty() {
-            let _ = writeln!(out, "\n{} {}", self.explanation, self.fix_suggestion);
+        if !self.explanation.is_empty() || !self.fix_suggestion.is_empty() {
+            let _ = writeln!(out, "\n{} {}", printable(&self.explanation), printable(&self.fix_suggestion));
         }
         for note in &self.notes {
             let _ = writeln!(out, "{dim}note: {}{reset}", printable(note));
         }
         out
+    }
+}
+
+/// The place as a link (OSC 8) to the file we were given. Nothing that stands in a log becomes one.
+fn linked(place: String, options: &HumanOptions) -> String {
+    match options.path.as_deref().filter(|path| options.color && path.starts_with('/')) {
+        Some(path) => {
+            format!("\u{1b}]8;;file:///{}\u{1b}\\{place}\u{1b}]8;;\u{1b}\\", super::sarif::uri(path))
+        }
+        None => place,
     }
 }
 

@@ -16,11 +16,10 @@ impl Report {
         let _ = match self.status {
             Status::CauseFound => writeln!(
                 out,
-                "**{}** {}\n\n{} {}",
+                "**{}** {}\n\n{}",
                 capital(&word(&self.category)),
                 code(&self.root_cause),
-                self.explanation,
-                self.fix_suggestion
+                [inert(&self.explanation), inert(&self.fix_suggestion)].join(" ").trim()
             ),
             Status::NoCauseFound => {
                 writeln!(out, "**No cause found.** {}", code(&self.missing_context_hint))
@@ -56,6 +55,35 @@ impl Report {
         }
         out
     }
+}
+
+/// Prose that a user's rule may have brought along: no markup, no mention, no reference, no link,
+/// and no quick action. Some forges decode entities before they look for mentions, and a backslash
+/// does not stop all of them, so an invisible break stands behind the sign.
+fn inert(text: &str) -> String {
+    let text = printable(text);
+    let mut out = String::with_capacity(text.len());
+    let text = text.trim().replace("://", ":\u{2060}//");
+    for (index, character) in text.chars().enumerate() {
+        match character {
+            '@' | '#' | '!' | '~' | '$' => {
+                out.push(character);
+                out.push('\u{2060}');
+            }
+            '<' => out.push_str("&lt;"),
+            '&' => out.push_str("&amp;"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' => {
+                out.push('\\');
+                out.push(character);
+            }
+            '/' | '-' | '+' | '>' | '=' if index == 0 => {
+                out.push('\\');
+                out.push(character);
+            }
+            other => out.push(other),
+        }
+    }
+    out
 }
 
 /// Text as inline code, whatever it contains.

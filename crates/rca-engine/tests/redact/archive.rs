@@ -82,9 +82,92 @@ fn what_is_cut_off_gives_what_was_readable() {
         assert!(!members[0].2.is_empty() && text.starts_with(members[0].2.as_bytes()));
         assert!(matches!(input.stopped(), Some(ArchiveError::Damaged { .. })));
     }
-    let bytes = zip(&[("a.log", &text)]);
-    let error = open(Cursor::new(bytes[..bytes.len() / 2].to_vec()), Limits::default()).unwrap_err();
+}
+
+#[test]
+fn a_zip_without_its_directory_gives_the_members_that_are_there() {
+    let text: Vec<u8> = (0..60_000_u32)
+        .flat_map(|number| format!("{}\n", number.wrapping_mul(2_654_435_761)).into_bytes())
+        .collect();
+    let stored = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    for options in [SimpleFileOptions::default(), stored] {
+        // Written to a stream, the sizes stand behind the data.
+        for is_stream in [false, true].into_iter().filter(|is_stream| !is_stream || options != stored) {
+            let mut bytes = Vec::new();
+            let files = [("2_b.txt", &text), ("1_a.txt", &text), ("../up.txt", &text), ("3_c.txt", &text)];
+            if is_stream {
+                let mut writer = ZipWriter::new_stream(&mut bytes);
+                for (name, text) in files {
+                    writer.start_file(name, options).unwrap();
+                    writer.write_all(text).unwrap();
+                }
+                writer.finish().unwrap();
+            } else {
+                let mut writer = ZipWriter::new(Cursor::new(&mut bytes));
+                for (name, text) in files {
+                    writer.start_file(name, options).unwrap();
+                    writer.write_all(text).unwrap();
+                }
+                writer.finish().unwrap();
+            }
+            let mut input = opened(bytes[..bytes.len() * 7 / 8].to_vec());
+            let members = read_all(&mut input);
+            let jobs: Vec<&str> = members.iter().map(|member| member.1.as_str()).collect();
+            assert_eq!(jobs, ["a", "b", "c"]);
+            assert_eq!(members[0].2.as_bytes(), text);
+            assert_eq!(members[1].2.as_bytes(), text);
+            assert!(!members[2].2.is_empty() && text.starts_with(members[2].2.as_bytes()));
+            assert!(matches!(input.stopped(), Some(ArchiveError::Damaged { .. })));
+            assert_eq!(input.notes().len(), 2, "{:?}", input.notes());
+        }
+    }
+    let error = open(Cursor::new(b"PK\x03\x04".to_vec()), Limits::default()).unwrap_err();
     assert!(matches!(error, ArchiveError::Directory(_)));
+}
+
+#[test]
+fn what_a_header_claims_is_not_believed() {
+    // The unpacked size in the directory and in the header is a lie.
+    let mut bytes = zip(&[("1_a.txt", b"a log of some length\n")]);
+    let at = memchr::memmem::rfind(&bytes, b"PK\x01\x02").unwrap();
+    for place in [22, at + 24] {
+        bytes[place..place + 4].copy_from_slice(&1_000_000_000_u32.to_le_bytes());
+    }
+    let mut input = opened(bytes);
+    assert!(read_all(&mut input)[0].2.len() <= 21);
+
+    // Both entries of the directory lead to the same data.
+    let mut bytes = zip(&[("1_a.txt", b"one\n"), ("2_b.txt", b"two\n")]);
+    let at = memchr::memmem::rfind(&bytes, b"PK\x01\x02").unwrap();
+    bytes[at + 42..at + 46].copy_from_slice(&0_u32.to_le_bytes());
+    let error = open(Cursor::new(bytes), Limits::default()).unwrap_err();
+    assert!(matches!(error, ArchiveError::Overlap), "{error:?}");
+
+    // Encrypted, by the flag in both places.
+    let mut bytes = zip(&[("1_a.txt", b"one\n"), ("2_b.txt", b"two\n")]);
+    let at = memchr::memmem::find(&bytes, b"PK\x01\x02").unwrap();
+    bytes[6] |= 1;
+    bytes[at + 8] |= 1;
+    let mut input = opened(bytes);
+    assert_eq!(read_all(&mut input).into_iter().map(|member| member.2).collect::<Vec<_>>(), ["two\n"]);
+    assert!(input.notes()[0].contains("encrypted"), "{:?}", input.notes());
+}
+
+#[test]
+fn a_hundred_thousand_members_are_read_up_to_the_limit() {
+    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    let options = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    for number in 0..100_000 {
+        writer.start_file(format!("{number}_job.txt"), options).unwrap();
+    }
+    let bytes = writer.finish().unwrap().into_inner();
+    let mut input = opened(bytes.clone());
+    assert_eq!(read_all(&mut input).len(), Limits::default().members);
+    assert!(input.notes()[0].contains("100000 members"));
+    // The same without the directory.
+    let at = memchr::memmem::find(&bytes, b"PK\x01\x02").unwrap();
+    let mut input = opened(bytes[..at].to_vec());
+    assert_eq!(read_all(&mut input).len(), Limits::default().members);
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! The store from outside, on both engines.
+#![expect(clippy::disallowed_methods, reason = "tests look at the secrets that they made")]
 
 // `cfg(test)` is always on here; it tells clippy that helpers beside the tests are test code too.
 #[cfg(test)]

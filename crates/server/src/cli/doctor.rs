@@ -45,13 +45,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     match Config::load(arguments.config.as_deref(), std::env::vars()) {
         Err(error) => {
             for fault in error.faults() {
-                checks.push(Check::failed("configuration", fault, "correct it; config.default.toml explains every setting"));
+                checks.push(Check::failed(
+                    "configuration",
+                    fault,
+                    "correct it; config.default.toml explains every setting",
+                ));
             }
         }
         Ok(config) => {
             checks.push(Check::passed("configuration", "readable"));
             checks.push(public_address(&config));
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::input)?;
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::input)?;
             runtime.block_on(look_deeper(&config, &mut checks));
         }
     }
@@ -78,7 +83,9 @@ fn public_address(config: &Config) -> Check {
 
 async fn look_deeper(config: &Config, checks: &mut Vec<Check>) {
     match app::http_client(config) {
-        Ok(_) => checks.push(Check::passed("outgoing_requests", "certificates and proxy settings are usable")),
+        Ok(_) => {
+            checks.push(Check::passed("outgoing_requests", "certificates and proxy settings are usable"))
+        }
         Err(error) => checks.push(Check::failed(
             "outgoing_requests",
             format!("{error:#}"),
@@ -86,7 +93,10 @@ async fn look_deeper(config: &Config, checks: &mut Vec<Check>) {
         )),
     }
     if !config.master_key_file.exists() {
-        checks.push(Check::passed("database", "not made yet: the first start makes the master key and the database"));
+        checks.push(Check::passed(
+            "database",
+            "not made yet: the first start makes the master key and the database",
+        ));
         return;
     }
     match app::open_store(config).await {

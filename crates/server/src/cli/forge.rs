@@ -9,7 +9,7 @@ use std::{
 
 use clap::Args;
 use forge_core::{
-    BoxStream, Credential, CredentialKind, ForgeClient, ForgeClientExt as _, ForgeKind, Instance, LogOptions, Provider as _,
+    BoxStream, Credential, CredentialKind, ForgeClient, ForgeClientExt as _, ForgeKind, Instance, LogOptions,
     StaticCredential,
     model::{RepoRef, RunRef},
 };
@@ -132,7 +132,9 @@ pub(super) fn jobs(arguments: &JobsArguments) -> Result<(), Failure> {
         let ci = client.require_ci().map_err(Failure::input)?;
         let run = RunRef::new(arguments.run.clone()).with_attempt(arguments.attempt);
         let only_failed = arguments.failed;
-        let jobs = ci.list_jobs(&repo, &run).try_filter(move |job| std::future::ready(!only_failed || job.is_failed()));
+        let jobs = ci
+            .list_jobs(&repo, &run)
+            .try_filter(move |job| std::future::ready(!only_failed || job.is_failed()));
         print_all(Box::pin(jobs), "jobs").await
     })
 }
@@ -142,7 +144,8 @@ pub(super) fn log(arguments: &LogArguments) -> Result<(), Failure> {
         let (client, repo) = arguments.repository.resolve().await?;
         let ci = client.require_ci().map_err(Failure::input)?;
         let job = ci.get_job(&repo, &arguments.job).await.map_err(check_failed)?;
-        let mut log = ci.job_log(&repo, &job, LogOptions::new(arguments.max_bytes)).await.map_err(check_failed)?;
+        let mut log =
+            ci.job_log(&repo, &job, LogOptions::new(arguments.max_bytes)).await.map_err(check_failed)?;
         while let Some(chunk) = log.bytes.try_next().await.map_err(check_failed)? {
             io::stdout().write_all(&chunk)?;
         }
@@ -173,7 +176,9 @@ impl Connection {
             .into_iter()
             .find(|provider| provider.kind() == self.forge)
             .ok_or_else(|| Failure::input(format!("this build has no adapter for {}", self.forge)))?;
-        provider.connect(&instance, Arc::new(StaticCredential::new(self.credential()?))).map_err(Failure::input)
+        provider
+            .connect(&instance, Arc::new(StaticCredential::new(self.credential()?)))
+            .map_err(Failure::input)
     }
 
     fn credential(&self) -> Result<Credential, Failure> {
@@ -216,7 +221,10 @@ fn check_failed(error: forge_core::Error) -> Failure {
     Failure::Check(error.to_string())
 }
 
-async fn print_all<T: Serialize>(mut items: BoxStream<'_, forge_core::Result<T>>, what: &str) -> Result<(), Failure> {
+async fn print_all<T: Serialize>(
+    mut items: BoxStream<'_, forge_core::Result<T>>,
+    what: &str,
+) -> Result<(), Failure> {
     let mut count = 0_u64;
     while let Some(item) = items.try_next().await.map_err(check_failed)? {
         print_line(&item)?;

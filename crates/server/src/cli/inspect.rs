@@ -38,8 +38,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         .ok_or_else(|| Failure::input(format!("this build has no adapter for {}", arguments.forge)))?;
     let headers = parse_headers(&arguments.headers)?;
     let body = read_body(&arguments.body)?;
-    let delivery =
-        Delivery { headers: &headers, query: arguments.query.as_deref(), body: &body, received_at: signed_time(&headers) };
+    let delivery = Delivery {
+        headers: &headers,
+        query: arguments.query.as_deref(),
+        body: &body,
+        received_at: signed_time(&headers),
+    };
     let verdict = arguments.secret.as_ref().map(|secret| receiver.verify(&delivery, &secrets_of(secret)));
     let event = receiver
         .inspect(&delivery)
@@ -80,9 +84,11 @@ fn parse_headers(lines: &[String]) -> Result<HeaderMap, Failure> {
         let (name, value) = line
             .split_once(':')
             .ok_or_else(|| Failure::input(format!("--header '{line}' is not of the form 'Name: value'")))?;
-        let name = HeaderName::try_from(name.trim()).map_err(|_| Failure::input(format!("'{name}' is no header name")))?;
-        let value = HeaderValue::try_from(value.trim())
-            .map_err(|_| Failure::input(format!("the value of header {name} has characters that headers cannot carry")))?;
+        let name = HeaderName::try_from(name.trim())
+            .map_err(|_| Failure::input(format!("'{name}' is no header name")))?;
+        let value = HeaderValue::try_from(value.trim()).map_err(|_| {
+            Failure::input(format!("the value of header {name} has characters that headers cannot carry"))
+        })?;
         headers.append(name, value);
     }
     Ok(headers)

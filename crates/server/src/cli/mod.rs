@@ -6,6 +6,7 @@ mod analyze;
 mod doctor;
 mod forge;
 mod inspect;
+mod rules;
 mod serve;
 
 use std::{
@@ -33,6 +34,9 @@ enum Command {
     /// Look at webhook deliveries.
     #[command(subcommand)]
     Webhook(WebhookCommand),
+    /// Rules of your own.
+    #[command(subcommand)]
+    Rules(RulesCommand),
     /// List the repositories that a token can see.
     Repos(forge::Connection),
     /// List the hooks of a repository.
@@ -53,6 +57,12 @@ enum Command {
 enum WebhookCommand {
     /// Print the normalised facts of a recorded delivery, and whether its proof holds.
     Inspect(inspect::Arguments),
+}
+
+#[derive(Debug, Subcommand)]
+enum RulesCommand {
+    /// Say which lines of a log each rule matches.
+    Test(rules::TestArguments),
 }
 
 /// Why a command ends other than well.
@@ -85,6 +95,7 @@ pub fn main() -> ExitCode {
         Command::Analyze(arguments) => analyze::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Webhook(WebhookCommand::Inspect(arguments)) => inspect::run(&arguments),
+        Command::Rules(RulesCommand::Test(arguments)) => rules::test(&arguments),
         Command::Repos(connection) => forge::repos(&connection),
         Command::Hooks(arguments) => forge::hooks(&arguments),
         Command::Runs(arguments) => forge::runs(&arguments),

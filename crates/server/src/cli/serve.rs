@@ -22,8 +22,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     telemetry::init(config.log_format, &config.log_level);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::input)?;
     runtime.block_on(async {
-        let application =
-            Application::build(config, arguments.role).await.map_err(|error| Failure::Check(format!("{error:#}")))?;
+        let application = Application::build(config, arguments.role)
+            .await
+            .map_err(|error| Failure::Check(format!("{error:#}")))?;
         application.run(shutdown::signal()).await.map_err(|error| Failure::Check(format!("{error:#}")))
     })
 }

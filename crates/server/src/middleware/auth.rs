@@ -69,6 +69,12 @@ impl Caller {
         format!("token:{}", self.token.id)
     }
 
+    /// As the use cases know callers.
+    #[must_use]
+    pub fn as_flow(&self) -> rca_flow::Caller {
+        rca_flow::Caller::new(self.workspace(), self.actor())
+    }
+
     /// Whether the token may do this.
     #[must_use]
     pub fn has(&self, scope: Scope) -> bool {
@@ -153,7 +159,10 @@ pub fn describe(
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the first characters are shown so that people tell tokens apart")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the first characters are shown so that people tell tokens apart"
+)]
 fn visible_prefix(token: &SecretString) -> String {
     token.expose_secret().chars().take(TOKEN_PREFIX.len() + 4).collect()
 }
@@ -162,12 +171,22 @@ fn visible_prefix(token: &SecretString) -> String {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn ensure_owner(store: &Store, chosen: Option<&SecretString>) -> rca_store::Result<Option<SecretString>> {
+pub async fn ensure_owner(
+    store: &Store,
+    chosen: Option<&SecretString>,
+) -> rca_store::Result<Option<SecretString>> {
     let workspace = store.default_workspace();
     if let Some(chosen) = chosen {
         if store.find_api_token(&hash(chosen)).await?.is_none() {
             store
-                .create_api_token(describe(workspace, "owner", &Scope::ALL, Some("owner".to_owned()), None, chosen))
+                .create_api_token(describe(
+                    workspace,
+                    "owner",
+                    &Scope::ALL,
+                    Some("owner".to_owned()),
+                    None,
+                    chosen,
+                ))
                 .await?;
         }
         return Ok(None);
@@ -181,6 +200,8 @@ pub async fn ensure_owner(store: &Store, chosen: Option<&SecretString>) -> rca_s
         return Ok(None);
     }
     let token = new_token();
-    store.create_api_token(describe(workspace, "owner", &Scope::ALL, Some("owner".to_owned()), None, &token)).await?;
+    store
+        .create_api_token(describe(workspace, "owner", &Scope::ALL, Some("owner".to_owned()), None, &token))
+        .await?;
     Ok(Some(token))
 }

@@ -1,12 +1,10 @@
-use std::time::Duration;
-
 use axum::{
     Json,
     extract::{Path, State},
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode, header};
-use rca_flow::{AnalyseRequest, Analysed, AnalysisFilter, AnalysisView, IngestRequest, List};
+use rca_flow::types::{AnalyseRequest, Analysed, AnalysisFilter, AnalysisView, IngestRequest, List};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -19,15 +17,21 @@ use crate::{
 };
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(analyse)).routes(routes!(analyse_alias)).routes(routes!(list)).routes(routes!(get))
+    OpenApiRouter::new()
+        .routes(routes!(analyse))
+        .routes(routes!(analyse_alias))
+        .routes(routes!(list))
+        .routes(routes!(get))
+        .routes(routes!(verdict))
 }
 
 /// A run at the forge, or a log.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(untagged)]
+#[expect(dead_code, reason = "describes the body; the handler chooses by hand to name wrong fields")]
 enum AnalyseBody {
     Run(AnalyseRequest),
-    Log(Box<IngestRequest>),
+    Log(IngestRequest),
 }
 
 /// Analyse a run's failed jobs, or a log. Nothing is posted at the forge unless `post` is true.
@@ -42,11 +46,11 @@ async fn analyse(
     // Chosen by hand, so that a wrong field is named instead of "no variant matched".
     if body.get("log").is_some() {
         let request: IngestRequest = typed(body)?;
-        let answer = state.flow.ingest(caller.workspace(), request, None).await?;
+        let answer = state.flow.ingest(&caller.as_flow(), request, None).await?;
         return Ok((super::ingest::status_of(&answer), Json(answer)).into_response());
     }
     let request: AnalyseRequest = typed(body)?;
-    let answer = state.flow.analyse(caller.workspace(), request).await?;
+    let answer = state.flow.analyse(&caller.as_flow(), request).await?;
     Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
 }
 
@@ -74,10 +78,10 @@ async fn list(
     QueryOf(filter): QueryOf<AnalysisFilter>,
 ) -> Result<Json<List<AnalysisView>>, ApiError> {
     let caller = caller.require(Scope::Read)?;
-    Ok(Json(state.flow.list_analyses(caller.workspace(), filter).await?))
+    Ok(Json(state.flow.list_analyses(&caller.as_flow(), &filter).await?))
 }
 
-/// One analysis: as JSON, or as Markdown with `Accept: text/markdown`.
+/// One analysis as JSON, or its report as `text/markdown`, `application/sarif+json` or `application/xml` (JUnit).
 #[utoipa::path(get, path = "/v1/analyses/{id}", tag = "analyses", params(("id" = String, Path)),
     responses((status = 200, body = AnalysisView), Errors))]
 async fn get(
@@ -87,33 +91,59 @@ async fn get(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let caller = caller.require(Scope::Read)?;
-    let view = state.flow.get_analysis(caller.workspace(), &id).await?;
-    let wants_markdown = headers
-        .get(header::ACCEPT)
-        .and_then(|accept| accept.to_str().ok())
-        .is_some_and(|accept| accept.split(',').any(|kind| kind.trim().starts_with("text/markdown")));
-    if !wants_markdown {
-        return Ok(Json(view).into_response());
-    }
+    let view = state.flow.get_analysis(&caller.as_flow(), &id).await?;
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let Some(form) = Form::wanted(accept) else { return Ok(Json(view).into_response()) };
     let report = view.report.ok_or_else(|| {
         ApiError::new(StatusCode::CONFLICT, "no_report", "the analysis has no report yet: its state says why")
     })?;
-    Ok(([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], report.to_markdown()).into_response())
+    let (kind, text) = match form {
+        Form::Markdown => ("text/markdown; charset=utf-8", report.to_markdown()),
+        Form::Sarif => ("application/sarif+json", report.to_sarif()),
+        Form::Junit => ("application/xml; charset=utf-8", report.to_junit()),
+    };
+    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }
 
-/// Waits until an analysis has ended, `seconds` at most; gives it in whatever state it then is.
-pub(super) async fn wait_for(
-    state: &AppState,
-    workspace: &str,
-    id: &str,
-    seconds: u64,
-) -> Result<AnalysisView, ApiError> {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(seconds);
-    loop {
-        let view = state.flow.get_analysis(workspace, id).await?;
-        if !matches!(view.state.as_str(), "queued" | "running") || tokio::time::Instant::now() >= deadline {
-            return Ok(view);
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+/// A report other than as JSON.
+enum Form {
+    Markdown,
+    Sarif,
+    Junit,
+}
+
+impl Form {
+    /// The first form in an Accept header that is not JSON; `None` is JSON.
+    fn wanted(accept: &str) -> Option<Self> {
+        accept.split(',').find_map(|kind| match kind.split(';').next().unwrap_or_default().trim() {
+            "text/markdown" => Some(Self::Markdown),
+            "application/sarif+json" => Some(Self::Sarif),
+            "application/xml" | "text/xml" => Some(Self::Junit),
+            _ => None,
+        })
     }
+}
+
+/// What a person says of a report.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Verdict {
+    correct: bool,
+    /// At most 2000 characters.
+    note: Option<String>,
+}
+
+/// Say whether a report is right.
+#[utoipa::path(post, path = "/v1/analyses/{id}/verdict", tag = "analyses", params(("id" = String, Path)),
+    request_body = Verdict, responses((status = 200, body = AnalysisView), Errors))]
+async fn verdict(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    JsonBody(request): JsonBody<Verdict>,
+) -> Result<Json<AnalysisView>, ApiError> {
+    let caller = caller.require(Scope::Write)?;
+    let view =
+        state.flow.set_verdict(&caller.as_flow(), &id, request.correct, request.note.as_deref()).await?;
+    Ok(Json(view))
 }

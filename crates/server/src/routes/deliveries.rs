@@ -3,7 +3,10 @@ use axum::{
     extract::{Path, State},
 };
 use http::StatusCode;
-use rca_flow::{DeliveryFilter, DeliveryView, List};
+use rca_flow::{
+    analyses::DeliveryQuery,
+    types::{DeliveryView, List},
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
@@ -18,15 +21,15 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 }
 
 /// What forges sent, the newest first.
-#[utoipa::path(get, path = "/v1/deliveries", tag = "deliveries", params(DeliveryFilter),
+#[utoipa::path(get, path = "/v1/deliveries", tag = "deliveries", params(DeliveryQuery),
     responses((status = 200, body = List<DeliveryView>), Errors))]
 async fn list(
     State(state): State<AppState>,
     caller: Caller,
-    QueryOf(filter): QueryOf<DeliveryFilter>,
+    QueryOf(filter): QueryOf<DeliveryQuery>,
 ) -> Result<Json<List<DeliveryView>>, ApiError> {
     let caller = caller.require(Scope::Read)?;
-    Ok(Json(state.flow.list_deliveries(caller.workspace(), filter).await?))
+    Ok(Json(state.flow.list_deliveries(&caller.as_flow(), &filter).await?))
 }
 
 /// One delivery: what became of it and why.
@@ -38,7 +41,7 @@ async fn get(
     Path(id): Path<String>,
 ) -> Result<Json<DeliveryView>, ApiError> {
     let caller = caller.require(Scope::Read)?;
-    Ok(Json(state.flow.get_delivery(caller.workspace(), &id).await?))
+    Ok(Json(state.flow.get_delivery(&caller.as_flow(), &id).await?))
 }
 
 /// Run a delivery again.
@@ -50,6 +53,5 @@ async fn replay(
     Path(id): Path<String>,
 ) -> Result<(StatusCode, Json<DeliveryView>), ApiError> {
     let caller = caller.require(Scope::Write)?;
-    let actor = caller.actor();
-    Ok((StatusCode::ACCEPTED, Json(state.flow.replay_delivery(caller.workspace(), &id, &actor).await?)))
+    Ok((StatusCode::ACCEPTED, Json(state.flow.replay_delivery(&caller.as_flow(), &id).await?)))
 }

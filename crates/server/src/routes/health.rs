@@ -60,15 +60,19 @@ pub(super) struct ForgeAnswer {
 /// What this server is and can do.
 #[utoipa::path(get, path = "/v1/instance", tag = "health", responses((status = 200, body = InstanceAnswer), Errors))]
 async fn instance(State(state): State<AppState>) -> Result<Json<InstanceAnswer>, ApiError> {
-    let is_ready = state.flow.has_integrations().await?;
+    let is_ready = !state
+        .flow
+        .list_integrations(&rca_flow::Caller::new(state.store.default_workspace(), "instance"))
+        .await?
+        .is_empty();
     let forges = state
         .flow
         .providers()
-        .iter()
+        .values()
         .map(|provider| ForgeAnswer {
             id: provider.kind().as_str(),
             capabilities: provider.capabilities(),
-            platform_app: state.about.platform_apps.contains(&provider.kind()),
+            platform_app: state.flow.has_platform_app(provider.kind()),
         })
         .collect();
     Ok(Json(InstanceAnswer {

@@ -1,4 +1,4 @@
-use std::io::Read as _;
+use std::{io::Read as _, time::Duration};
 
 use axum::{
     Json,
@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode, header};
-use rca_flow::{AnalysisView, IngestAnswer, IngestRequest};
+use rca_flow::types::{AnalysisView, IngestAnswer, IngestRequest};
 use serde::{Deserialize, de::DeserializeOwned};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -335,11 +335,10 @@ async fn json_log<T: DeserializeOwned + Into<IngestRequest>>(
 ) -> Result<Response, ApiError> {
     let caller = caller.require(Scope::Ingest)?;
     let (parts, body) = request.into_parts();
-    let is_json = parts
-        .headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok())
-        .is_some_and(|kind| kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json"));
+    let is_json =
+        parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).is_some_and(|kind| {
+            kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
+        });
     if !is_json {
         return Err(ApiError::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -369,9 +368,9 @@ async fn ingest(
     if wait > 60 {
         return Err(ApiError::invalid("invalid_parameter", "wait is 60 seconds at most"));
     }
-    let answer = state.flow.ingest(caller.workspace(), request, key).await?;
+    let answer = state.flow.ingest(&caller.as_flow(), request, key.as_deref()).await?;
     if let (1.., Some(id)) = (wait, &answer.analysis_id) {
-        let view = super::analyses::wait_for(state, caller.workspace(), id, wait).await?;
+        let view = state.flow.wait_for_analysis(&caller.as_flow(), id, Duration::from_secs(wait)).await?;
         if !matches!(view.state.as_str(), "queued" | "running") {
             return Ok(Json(view).into_response());
         }
@@ -388,7 +387,10 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
     match key.to_str() {
         Ok(key) if (1..=255).contains(&key.len()) => Ok(Some(key.to_owned())),
-        _ => Err(ApiError::invalid("invalid_parameter", "Idempotency-Key must have 1 to 255 visible ASCII characters")),
+        _ => Err(ApiError::invalid(
+            "invalid_parameter",
+            "Idempotency-Key must have 1 to 255 visible ASCII characters",
+        )),
     }
 }
 
@@ -396,12 +398,18 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
 fn unpack(body: &[u8]) -> Result<Vec<u8>, ApiError> {
     let too_large = || ApiError::from(crate::body::BodyError::TooLarge);
     let broken = |kind: &str| {
-        ApiError::invalid("unreadable_log", format!("the body begins like {kind} but cannot be unpacked: send it whole, or plain"))
+        ApiError::invalid(
+            "unreadable_log",
+            format!("the body begins like {kind} but cannot be unpacked: send it whole, or plain"),
+        )
     };
     let limit = LOG_LIMIT as u64 + 1;
     let mut log = Vec::new();
     if body.starts_with(&[0x1f, 0x8b]) {
-        flate2::read::MultiGzDecoder::new(body).take(limit).read_to_end(&mut log).map_err(|_| broken("gzip"))?;
+        flate2::read::MultiGzDecoder::new(body)
+            .take(limit)
+            .read_to_end(&mut log)
+            .map_err(|_| broken("gzip"))?;
     } else if body.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
         let decoder = zstd::Decoder::new(body).map_err(|_| broken("zstd"))?;
         decoder.take(limit).read_to_end(&mut log).map_err(|_| broken("zstd"))?;

@@ -3,11 +3,12 @@ use axum::{
     extract::{Path, State},
 };
 use http::StatusCode;
-use rca_flow::{
-    Disconnected, IntegrationPatch, IntegrationView, List, ReplaceTokenRequest, StartRequest, Started, TokenRequest,
+use rca_flow::types::{
+    Disconnected, IntegrationPatch, IntegrationView, List, ReplaceTokenRequest, StartRequest, Started,
+    TokenRequest,
 };
-use serde::Deserialize;
-use utoipa::IntoParams;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::ForgeInPath;
@@ -21,11 +22,10 @@ use crate::{
 pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(start))
-        .routes(routes!(connect_with_token))
         .routes(routes!(list))
         .routes(routes!(get, patch, disconnect))
         .routes(routes!(check))
-        .routes(routes!(replace_token))
+        .routes(routes!(connect_with_token, replace_token))
         .routes(routes!(sync))
 }
 
@@ -39,11 +39,12 @@ async fn start(
     JsonBody(request): JsonBody<StartRequest>,
 ) -> Result<(StatusCode, Json<Started>), ApiError> {
     let caller = caller.require(Scope::Admin)?;
-    Ok((StatusCode::CREATED, Json(state.flow.start(caller.workspace(), forge, request, None).await?)))
+    Ok((StatusCode::CREATED, Json(state.flow.start_oauth(&caller.as_flow(), forge, request, None).await?)))
 }
 
-/// Connect with an access token.
-#[utoipa::path(post, path = "/v1/integrations/{forge}/token", tag = "integrations", params(("forge" = String, Path)),
+/// Connect with an access token; the path names the forge.
+#[utoipa::path(post, path = "/v1/integrations/{id}/token", tag = "integrations",
+    params(("id" = String, Path, description = "the forge, e.g. gitlab")),
     request_body = TokenRequest, responses((status = 201, body = IntegrationView), Errors))]
 async fn connect_with_token(
     State(state): State<AppState>,
@@ -52,15 +53,18 @@ async fn connect_with_token(
     JsonBody(request): JsonBody<TokenRequest>,
 ) -> Result<(StatusCode, Json<IntegrationView>), ApiError> {
     let caller = caller.require(Scope::Admin)?;
-    Ok((StatusCode::CREATED, Json(state.flow.connect_with_token(caller.workspace(), forge, request).await?)))
+    Ok((StatusCode::CREATED, Json(state.flow.connect_token(&caller.as_flow(), forge, request).await?)))
 }
 
 /// All integrations.
 #[utoipa::path(get, path = "/v1/integrations", tag = "integrations",
     responses((status = 200, body = List<IntegrationView>), Errors))]
-async fn list(State(state): State<AppState>, caller: Caller) -> Result<Json<List<IntegrationView>>, ApiError> {
+async fn list(
+    State(state): State<AppState>,
+    caller: Caller,
+) -> Result<Json<List<IntegrationView>>, ApiError> {
     let caller = caller.require(Scope::Read)?;
-    Ok(Json(state.flow.list_integrations(caller.workspace()).await?))
+    Ok(Json(List { items: state.flow.list_integrations(&caller.as_flow()).await?, next_cursor: None }))
 }
 
 /// One integration.
@@ -72,7 +76,7 @@ async fn get(
     Path(id): Path<String>,
 ) -> Result<Json<IntegrationView>, ApiError> {
     let caller = caller.require(Scope::Read)?;
-    Ok(Json(state.flow.get_integration(caller.workspace(), &id).await?))
+    Ok(Json(state.flow.get_integration(&caller.as_flow(), &id).await?))
 }
 
 /// Change an integration.
@@ -85,7 +89,7 @@ async fn patch(
     JsonBody(request): JsonBody<IntegrationPatch>,
 ) -> Result<Json<IntegrationView>, ApiError> {
     let caller = caller.require(Scope::Write)?;
-    Ok(Json(state.flow.patch_integration(caller.workspace(), &id, request).await?))
+    Ok(Json(state.flow.update_integration(&caller.as_flow(), &id, request).await?))
 }
 
 /// How to disconnect.
@@ -108,7 +112,7 @@ async fn disconnect(
     QueryOf(query): QueryOf<DisconnectQuery>,
 ) -> Result<Json<Disconnected>, ApiError> {
     let caller = caller.require(Scope::Admin)?;
-    Ok(Json(state.flow.disconnect(caller.workspace(), &id, query.keep_webhooks).await?))
+    Ok(Json(state.flow.disconnect(&caller.as_flow(), &id, query.keep_webhooks).await?))
 }
 
 /// Look at the health now.
@@ -120,7 +124,7 @@ async fn check(
     Path(id): Path<String>,
 ) -> Result<Json<IntegrationView>, ApiError> {
     let caller = caller.require(Scope::Write)?;
-    Ok(Json(state.flow.check_integration(caller.workspace(), &id).await?))
+    Ok(Json(state.flow.check_integration(&caller.as_flow(), &id).await?))
 }
 
 /// Replace the token in place; waiting work goes on.
@@ -133,18 +137,29 @@ async fn replace_token(
     JsonBody(request): JsonBody<ReplaceTokenRequest>,
 ) -> Result<Json<IntegrationView>, ApiError> {
     let caller = caller.require(Scope::Admin)?;
-    Ok(Json(state.flow.replace_token(caller.workspace(), &id, request).await?))
+    Ok(Json(state.flow.replace_token(&caller.as_flow(), &id, request).await?))
+}
+
+/// Discovery goes on in the background.
+#[derive(Debug, Serialize, ToSchema)]
+struct SyncAccepted {
+    status: &'static str,
+    /// Where the repositories appear.
+    location: String,
 }
 
 /// List the repositories at the forge again, in the background.
 #[utoipa::path(post, path = "/v1/integrations/{id}/sync", tag = "integrations", params(("id" = String, Path)),
-    responses((status = 202, body = super::repositories::Accepted), Errors))]
+    responses((status = 202, body = SyncAccepted), Errors))]
 async fn sync(
     State(state): State<AppState>,
     caller: Caller,
     Path(id): Path<String>,
-) -> Result<(StatusCode, Json<super::repositories::Accepted>), ApiError> {
+) -> Result<(StatusCode, Json<SyncAccepted>), ApiError> {
     let caller = caller.require(Scope::Write)?;
-    let operation = state.flow.sync(caller.workspace(), &id).await?;
-    Ok((StatusCode::ACCEPTED, Json(super::repositories::Accepted::new(operation))))
+    state.flow.sync_integration(&caller.as_flow(), &id).await?;
+    Ok((
+        StatusCode::ACCEPTED,
+        Json(SyncAccepted { status: "accepted", location: format!("/v1/integrations/{id}/repositories") }),
+    ))
 }

@@ -25,7 +25,7 @@ use crate::{
     app::{AppState, Role},
     body,
     error::ApiError,
-    middleware::headers,
+    middleware::{headers, log},
 };
 
 /// Every route of the API, with its description.
@@ -47,24 +47,34 @@ pub(crate) fn public(state: AppState, role: Role) -> Router {
     let is_https = state.about.public_url.scheme() == "https";
     let routes: Router<AppState> = match role {
         Role::Worker => Router::from(health::router()),
-        Role::All | Role::Web => Router::from(api()).route("/v1/openapi.json", axum::routing::get(health::openapi)),
+        Role::All | Role::Web => {
+            Router::from(api()).route("/v1/openapi.json", axum::routing::get(health::openapi))
+        }
     };
     routes
         .fallback(no_such_route)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(body::JSON_LIMIT))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(log::write))
         .layer(from_fn(move |request: Request, next: Next| headers::add(is_https, request, next)))
         .with_state(state)
 }
 
 /// What the admin address serves.
 pub(crate) fn admin(state: AppState) -> Router {
-    Router::new().route("/metrics", axum::routing::get(health::metrics)).fallback(no_such_route).with_state(state)
+    Router::new()
+        .route("/metrics", axum::routing::get(health::metrics))
+        .fallback(no_such_route)
+        .with_state(state)
 }
 
 async fn no_such_route() -> ApiError {
-    ApiError::new(StatusCode::NOT_FOUND, "no_such_route", "there is no such route; GET /v1/openapi.json lists them")
+    ApiError::new(
+        StatusCode::NOT_FOUND,
+        "no_such_route",
+        "there is no such route; GET /v1/openapi.json lists them",
+    )
 }
 
 async fn method_not_allowed() -> ApiError {
@@ -78,7 +88,8 @@ async fn method_not_allowed() -> ApiError {
 fn panicked(_panic: Box<dyn std::any::Any + Send>) -> Response {
     // The panic's own text may quote a request; the panic hook has written where it happened.
     tracing::error!("a request handler panicked");
-    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "an internal error; it has been logged").into_response()
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "an internal error; it has been logged")
+        .into_response()
 }
 
 /// The forge named in the path.
@@ -89,10 +100,15 @@ impl<S: Send + Sync> axum::extract::FromRequestParts<S> for ForgeInPath {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut http::request::Parts, state: &S) -> Result<Self, ApiError> {
-        let Path(parameters) = Path::<std::collections::HashMap<String, String>>::from_request_parts(parts, state)
-            .await
-            .map_err(|_| ApiError::not_found("forge"))?;
-        let forge = parameters.get("forge").ok_or_else(|| ApiError::not_found("forge"))?;
+        let Path(parameters) =
+            Path::<std::collections::HashMap<String, String>>::from_request_parts(parts, state)
+                .await
+                .map_err(|_| ApiError::not_found("forge"))?;
+        // One route serves `PUT {id}/token` and `POST {forge}/token`, and a place in a path has one name.
+        let forge = parameters
+            .get("forge")
+            .or_else(|| parameters.get("id"))
+            .ok_or_else(|| ApiError::not_found("forge"))?;
         forge.parse().map(Self).map_err(|error: forge_core::UnknownForge| {
             ApiError::new(StatusCode::NOT_FOUND, "not_found", error.to_string())
         })

@@ -5,7 +5,10 @@ use axum::{
 };
 use forge_core::ForgeKind;
 use http::StatusCode;
-use rca_flow::{AuthorizeRequest, CallbackParameters, IntegrationView};
+use rca_flow::{
+    connect::CallbackParameters,
+    types::{AuthorizeRequest, IntegrationView},
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::ForgeInPath;
@@ -36,7 +39,7 @@ async fn authorize(
     JsonBody(request): JsonBody<AuthorizeRequest>,
 ) -> Result<(StatusCode, Json<IntegrationView>), ApiError> {
     let caller = caller.require(Scope::Admin)?;
-    Ok((StatusCode::CREATED, Json(state.flow.authorize(caller.workspace(), forge, request).await?)))
+    Ok((StatusCode::CREATED, Json(state.flow.authorize(&caller.as_flow(), forge, request).await?)))
 }
 
 /// Where the forge sends the browser back to.
@@ -90,7 +93,11 @@ async fn gitflic_callback(
     finish(&state, ForgeKind::GITFLIC, parameters).await
 }
 
-async fn finish(state: &AppState, forge: ForgeKind, parameters: CallbackParameters) -> Result<Response, ApiError> {
+async fn finish(
+    state: &AppState,
+    forge: ForgeKind,
+    parameters: CallbackParameters,
+) -> Result<Response, ApiError> {
     let integration = state.flow.callback(forge, parameters, None).await?;
     tracing::info!(integration = %integration.id, %forge, "connected by OAuth");
     let page = concat!(

@@ -4,8 +4,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::StatusCode;
-use rca_flow::{
-    List, MonitorItem, MonitorOutcome, MonitorRequest, OperationView, RepositoryFilter, RepositoryView, WebhookSecret,
+use rca_flow::types::{
+    List, MonitorItem, MonitorOutcome, MonitorRequest, OperationView, RepositoryFilter, RepositoryView,
+    WebhookSecret,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -56,7 +57,7 @@ async fn list(
     QueryOf(filter): QueryOf<RepositoryFilter>,
 ) -> Result<Json<List<RepositoryView>>, ApiError> {
     let caller = caller.require(Scope::Read)?;
-    Ok(Json(state.flow.list_repositories(caller.workspace(), &id, filter).await?))
+    Ok(Json(state.flow.list_repositories(&caller.as_flow(), &id, &filter).await?))
 }
 
 /// Choose which repositories are watched.
@@ -70,7 +71,7 @@ async fn monitor(
     JsonBody(request): JsonBody<MonitorRequest>,
 ) -> Result<Response, ApiError> {
     let caller = caller.require(Scope::Write)?;
-    Ok(match state.flow.monitor(caller.workspace(), &id, request).await? {
+    Ok(match state.flow.monitor(&caller.as_flow(), &id, request).await? {
         MonitorOutcome::Done(items) => Json(Monitored { items }).into_response(),
         MonitorOutcome::Accepted { operation_id } => {
             (StatusCode::ACCEPTED, Json(Accepted::new(operation_id))).into_response()
@@ -87,7 +88,7 @@ async fn rotate_secret(
     Path(id): Path<String>,
 ) -> Result<Json<WebhookSecret>, ApiError> {
     let caller = caller.require(Scope::Admin)?;
-    Ok(Json(state.flow.rotate_webhook_secret(caller.workspace(), &id).await?))
+    Ok(Json(state.flow.rotate_webhook_secret(&caller.as_flow(), &id).await?))
 }
 
 /// How far background work is.
@@ -99,5 +100,5 @@ async fn operation(
     Path(id): Path<String>,
 ) -> Result<Json<OperationView>, ApiError> {
     let caller = caller.require(Scope::Read)?;
-    Ok(Json(state.flow.get_operation(caller.workspace(), &id).await?))
+    Ok(Json(state.flow.get_operation(&caller.as_flow(), &id).await?))
 }

@@ -87,14 +87,20 @@ async fn create(
     let mut scopes = Vec::new();
     for word in &request.scopes {
         let scope = Scope::ALL.into_iter().find(|scope| scope.as_str() == word).ok_or_else(|| {
-            ApiError::invalid("invalid_field", format!("unknown scope '{word}': use ingest, read, write, admin"))
+            ApiError::invalid(
+                "invalid_field",
+                format!("unknown scope '{word}': use ingest, read, write, admin"),
+            )
         })?;
         if !scopes.contains(&scope) {
             scopes.push(scope);
         }
     }
     if scopes.is_empty() {
-        return Err(ApiError::invalid("invalid_field", "scopes must name at least one of ingest, read, write, admin"));
+        return Err(ApiError::invalid(
+            "invalid_field",
+            "scopes must name at least one of ingest, read, write, admin",
+        ));
     }
     // Nobody hands out more than they hold.
     if let Some(beyond) = scopes.iter().find(|scope| !caller.has(**scope)) {
@@ -110,14 +116,24 @@ async fn create(
     let made = state.store.create_api_token(described).await.map_err(unavailable)?;
     Ok((
         StatusCode::CREATED,
-        Json(TokenMade { id: made.id, name: made.name, prefix: made.prefix, scopes: made.scopes, token: reveal(&token) }),
+        Json(TokenMade {
+            id: made.id,
+            name: made.name,
+            prefix: made.prefix,
+            scopes: made.scopes,
+            token: reveal(&token),
+        }),
     ))
 }
 
 /// End a token at once.
 #[utoipa::path(delete, path = "/v1/tokens/{id}", tag = "tokens", params(("id" = String, Path)),
     responses((status = 204), Errors))]
-async fn revoke(State(state): State<AppState>, caller: Caller, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
+async fn revoke(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<StatusCode, ApiError> {
     let caller = caller.require(Scope::Admin)?;
     match state.store.revoke_api_token(caller.workspace(), &id).await {
         Ok(()) => Ok(StatusCode::NO_CONTENT),
@@ -144,9 +160,9 @@ fn show_time(milliseconds: i64) -> String {
 }
 
 fn parse_time(text: &str) -> Result<i64, ApiError> {
-    let time: jiff::Timestamp = text
-        .parse()
-        .map_err(|_| ApiError::invalid("invalid_field", "expires_at must be a time such as 2027-01-31T00:00:00Z"))?;
+    let time: jiff::Timestamp = text.parse().map_err(|_| {
+        ApiError::invalid("invalid_field", "expires_at must be a time such as 2027-01-31T00:00:00Z")
+    })?;
     Ok(time.as_millisecond())
 }
 

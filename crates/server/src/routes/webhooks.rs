@@ -5,7 +5,8 @@ use axum::{
 };
 use forge_core::ForgeKind;
 use http::{HeaderMap, StatusCode, request::Parts};
-use rca_flow::{DeliveryAnswer, ReceiveError};
+use rca_flow::{Refused, types::DeliveryAnswer};
+use secrecy::SecretString;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
@@ -31,7 +32,7 @@ async fn delivery(
     let forge: ForgeKind = forge.parse().map_err(|_| ApiError::unauthorized())?;
     let (parts, body) = read(&state, forge, request).await?;
     let Parts { headers, uri, .. } = parts;
-    answer(state.flow.receive(forge, &hook_id, &headers, uri.query(), &body.bytes).await)
+    answer(state.flow.receive(forge, &hook_id, &headers, uri.query(), body.bytes.clone()).await)
 }
 
 /// A delivery of GitLab to the common address: the hook is found by its token.
@@ -40,7 +41,12 @@ async fn delivery(
 async fn gitlab_by_token(State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {
     let (parts, body) = read(&state, ForgeKind::GITLAB, request).await?;
     let headers: HeaderMap = parts.headers;
-    answer(state.flow.receive_gitlab_by_token(&headers, parts.uri.query(), &body.bytes).await)
+    let token = headers.get("x-gitlab-token").and_then(|token| token.to_str().ok()).map(SecretString::from);
+    let result = state
+        .flow
+        .receive_by_token(ForgeKind::GITLAB, token.as_ref(), &headers, parts.uri.query(), body.bytes.clone())
+        .await;
+    answer(result)
 }
 
 async fn read(state: &AppState, forge: ForgeKind, request: Request) -> Result<(Parts, HeldBody), ApiError> {
@@ -49,12 +55,12 @@ async fn read(state: &AppState, forge: ForgeKind, request: Request) -> Result<(P
     Ok((parts, state.budget.read(body, limit).await?))
 }
 
-fn answer(result: Result<DeliveryAnswer, ReceiveError>) -> Result<Response, ApiError> {
+fn answer(result: Result<DeliveryAnswer, Refused>) -> Result<Response, ApiError> {
     match result {
         // A ping without a proof leaves no row, and says so by its status.
         Ok(answer) if answer.delivery_id.is_none() => Ok((StatusCode::OK, Json(answer)).into_response()),
         Ok(answer) => Ok((StatusCode::ACCEPTED, Json(answer)).into_response()),
-        Err(ReceiveError::Refused) => Err(ApiError::unauthorized()),
-        Err(ReceiveError::Failed(error)) => Err(error.into()),
+        Err(Refused::Unproved) => Err(ApiError::unauthorized()),
+        Err(Refused::Unavailable(error)) => Err(error.into()),
     }
 }

@@ -63,6 +63,26 @@ fn forms_for_people_show_the_cause_and_its_line() {
     }
 }
 
+#[test]
+fn rules_of_the_user_count_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = folder.path().join("rules.toml");
+    let written = "[[rule]]\nid = \"flux\"\npattern = \"flux capacitor is dry\"\ncategory = \"config_error\"\n\
+        cause = \"nobody refilled the capacitor\"\nfix = \"refill it\"\n";
+    fs::write(&rules, written).unwrap();
+    let log = folder.path().join("build.log");
+    fs::write(&log, "$ ./drive\nflux capacitor is dry\nERROR: Job failed: exit code 1\n").unwrap();
+    let (rules, log) = (rules.to_str().unwrap(), log.to_str().unwrap());
+    let tried = run(&["rules", "test", "--rules", rules, log]);
+    assert_eq!((tried.code, tried.stdout.trim()), (0, "flux: 1 lines (2)"), "{}", tried.stderr);
+    let report = run(&["analyze", "--rules", rules, "--format", "json", log]).json();
+    assert_eq!(report["root_cause"], "nobody refilled the capacitor", "{report:#}");
+    assert_eq!(report["evidence"][0]["focus_line"], 2);
+    fs::write(folder.path().join("bad.toml"), "[[rule]]\nid = \"x\"\npattern = \"(\"\n").unwrap();
+    let bad = run(&["rules", "test", "--rules", folder.path().join("bad.toml").to_str().unwrap(), log]);
+    assert_unreadable(&bad, "x");
+}
+
 fn assert_unreadable(ran: &Ran, part: &str) {
     assert_eq!(ran.code, 2, "stdout: {} stderr: {}", ran.stdout, ran.stderr);
     assert!(ran.stderr.contains(part), "'{part}' is not in: {}", ran.stderr);
@@ -97,6 +117,49 @@ fn no_cause_is_invented() {
         let report = ran.json();
         assert_eq!(report["status"], status, "{report:#}");
         assert_eq!(report["evidence"].as_array().unwrap().len(), 0);
-        assert_eq!(report["root_cause"], Value::Null);
+        assert_eq!(report["root_cause"], "");
     }
+}
+
+/// A log of `megabytes`, most of it noise, with candidates for a cause all over and the real one in its middle.
+#[cfg(target_os = "linux")]
+fn feed_noise(into: &mut impl std::io::Write, megabytes: usize) {
+    let mut block = String::new();
+    while block.len() < 1 << 20 {
+        let line = block.len();
+        block.push_str(&format!(
+            "step {line}: compiled module_{line} in 0.{line} s, warning: retrying connection {line}\n"
+        ));
+    }
+    for index in 0..megabytes {
+        into.write_all(block.as_bytes()).unwrap();
+        if index == megabytes / 2 {
+            into.write_all(b"error[E0308]: mismatched types\n  --> src/main.rs:2:18\n").unwrap();
+        }
+    }
+    into.write_all(b"error: could not compile `shop` (bin \"shop\") due to 1 previous error\n").unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_does_not_grow_with_the_log() {
+    use std::process::Stdio;
+    let mut child = crate::program::command()
+        .args(["analyze", "--format", "json", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    feed_noise(&mut stdin, 128);
+    // The pipe is empty but for its last few kilobytes; the process lives as long as it is open.
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let peak = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    let peak: u64 = peak.split_whitespace().nth(1).unwrap().parse().unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["root_cause"], "error[E0308]: mismatched types", "{report:#}");
+    assert!(peak < 64 * 1024, "{peak} KiB resident at the most");
+    assert!(output.status.success());
 }

@@ -29,18 +29,31 @@ fn defaults_file_and_environment_in_this_order() {
 fn all_faults_are_named_at_once() {
     let faults = load(
         "[server]\nlisten = \"nowhere\"\nlissten = 1\n[log]\nformat = \"xml\"\n",
-        &[("FORGE_RCA_POLL_INTERVAL", "soon"), ("FORGE_RCA_LISTN", "x"), ("FORGE_RCA_ALLOWED_NETWORKS", "10.0.0.0/8, mars")],
+        &[
+            ("FORGE_RCA_POLL_INTERVAL", "soon"),
+            ("FORGE_RCA_LISTN", "x"),
+            ("FORGE_RCA_ALLOWED_NETWORKS", "10.0.0.0/8, mars"),
+        ],
     )
     .unwrap_err()
     .join("\n");
-    for part in ["server.listen", "lissten", "log.format", "FORGE_RCA_POLL_INTERVAL", "FORGE_RCA_LISTN", "allowed_networks"] {
+    for part in [
+        "server.listen",
+        "lissten",
+        "log.format",
+        "FORGE_RCA_POLL_INTERVAL",
+        "FORGE_RCA_LISTN",
+        "allowed_networks",
+    ] {
         assert!(faults.contains(part), "{part} is not named in:\n{faults}");
     }
 }
 
 #[test]
 fn platform_apps_need_both_halves() {
-    let app = load("", &[("FORGE_RCA_GITLAB_CLIENT_ID", "id"), ("FORGE_RCA_GITLAB_CLIENT_SECRET", "very-secret")]).unwrap();
+    let app =
+        load("", &[("FORGE_RCA_GITLAB_CLIENT_ID", "id"), ("FORGE_RCA_GITLAB_CLIENT_SECRET", "very-secret")])
+            .unwrap();
     assert_eq!(app.platform_apps.len(), 1);
     assert!(!format!("{app:?}").contains("very-secret"), "secrets do not print");
     let faults = load("", &[("FORGE_RCA_BITBUCKET_CLOUD_CLIENT_ID", "id")]).unwrap_err();
@@ -49,7 +62,12 @@ fn platform_apps_need_both_halves() {
 
 #[test]
 fn a_wrong_setting_keeps_the_server_from_starting() {
-    let output = command().args(["serve"]).env("FORGE_RCA_LISTEN", "nowhere").env("FORGE_RCA_TYPO", "1").output().unwrap();
+    let output = command()
+        .args(["serve"])
+        .env("FORGE_RCA_LISTEN", "nowhere")
+        .env("FORGE_RCA_TYPO", "1")
+        .output()
+        .unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{stderr}");
     assert!(stderr.contains("server.listen") && stderr.contains("FORGE_RCA_TYPO"), "{stderr}");
@@ -74,6 +92,10 @@ fn another_master_key_is_refused_and_nothing_written() {
     assert_eq!(first.status.code(), Some(0), "{}", String::from_utf8_lossy(&first.stdout));
     let wrong = doctor("b.key");
     assert_eq!(wrong.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&wrong.stdout).contains("key"), "{}", String::from_utf8_lossy(&wrong.stdout));
+    assert!(
+        String::from_utf8_lossy(&wrong.stdout).contains("key"),
+        "{}",
+        String::from_utf8_lossy(&wrong.stdout)
+    );
     assert_eq!(doctor("a.key").status.code(), Some(0), "the right key still fits");
 }

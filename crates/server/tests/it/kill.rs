@@ -6,6 +6,7 @@ use std::{
     net::TcpListener,
     path::Path,
     process::{Child, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -18,25 +19,42 @@ use serde_json::{Value, json};
 use crate::program::command;
 
 const KILLS: usize = 50;
-const OWNER: &str = "frca_owner_token_of_the_kill_test_1";
+pub(crate) const OWNER: &str = "frca_owner_token_of_the_kill_test_1";
 
-struct Setting {
-    folder: tempfile::TempDir,
+/// How a server is started, and how it is reached.
+pub(crate) struct Setting {
+    pub(crate) folder: Arc<tempfile::TempDir>,
     port: u16,
     admin_port: u16,
     database: Option<String>,
-    http: reqwest::Client,
+    pub(crate) log_level: Option<String>,
+    pub(crate) http: reqwest::Client,
 }
 
 impl Setting {
-    fn new(database: Option<String>) -> Self {
-        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().unwrap();
-        Self { folder: tempfile::tempdir().unwrap(), port: free(), admin_port: free(), database, http }
+    pub(crate) fn new(database: Option<String>) -> Self {
+        Self::within(Arc::new(tempfile::tempdir().unwrap()), database)
     }
 
-    fn start(&self) -> Child {
-        let log = fs::File::options().create(true).append(true).open(self.folder.path().join("server.log")).unwrap();
+    /// Another process on the same database, key and folder.
+    pub(crate) fn beside(&self) -> Self {
+        Self::within(Arc::clone(&self.folder), self.database.clone())
+    }
+
+    fn within(folder: Arc<tempfile::TempDir>, database: Option<String>) -> Self {
+        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // Installs the TLS provider that every client needs.
+        forge_http::HttpClient::builder().build().unwrap();
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().unwrap();
+        Self { folder, port: free(), admin_port: free(), database, log_level: None, http }
+    }
+
+    pub(crate) fn start(&self) -> Child {
+        let log = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.path().join("server.log"))
+            .unwrap();
         let mut command = command();
         command
             .arg("serve")
@@ -50,17 +68,20 @@ impl Setting {
             .env("FORGE_RCA_WORKER_LEASE", "3")
             .stdout(Stdio::null())
             .stderr(Stdio::from(log));
+        if let Some(level) = &self.log_level {
+            command.env("FORGE_RCA_LOG_LEVEL", level);
+        }
         if let Some(url) = &self.database {
             command.env("DATABASE_URL", url);
         }
         command.spawn().unwrap()
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
-    async fn ready(&self) {
+    pub(crate) async fn ready(&self) {
         eventually(self.folder.path(), "the server is ready", async || {
             let response = self.http.get(self.url("/readyz")).send().await.ok()?;
             response.status().is_success().then_some(())
@@ -68,7 +89,12 @@ impl Setting {
         .await;
     }
 
-    async fn call(&self, method: reqwest::Method, path: &str, body: Option<Value>) -> Option<Value> {
+    pub(crate) async fn call(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Option<Value> {
         let mut request = self.http.request(method, self.url(path)).bearer_auth(OWNER);
         if let Some(body) = body {
             request = request.json(&body);
@@ -80,7 +106,7 @@ impl Setting {
 }
 
 /// Asks again until there is an answer; two minutes at most.
-async fn eventually<T>(folder: &Path, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(folder: &Path, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
         if let Some(answer) = ask().await {
@@ -89,7 +115,10 @@ async fn eventually<T>(folder: &Path, what: &str, mut ask: impl AsyncFnMut() -> 
         if began.elapsed() > Duration::from_secs(120) {
             let log = fs::read_to_string(folder.join("server.log")).unwrap_or_default();
             let tail: Vec<&str> = log.lines().rev().take(40).collect();
-            panic!("not so after two minutes: {what}\n{}", tail.into_iter().rev().collect::<Vec<_>>().join("\n"));
+            panic!(
+                "not so after two minutes: {what}\n{}",
+                tail.into_iter().rev().collect::<Vec<_>>().join("\n")
+            );
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -98,22 +127,37 @@ async fn eventually<T>(folder: &Path, what: &str, mut ask: impl AsyncFnMut() -> 
 async fn watch(setting: &Setting, fake: &FakeGitLab, repo: &RepoHandle) {
     let body = json!({"base_url": fake.base_url().as_str(), "token": fake.token().expose_secret(), "mode": "webhook",
         "backfill": {"enabled": false}});
-    let integration = setting.call(reqwest::Method::POST, "/v1/integrations/gitlab/token", Some(body)).await.unwrap();
+    let integration =
+        setting.call(reqwest::Method::POST, "/v1/integrations/gitlab/token", Some(body)).await.unwrap();
     let path = format!("/v1/integrations/{}/repositories", integration["id"].as_str().unwrap());
     let id = eventually(setting.folder.path(), "the repository is discovered", async || {
         let list = setting.call(reqwest::Method::GET, &path, None).await?;
-        let item = list["items"].as_array()?.iter().find(|item| item["full_name"] == repo.full_name.as_str())?.clone();
+        let item = list["items"]
+            .as_array()?
+            .iter()
+            .find(|item| item["full_name"] == repo.full_name.as_str())?
+            .clone();
         Some(item["id"].as_str()?.to_owned())
     })
     .await;
-    let answer = setting.call(reqwest::Method::POST, &format!("{path}/monitor"), Some(json!({"add": [id]}))).await.unwrap();
+    let answer = setting
+        .call(reqwest::Method::POST, &format!("{path}/monitor"), Some(json!({"add": [id]})))
+        .await
+        .unwrap();
     assert_eq!(answer["items"][0]["hook_registered"], true, "{answer}");
 }
 
 /// One failed run on a merge request of its own, and the delivery that tells of it.
 fn failed_run(fake: &FakeGitLab, repo: &RepoHandle, hook: u64, index: usize) -> (u64, SignedRequest) {
-    let pull = fake.open_pull(repo, &PullSpec::new("change", &format!("branch-{index}")).with_sha(&format!("{index:040x}")));
-    let run = fake.add_run(repo, &RunSpec::new(vec![JobSpec::failed("test", logs::pytest_failure())]).for_pull(&pull));
+    let pull = fake.open_pull(
+        repo,
+        &PullSpec::new("change", &format!("branch-{index}")).with_sha(&format!("{index:040x}")),
+    );
+    let run = fake.add_run(
+        repo,
+        &RunSpec::new(vec![JobSpec::failed("test", logs::pytest(logs::Framing::GitLabRunner).bytes)])
+            .for_pull(&pull),
+    );
     (pull.number, fake.signed_request(&run, hook).unwrap())
 }
 
@@ -147,22 +191,32 @@ async fn survive(database: Option<String>) {
     assert!(accepted.len() > KILLS, "the load was real: {} accepted", accepted.len());
 
     eventually(setting.folder.path(), "every accepted delivery has its comment", async || {
-        accepted.iter().all(|pull| !fake.comments(&repo, &Target::Pull(pull.to_string())).is_empty()).then_some(())
+        accepted
+            .iter()
+            .all(|pull| !fake.comments(&repo, &Target::Pull(pull.to_string())).is_empty())
+            .then_some(())
     })
     .await;
     eventually(setting.folder.path(), "nothing is left to do", async || {
         let url = format!("http://127.0.0.1:{}/metrics", setting.admin_port);
         let metrics = setting.http.get(url).send().await.ok()?.text().await.ok()?;
-        ["forge_rca_tasks{state=\"ready\"} 0", "forge_rca_tasks{state=\"running\"} 0", "forge_rca_deliveries{state=\"pending\"} 0"]
-            .iter()
-            .all(|line| metrics.lines().any(|have| have == *line))
-            .then_some(())
+        [
+            "forge_rca_tasks{state=\"ready\"} 0",
+            "forge_rca_tasks{state=\"running\"} 0",
+            "forge_rca_deliveries{state=\"pending\"} 0",
+        ]
+        .iter()
+        .all(|line| metrics.lines().any(|have| have == *line))
+        .then_some(())
     })
     .await;
     let mut analysed = BTreeSet::new();
     let mut cursor = String::new();
     loop {
-        let page = setting.call(reqwest::Method::GET, &format!("/v1/analyses?limit=500{cursor}"), None).await.unwrap();
+        let page = setting
+            .call(reqwest::Method::GET, &format!("/v1/analyses?limit=500{cursor}"), None)
+            .await
+            .unwrap();
         for analysis in page["items"].as_array().unwrap() {
             assert_eq!(analysis["state"], "done", "{analysis:#}");
             let pull: u64 = analysis["pr"].as_str().unwrap().parse().unwrap();
@@ -210,9 +264,11 @@ async fn an_endless_body_with_a_bad_proof_costs_no_memory() {
     let before = resident(&server);
     let chunk = bytes::Bytes::from(vec![b'x'; 1 << 20]);
     for _ in 0..4 {
-        let ten_gigabytes = futures_util::stream::repeat(chunk.clone()).take(10 * 1024).map(Ok::<_, std::io::Error>);
+        let ten_gigabytes =
+            futures_util::stream::repeat(chunk.clone()).take(10 * 1024).map(Ok::<_, std::io::Error>);
         let url = setting.url(&format!("/v1/webhooks/github/{}", "0".repeat(64)));
-        let request = setting.http.post(url).header("x-hub-signature-256", format!("sha256={}", "0".repeat(64)));
+        let request =
+            setting.http.post(url).header("x-hub-signature-256", format!("sha256={}", "0".repeat(64)));
         // The server may hang up before we have heard its answer.
         if let Ok(response) = request.body(reqwest::Body::wrap_stream(ten_gigabytes)).send().await {
             assert_eq!(response.status().as_u16(), 413);

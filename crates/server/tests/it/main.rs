@@ -1,9 +1,14 @@
 //! The binary as a user runs it.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
-#![expect(clippy::disallowed_methods, reason = "these tests run the program and look at the secrets they made")]
+#![expect(clippy::indexing_slicing, reason = "reading JSON answers")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "these tests run the program and look at the secrets they made"
+)]
 
 mod analyze;
 mod config;
 mod inspect;
 mod kill;
+mod processes;
 mod program;

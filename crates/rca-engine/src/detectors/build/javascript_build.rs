@@ -15,7 +15,7 @@ pub(crate) const RULES: &[Rule] = &[
         .tested(&["src/a.ts(3,5): error TS2322: Type 'string' is not assignable", "src/a.tsx:55:6 - error TS6196: 'X' is declared but never used."], &["src/a.ts(3,5): warning"]),
     Rule::cause("webpack.module", MissingDependency, 80, &["Module not found", "Cannot find module", "Could not resolve \"", "Failed to resolve import", "ERR_MODULE_NOT_FOUND"], r"(?:Module not found: |(?:^|Error: |Error \[\w+\]: )Cannot find (?:module|package) '(?P<package>[^']+)'|Could not resolve \x22|Failed to resolve import|ERR_MODULE_NOT_FOUND)")
         .span(1, 4)
-        .tested(&["Error: Cannot find module './db.json'", "Cannot find module '@acme/x'", "ERROR in ./a.js Module not found: Error: Can't resolve 'x'"], &["module found"]),
+        .tested(&["Error: Cannot find module './data.json'", "Cannot find module '@acme/x'", "ERROR in ./a.js Module not found: Error: Can't resolve 'x'"], &["module found"]),
     Rule::cause("webpack.error", CompileError, 66, &["ERROR in "], r"^ERROR in (?P<message>\S.*)")
         .span(0, 5)
         .tested(&["ERROR in ./src/a.js 3:4"], &["an ERROR in x"]),

@@ -22,9 +22,9 @@ pub(crate) const RULES: &[Rule] = &[
         .tested(&["[ERROR] Failed to execute goal x: Fatal error compiling: invalid target release: 17", "java.lang.UnsupportedClassVersionError: a/B"], &["release version 2"]),
     Rule::cause("maven.resolve", DependencyResolution, 82, &["Could not resolve dependencies", "Could not find artifact", "could not be resolved", "Could not transfer artifact", "Non-resolvable", "ResolutionException"], r"(?:^\[ERROR\].*(?:Could not resolve dependencies|Could not find artifact|could not be resolved|Could not transfer artifact|Non-resolvable (?:parent|import) POM)|ExtensionResolutionException)")
         .tested(&["[ERROR] Failed to execute goal on project app: Could not resolve dependencies for project a:b:jar:1", "org.apache.maven.cli.internal.ExtensionResolutionException: Extension a:b:1 could not be resolved"], &["[WARNING] Could not find artifact"]),
-    Rule::cause("maven.checkstyle", LintFormat, 80, &["checkstyle", "spotless", "formatter", "pmd", "spotbugs", "license-maven", "impsort", "sortpom"], r"(?i)^\[ERROR\] Failed to execute goal \S*(?:checkstyle|spotless|formatter|pmd|spotbugs|license|impsort|sortpom)\S*:")
+    Rule::cause("maven.checkstyle", LintFormat, 86, &["checkstyle", "spotless", "formatter", "pmd", "spotbugs", "license-maven", "impsort", "sortpom"], r"(?i)^\[ERROR\] Failed to execute goal \S*(?:checkstyle|spotless|formatter|pmd|spotbugs|license|impsort|sortpom)\S*:")
         .tested(&["[ERROR] Failed to execute goal org.apache.maven.plugins:maven-checkstyle-plugin:2.17:check (default) on project x: failed"], &["[INFO] maven-checkstyle-plugin"]),
-    Rule::cause("maven.policy", PolicyCheck, 80, &["enforcer", "animal-sniffer", "japicmp", "revapi", "dependency-lock", "validate-hpi", "rat", "dependency-check", "The following dependencies differ", "Undefined reference: "], r"(?i)^\[ERROR\] (?:Failed to execute goal \S*(?:enforcer|animal-sniffer|japicmp|revapi|clirr|dependency-lock|validate-hpi|apache-rat|dependency-check)\S*|The following dependencies differ|\S+\.java:\d+: Undefined reference: )")
+    Rule::cause("maven.policy", PolicyCheck, 80, &["enforcer", "animal-sniffer", "japicmp", "revapi", "dependency-lock", "validate-hpi", "apache-rat", "dependency-check", "The following dependencies differ", "Undefined reference: "], r"(?i)^\[ERROR\] (?:Failed to execute goal \S*(?:enforcer|animal-sniffer|japicmp|revapi|clirr|dependency-lock|validate-hpi|apache-rat|dependency-check)\S*|The following dependencies differ|\S+\.java:\d+: Undefined reference: )")
         .span(0, 2)
         .tested(&["[ERROR] Failed to execute goal org.apache.maven.plugins:maven-enforcer-plugin:3.0:enforce (x) on project y: Some rules failed", "[ERROR] /b/a/Hex.java:34: Undefined reference: java.nio.B"], &["[INFO] enforcer"]),
     Rule::cause("maven.goal", Unknown, 50, &["Failed to execute goal"], r"^\[ERROR\] Failed to execute goal (?P<message>.+)")
@@ -50,7 +50,7 @@ pub(crate) const RULES: &[Rule] = &[
         .tested(&["> Task :app:compileJava FAILED"], &[]),
     Rule::of(Role::Wrapper, "gradle.wrapper", Unknown, &["BUILD FAILED", "Execution failed for task", "There were failing tests", "Compilation failed; see"], r"^(?:BUILD FAILED|Execution failed for task|> There were failing tests|> Compilation failed; see)")
         .tested(&["BUILD FAILED in 1m 3s", "Execution failed for task ':app:test'."], &["BUILD SUCCESSFUL"]),
-    Rule::cause("kotlin.error", CompileError, 82, &["e: "], r"^e: (?:file://)?(?P<file>\S+\.kts?):(?:\(?(?P<line>\d+)[,:] ?(?P<column>\d+)\)?:?) ?(?P<message>.+)")
+    Rule::cause("kotlin.error", CompileError, 82, &[".kt:", ".kts:"], r"^e: (?:file://)?(?P<file>\S+\.kts?): ?\(?(?P<line>\d+)[,:] ?(?P<column>\d+)\)?:? ?(?P<message>.+)")
         .tested(&["e: file:///b/src/A.kt:12:5 Unresolved reference: x", "e: /b/src/A.kt: (12, 5): Unresolved reference: x"], &["w: /b/src/A.kt: (1, 2): x"]),
     Rule::cause("scala.error", CompileError, 80, &["[error] "], r"^\[error\] (?:-- .*Error: )?(?P<file>\S+\.(?:scala|java|sbt)):(?P<line>\d+)(?::(?P<column>\d+))?: ?(?P<message>.+)")
         .span(0, 3)

@@ -41,9 +41,9 @@ pub(crate) const RULES: &[Rule] = &[
         .tested(&["make: *** No rule to make target 'all'.  Stop."], &["No rule to make target"]),
     Rule::cause("make.missing_separator", ConfigError, 80, &["*** missing separator"], r"^\S+:\d+: \*\*\* missing separator")
         .tested(&["Makefile:3: *** missing separator.  Stop."], &["missing separator"]),
-    Rule::cause("sanitizer.report", Crash, 88, &["Sanitizer: ", "runtime error: "], r"(?:ERROR: (?:Address|Leak|Memory|Thread|HWAddress)Sanitizer: |WARNING: (?:Thread|Memory)Sanitizer: |: runtime error: )")
+    Rule::cause("sanitizer.report", Crash, 88, &["Sanitizer: ", "runtime error: "], r"(?:ERROR: (?:Address|Leak|Memory|Thread|HWAddress)Sanitizer: |WARNING: (?:Thread|Memory)Sanitizer: |:\d+:\d+: runtime error: )")
         .span(0, 6)
-        .tested(&["==16211==ERROR: AddressSanitizer: heap-use-after-free on address 0x5", "a.c:3:5: runtime error: signed integer overflow"], &["AddressSanitizer is on"]),
+        .tested(&["==4242==ERROR: AddressSanitizer: heap-use-after-free on address 0x5", "a.c:3:5: runtime error: signed integer overflow"], &["AddressSanitizer is on"]),
     Rule::cause("process.segfault", Crash, 76, &["Segmentation fault", "SIGSEGV", "Aborted (core dumped)", "Bus error", "Illegal instruction", "SIGABRT"], r"(?i)(?:\bsegmentation fault\b|\bAborted \(core dumped\)|\bbus error\b.*core|illegal instruction \(core|(?:signal|terminated by|received) (?:11|6)?[^a-z]*SIG(?:SEGV|ABRT|BUS|ILL))")
         .span(1, 1)
         .tested(&["Segmentation fault (core dumped)", "Process terminated by signal SIGSEGV", "Aborted (core dumped)"], &["handles SIGSEGV"]),

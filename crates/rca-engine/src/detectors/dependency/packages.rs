@@ -31,13 +31,13 @@ pub(crate) const RULES: &[Rule] = &[
         .tested(&["error Your lockfile needs to be updated, but yarn was run with `--frozen-lockfile`.", "error Couldn't find any versions for \"x\" that matches \"^9\""], &["lockfile"]),
     Rule::cause("npm.audit", PolicyCheck, 66, &["│ Package  ", "vulnerabilities", "severity vulnerabilit"], r"^(?:│ Package\s+│ (?P<package>\S+)|\d+ vulnerabilities found|found [1-9]\d* (?:\w+ severity )?vulnerabilit)")
         .span(2, 4)
-        .tested(&["│ Package             │ ip-address       │", "found 3 high severity vulnerabilities"], &["found 0 vulnerabilities"]),
+        .tested(&["│ Package             │ frobnicate       │", "found 3 high severity vulnerabilities"], &["found 0 vulnerabilities"]),
     Rule::cause("pip.no_version", DependencyResolution, 86, &["Could not find a version that satisfies", "No matching distribution found", "ResolutionImpossible", "Cannot install "], r"^\s*(?:ERROR: )?(?:Could not find a version that satisfies the requirement (?P<package>[\w.\[\]-]+)|No matching distribution found for|ResolutionImpossible|Cannot install .+ because)")
         .span(0, 1)
         .tested(&["ERROR: Could not find a version that satisfies the requirement urllib3==0.5 (from versions: 0.3)", "ERROR: Cannot install a and b because these package versions have conflicting dependencies."], &["pip found a version"]),
     Rule::cause("pip.wheel", CompileError, 76, &["Failed building wheel", "failed-wheel-build", "Failed to build installable wheels", "metadata-generation-failed", "Could not build wheels"], r"(?:ERROR: (?:Failed building wheel for (?P<package>\S+)|Could not build wheels|Failed to build installable wheels)|error: metadata-generation-failed)")
         .span(0, 3)
-        .tested(&["  ERROR: Failed building wheel for torchcomms"], &["Successfully built wheel"]),
+        .tested(&["  ERROR: Failed building wheel for frobnicate"], &["Successfully built wheel"]),
     Rule::cause("pip.hash", Checksum, 86, &["DO NOT MATCH THE HASHES"], r"THESE PACKAGES DO NOT MATCH THE HASHES")
         .span(0, 5)
         .tested(&["ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE."], &["hashes match"]),
@@ -86,9 +86,10 @@ pub(crate) const RULES: &[Rule] = &[
         .tested(&["Error: No available formula with the name \"x\"."], &["formula"]),
     Rule::cause("r.missing", MissingDependency, 82, &["there is no package called", "required but not available", "are not available for package", "not available:"], r"(?:there is no package called ['‘](?P<package>[^'’]+)|[Pp]ackages? (?:suggested|required) but not available|dependenc(?:y|ies) .+ (?:is|are) not available for package)")
         .span(0, 2)
-        .tested(&["Error in library(\"x\") : there is no package called ‘x’", "Package required but not available: ‘lubridate’"], &["package x is available"]),
+        .tested(&["Error in library(\"x\") : there is no package called ‘x’", "Package required but not available: ‘frobr’"], &["package x is available"]),
     Rule::cause("emacs.package", DependencyResolution, 72, &["is unavailable", "No version of ", "Could not create connection to"], r"\(error \(?\x22(?:Package `.+' is unavailable|No version of .+ is available|Could not create connection to .+)|^Package `.+' is unavailable")
-        .tested(&["signal(error (\"Package `emacs-25.1' is unavailable\"))", "  signal(error (\"No version of x >= nil is available\"))"], &["is unavailable"]),
+        .span(0, 2)
+        .tested(&["signal(error (\"Package `foo-2.1' is unavailable\"))", "  signal(error (\"No version of x >= nil is available\"))"], &["is unavailable"]),
     Rule::cause("cabal.resolve", DependencyResolution, 80, &["Could not resolve dependencies:", "cannot satisfy -package"], r"(?:Could not resolve dependencies:$|cannot satisfy -package)")
         .span(0, 5)
         .tested(&["cabal: Could not resolve dependencies:"], &["Could not resolve dependencies for project"]),

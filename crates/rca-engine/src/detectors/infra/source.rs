@@ -31,7 +31,7 @@ pub(crate) const RULES: &[Rule] = &[
         .tested(&["fatal: ambiguous argument 'x': unknown revision"], &["non-fatal: x"]),
     Rule::cause("jenkins.checkout", ScmCheckout, 82, &["Error cloning remote repo", "Could not checkout", "Error fetching remote repo", "Maximum checkout retry"], r"^(?:ERROR|FATAL): (?:Error (?:cloning|fetching) remote repo|Could not checkout|Maximum checkout retry).*")
         .span(0, 5)
-        .tested(&["ERROR: Error cloning remote repo 'origin'", "FATAL: Could not checkout 779ff9c0"], &["Error cloning"]),
+        .tested(&["ERROR: Error cloning remote repo 'origin'", "FATAL: Could not checkout 0f0f0f0f"], &["Error cloning"]),
     Rule::of(Role::Noise, "git.hint", ScmCheckout, &["hint: "], r"^hint: ")
         .tested(&["hint: Using 'master' as the name for the initial branch."], &[]),
 ];

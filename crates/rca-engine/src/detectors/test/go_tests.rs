@@ -8,10 +8,13 @@ use crate::report::Category::{Crash, TestFailure, TestTimeout};
 use crate::rules::{Role, Rule};
 
 pub(crate) const RULES: &[Rule] = &[
+    Rule::cause("go.subtest", TestFailure, 80, &["--- FAIL: "], r"^\s+--- FAIL: (?P<test>\S+) \([\d.]+s\)")
+        .span(0, 4)
+        .tested(&["    --- FAIL: TestA/sub (0.00s)"], &["--- FAIL: TestA (0.00s)"]),
     Rule::cause("go.test", TestFailure, 78, &["--- FAIL: "], r"^\s*--- FAIL: (?P<test>\S+) \([\d.]+s\)")
         .span(0, 4)
         .tested(
-            &["--- FAIL: TestSeparator (0.03s)", "    --- FAIL: TestA/sub (0.00s)"],
+            &["--- FAIL: TestJoin (0.03s)", "    --- FAIL: TestA/sub (0.00s)"],
             &["--- PASS: TestA (0.00s)"],
         ),
     Rule::detail(
@@ -25,7 +28,7 @@ pub(crate) const RULES: &[Rule] = &[
     .tested(&["    calc_test.go:12: got 3, want 4"], &[]),
     Rule::detail("go.testify", TestFailure, 64, &["Error Trace:"], r"^\s*(?:\S+:\d+:\s+)?Error Trace:")
         .span(1, 5)
-        .tested(&["        Error Trace:\tproxied_test.go:126"], &[]),
+        .tested(&["        Error Trace:\trelay_test.go:126"], &[]),
     Rule::cause("go.panic", Crash, 74, &["panic: "], r"^panic: (?P<message>.+)")
         .span(0, 5)
         .tested(&["panic: runtime error: index out of range [5]"], &["don't panic: x"]),
@@ -44,7 +47,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::cause(
         "ginkgo.failed",
         TestFailure,
-        74,
+        80,
         &["[FAILED] ", "[Fail] ", "[PANICKED] ", "[TIMEDOUT] "],
         r"^\s*(?:• )?\[(?:FAILED|Fail|PANICKED|TIMEDOUT)\] (?P<message>.+)",
     )

@@ -16,12 +16,15 @@ pub(crate) const RULES: &[Rule] = &[
         .tested(&["  ● Test suite failed to run"], &["Test suite ran"]),
     Rule::of(Role::Noise, "jest.console", TestFailure, &["● Console"], r"^\s*● Console$|^\s*● Cannot log after tests are done")
         .tested(&["  ● Console"], &[]),
-    Rule::cause("jest.file", TestFailure, 62, &["FAIL "], r"^\s*FAIL {1,2}(?P<file>[\w@./-]+\.(?:[cm]?[jt]sx?|vue))(?: \([\d.]+ ?m?s\))?(?: > (?P<test>.+))?$")
+    Rule::cause("jest.file", TestFailure, 68, &["FAIL "], r"^\s*FAIL {1,2}(?P<file>[\w@./-]+\.(?:[cm]?[jt]sx?|vue))(?: \([\d.]+ ?m?s\))?(?: > (?P<test>.+))?$")
         .span(0, 6)
         .tested(&["FAIL test/a.test.js (11.4s)", " FAIL  src/a.test.ts > adds"], &["PASS test/a.test.js"]),
     Rule::detail("vitest.error", TestFailure, 60, &["AssertionError: ", "Error: "], r"^(?:AssertionError|TypeError|ReferenceError|RangeError|SyntaxError): (?P<message>.+)")
         .span(0, 3)
         .tested(&["AssertionError: expected 1 to be 2 // Object.is equality"], &[]),
+    Rule::detail("jest.matcher", TestFailure, 50, &["expect("], r"^\s+(?P<message>expect\(.*\)\.\w+.*)")
+        .span(0, 4)
+        .tested(&["    expect(received).toBe(expected) // Object.is equality"], &[]),
     Rule::detail("vitest.location", TestFailure, 50, &["❯ "], r"^\s*❯ (?P<file>[\w@./-]+\.[cm]?[jt]sx?):(?P<line>\d+):(?P<column>\d+)")
         .tested(&[" ❯ src/a.test.ts:5:13"], &[]),
     Rule::cause("mocha.timeout", TestTimeout, 80, &["Ensure the done() callback", "ensure \"done()\" is called", "Exceeded timeout of"], r"(?i)(?:timeout of \d+ ?ms exceeded|Exceeded timeout of [\d.]+ ?m?s)")
@@ -30,7 +33,9 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::cause("mocha.error", TestFailure, 66, &["Error: ", "Error [", "expected"], r"^\s{3,}(?:Uncaught )?(?:AssertionError(?: \[ERR_ASSERTION\])?|TypeError|ReferenceError|RangeError|SyntaxError|Error|\w+Error)(?: \[\w+\])?: (?P<message>.+)")
         .span(3, 4)
         .tested(&["     AssertionError: expected 1 to equal 2", "      TypeError: x is not a function"], &["Error: x"]),
-    Rule::cause("mocha.failed", TestFailure, 68, &[") "], r"^\s{2,}(?P<test>\d+\) [^\s].*):?$")
+    Rule::detail("mocha.listed", TestFailure, 62, &["0) ", "1) ", "2) ", "3) ", "4) ", "5) ", "6) ", "7) ", "8) ", "9) "], r"^\s{4,}\d+\) \S.*$")
+        .tested(&["    1) adds numbers"], &["  1) adds numbers"]),
+    Rule::cause("mocha.failed", TestFailure, 68, &["0) ", "1) ", "2) ", "3) ", "4) ", "5) ", "6) ", "7) ", "8) ", "9) "], r"^ {2,3}\d+\) (?P<test>[^\s].*?):?$")
         .span(0, 5)
         .tested(&["  1) adds numbers:"], &["1) x", "  a) b"]),
     Rule::of(Role::Summary, "mocha.summary", TestFailure, &[" failing"], r"^\s*\d+ failing$")

@@ -8,7 +8,7 @@ use crate::report::Category::{Crash, TestCollection, TestFailure, TestTimeout};
 use crate::rules::{Role, Rule};
 
 pub(crate) const RULES: &[Rule] = &[
-    Rule::cause("phpunit.failed", TestFailure, 80, &[") "], r"^(?P<test>\d+\) [\w\\]+::\w+(?: with data set .*)?)$")
+    Rule::cause("phpunit.failed", TestFailure, 80, &["0) ", "1) ", "2) ", "3) ", "4) ", "5) ", "6) ", "7) ", "8) ", "9) "], r"^\d+\) (?P<test>[\w\\]+::\w+(?: with data set .*)?)$")
         .span(0, 6)
         .tested(&["1) App\\Test\\CalcTest::testAdd", "2) CalcTest::testAdd with data set #0 ('a')"], &["1) something else"]),
     Rule::detail("phpunit.assertion", TestFailure, 62, &["Failed asserting that"], r"^(?P<message>Failed asserting that .+)")
@@ -26,9 +26,9 @@ pub(crate) const RULES: &[Rule] = &[
         .tested(&["rspec ./spec/a_spec.rb:12 # Calc adds"], &[]),
     Rule::of(Role::Summary, "rspec.summary", TestFailure, &[" examples, "], r"^\d+ examples?, [1-9]\d* failures?")
         .tested(&["12 examples, 1 failure"], &["12 examples, 0 failures"]),
-    Rule::cause("minitest.failed", TestFailure, 76, &["Failure:", "Error:"], r"^\s*(?:\d+\) )?(?:Failure|Error):$")
+    Rule::cause("minitest.failed", TestFailure, 76, &[") Failure:", ") Error:"], r"^\s*\d+\) (?:Failure|Error):$")
         .span(0, 5)
-        .tested(&["  1) Failure:", "Error:"], &["Failure: x"]),
+        .tested(&["  1) Failure:", "  2) Error:"], &["Error:"]),
     Rule::cause("exunit.failed", TestFailure, 80, &[") test ", ") doctest ", ") property "], r"^\s*\d+\) (?P<test>(?:test|doctest|property) .+ \([\w.]+\))$")
         .span(0, 7)
         .tested(&["  1) test adds numbers (CalcTest)"], &["  1) adds"]),
@@ -37,7 +37,7 @@ pub(crate) const RULES: &[Rule] = &[
         .tested(&["     Assertion with == failed", "     ** (MatchError) no match"], &[]),
     Rule::cause("elixir.raised", TestFailure, 66, &["** ("], r"^\*\* \((?P<message>[\w.]+\) .+)")
         .span(0, 4)
-        .tested(&["** (RuntimeError) Line does not match format", "** (throw) \"Words not in order\""], &["   ** (x)"]),
+        .tested(&["** (RuntimeError) bad line", "** (throw) \"entries not sorted\""], &["   ** (x)"]),
     Rule::cause("common_test.failed", TestFailure, 76, &[" failed on line "], r"^\s*(?P<test>\w+:\w+) failed on line (?P<line>\d+)$")
         .span(1, 5)
         .tested(&["calc_SUITE:adds failed on line 121"], &["it failed on line"]),
@@ -47,9 +47,15 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::detail("erlang.reason", TestFailure, 48, &["Reason: ", "Reason == "], r"^\s*(?:\*\* )?Reason(?::| ==) \{?\S")
         .span(1, 3)
         .tested(&["Reason: {badmatch,{error,enoent}}"], &[]),
+    Rule::cause("erlang.crash", Crash, 74, &["Crash dump is being written", "System process <", "init terminating in do_boot"], r"^(?:System process <[\d.]+> terminated|Crash dump is being written to|.*init terminating in do_boot)")
+        .span(2, 1)
+        .tested(&["Crash dump is being written to: erl_crash.dump...done", "System process <0.0.0> terminated: {badmatch}"], &["dump written"]),
     Rule::cause("prove.failed", TestFailure, 70, &["Failed test", "Failed tests"], r"^#?\s*Failed test(?:s)?\b")
         .span(0, 4)
         .tested(&["#   Failed test 'adds'", "  Failed tests:  1-2"], &["No Failed test"]),
+    Rule::cause("qunit.module", TestFailure, 74, &["Module Failed: ", "Test Failed: "], r"^\s*(?:Module|Test) Failed: (?P<test>.+)")
+        .span(0, 4)
+        .tested(&["Module Failed: date-picker"], &["Module Passed: x"]),
     Rule::cause("prove.dubious", TestFailure, 62, &["Dubious, test returned", "subtests"], r"^\s*(?:Dubious, test returned \d+|Failed \d+/\d+ subtests)")
         .span(3, 0)
         .tested(&["Failed 1/13 subtests", "Dubious, test returned 9 (wstat 2304, 0x900)"], &["13 subtests"]),
@@ -89,7 +95,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::cause("testthat.failed", TestFailure, 74, &["testthat unit tests failed", "── Failure", "── Error", "-- FAILURE", "FAILURE --"], r"(?:^── (?:Failure|Error) \(|^Error: testthat unit tests failed|^-- FAILURE)")
         .span(0, 5)
         .tested(&["── Failure (test-a.R:12:3): adds", "Error: testthat unit tests failed"], &["testthat passed"]),
-    Rule::cause("testr.failed", TestFailure, 70, &["failure: ", "FAIL: "], r"^(?:failure|FAIL): (?P<test>[a-z_]\w*(?:\.\w+){2,})")
+    Rule::cause("testr.failed", TestFailure, 76, &["failure: ", "FAIL: "], r"^(?:failure|FAIL): (?P<test>[a-z_]\w*(?:\.\w+){2,})")
         .span(0, 6)
         .tested(&["failure: pkg.tests.test_a.TestA.test_x [ multipart"], &["successful: pkg.tests.test_a.TestA.test_x"]),
 ];

@@ -21,19 +21,19 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::detail("pytest.detail", TestFailure, 40, &["E  "], r"^E {3,}\S")
         .tested(&["E        +  where 0 = add(2, 2)"], &[]),
     Rule::cause("pytest.failed", TestFailure, 72, &["FAILED ", "ERROR "], r"^(?:\[gw\d+\] \[ *\d+%\] )?(?:FAILED|ERROR) (?:\[[\d.]+s\] )?(?P<test>\S+\.py(?:::\S+(?:\[[^\]]*\])?)?)(?: - (?P<message>.*))?$")
-        .tested(&["FAILED tests/test_a.py::test_x - assert 1 == 2", "ERROR tests/test_b.py", "[gw1] [ 88%] FAILED tests/a.py::T::test_ttl", "FAILED [310.02s] d/t.py::A::b - RuntimeError: x"], &["FAILED to open x", "PASSED tests/test_a.py::test_x"]),
+        .tested(&["FAILED tests/test_a.py::test_x - assert 1 == 2", "ERROR tests/test_b.py", "[gw1] [ 88%] FAILED tests/a.py::T::test_expiry", "FAILED [310.02s] d/t.py::A::b - RuntimeError: x"], &["FAILED to open x", "PASSED tests/test_a.py::test_x"]),
     Rule::cause("pytest.failed_verbose", TestFailure, 70, &[" FAILED", " ERROR"], r"^(?P<test>\S+\.py::\S+(?: \S+)?) (?:FAILED|ERROR)(?:\s+\[ *\d+%\])?$")
         .tested(&["test_calc.py::test_add FAILED                  [100%]"], &["test_calc.py::test_add PASSED   [ 10%]"]),
     Rule::cause("pytest.location", TestFailure, 66, &["Error", "Exception", "Failed"], r"^(?P<file>[\w./-]+\.py):(?P<line>\d+): (?P<message>[A-Z]\w*(?:Error|Exception|Failed|Failure))$")
         .span(4, 0)
-        .tested(&["tests/test_ssl.py:93: AssertionError"], &["tests/test_ssl.py:93: DeprecationWarning"]),
+        .tested(&["tests/test_a.py:93: AssertionError"], &["tests/test_a.py:93: DeprecationWarning"]),
     Rule::cause("pytest.doctest", TestFailure, 72, &["DocTestFailure", "UnexpectedException"], r"^(?P<file>\S+):(?P<line>\d+): (?:DocTestFailure|UnexpectedException)$")
         .span(6, 0)
         .tested(&["/src/doc/a.rst:48: DocTestFailure"], &["DocTestFailure"]),
     Rule::cause("pytest.timeout", TestTimeout, 80, &["Failed: Timeout"], r"^E\s+Failed: Timeout [>(]")
         .span(2, 1)
         .tested(&["E   Failed: Timeout >10.0s"], &["Failed: Timeout"]),
-    Rule::cause("pytest.plugin", MissingDependency, 70, &["PluginValidationError", "unrecognized arguments"], r"^(?:pluggy\.\S*PluginValidationError: |pytest: error: unrecognized arguments|\S*: error: unrecognized arguments: --cov)")
+    Rule::cause("pytest.plugin", MissingDependency, 76, &["PluginValidationError", "unrecognized arguments"], r"^(?:pluggy\.\S*PluginValidationError: |pytest: error: unrecognized arguments|\S*: error: unrecognized arguments: --cov)")
         .span(0, 2)
         .tested(&["pluggy.manager.PluginValidationError: Plugin 'x' could not be loaded", "pytest: error: unrecognized arguments: --foo"], &["PluginValidationError"]),
     Rule::cause("pytest.conftest", TestCollection, 74, &["ImportError while loading conftest", "ImportError while importing test module"], r"^ImportError while (?:loading conftest|importing test module) '(?P<file>[^']+)'")

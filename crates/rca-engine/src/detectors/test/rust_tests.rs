@@ -10,7 +10,7 @@ use crate::rules::{Role, Rule};
 pub(crate) const RULES: &[Rule] = &[
     Rule::cause("libtest.panic", TestFailure, 78, &["panicked at"], r"^thread '(?P<test>[^']+::[^']+|[a-z_0-9]{4,})'(?: \(\d+\))? panicked at (?:'(?P<message>.*)', )?(?P<file>[^\s:]+):(?P<line>\d+)(?::(?P<column>\d+))?:?$")
         .span(0, 3)
-        .tested(&["thread 'tests::adds' panicked at src/lib.rs:9:9:", "thread 'csi_rep' panicked at 'Ref test failed; grid', tests/ref.rs:125:9"], &["thread panicked at home"]),
+        .tested(&["thread 'tests::adds' panicked at src/lib.rs:9:9:", "thread 'row_swap' panicked at 'grids differ', tests/grid.rs:125:9"], &["thread panicked at home"]),
     Rule::cause("rust.panic", Crash, 64, &["panicked at"], r"^thread '[^']*'(?: \(\d+\))? panicked at .+")
         .span(0, 3)
         .tested(&["thread 'main' panicked at src/main.rs:3:5:", "thread '<unnamed>' panicked at 'x', src/a.rs:1:2"], &["the thread panicked at"]),

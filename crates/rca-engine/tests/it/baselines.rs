@@ -1,0 +1,56 @@
+//! What passing logs of the same job contribute.
+
+use rca_engine::{Analyzer, Baseline};
+
+const GREEN: &[u8] = b"starting build 11\nerror: cache is cold, filling it\ndone in 3.1 s\n";
+const RED: &[u8] =
+    b"starting build 12\nerror: cache is cold, filling it\nerror: ledger is locked by 4711\nThe command \"run\" exited with 1.\n";
+
+fn learned(log: &[u8]) -> Baseline {
+    let mut learner = Baseline::new().learn();
+    for byte in log {
+        learner.push(&[*byte]);
+    }
+    learner.finish()
+}
+
+#[test]
+fn lines_of_passing_logs_are_not_the_cause() {
+    let mut plain = Analyzer::new();
+    plain.push(RED);
+    assert_eq!(plain.finish().evidence[0].focus_line, 2);
+
+    let mut analyzer = Analyzer::new().with_baseline(learned(GREEN));
+    analyzer.push(RED);
+    let report = analyzer.finish();
+    assert_eq!(report.evidence[0].focus_line, 3);
+    assert!(report.evidence[0].why.iter().any(|reason| reason.contains("in no passing log")));
+    assert!(report.baseline.used);
+    assert_eq!(report.baseline.logs, 1);
+    assert_eq!(report.baseline.novel_lines, 2);
+}
+
+#[test]
+fn baselines_merge_and_survive_storage() {
+    let mut first = learned(GREEN);
+    first.merge(&learned(b"another line\n"));
+    assert_eq!(first.logs(), 2);
+    assert_eq!(first.templates(), 4);
+    let stored = serde_json::to_string(&first).unwrap();
+    assert_eq!(serde_json::from_str::<Baseline>(&stored).unwrap(), first);
+}
+
+#[test]
+fn one_cause_has_one_fingerprint() {
+    let log = |number: u32, path: &str| {
+        format!(
+            "/{path}/src/main.c:{number}:3: error: 'count' undeclared\nmake: *** [Makefile:{number}: a] Error 1\n"
+        )
+    };
+    let first = rca_engine::analyze(log(3, "home/a").as_bytes());
+    let second = rca_engine::analyze(log(88, "builds/7/x").as_bytes());
+    let other = rca_engine::analyze(log(3, "home/a").replace("count", "total").as_bytes());
+    assert_eq!(first.fingerprint, second.fingerprint);
+    assert_ne!(first.fingerprint, other.fingerprint);
+    assert_eq!(first.fingerprint.len(), 32);
+}

@@ -1,0 +1,11 @@
+//! Tests of the engine through its public interface.
+
+mod baselines;
+mod bounds;
+mod detectors;
+mod documents;
+mod hostile;
+mod input;
+mod output;
+mod rendering;
+mod rules;

@@ -1,0 +1,197 @@
+//! What the worker does: one task kind each.
+//!
+//! Every one can be stopped at any point and begun again: what it did at the forge is found again by its mark there,
+//! and what it writes here is written together with its end.
+
+use std::time::Duration;
+
+use forge_core::ForgeClient;
+use rca_store::{ClaimedTask, Integration, NewTask, Outcome, Repository, Write};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+use crate::{
+    error::{FlowError, FlowErrorKind},
+    flow::Flow,
+};
+
+mod analyse_job;
+mod analyse_log;
+mod analyse_run;
+mod backfill;
+mod feedback;
+mod monitor;
+mod poll;
+mod process_delivery;
+mod sync;
+
+pub(crate) use analyse_log::LOG_SECRET;
+pub(crate) use analyse_run::{Origin, plan_run};
+
+pub(crate) const PROCESS_DELIVERY: &str = "process_delivery";
+pub(crate) const ANALYSE_JOB: &str = "analyse_job";
+pub(crate) const ANALYSE_LOG: &str = "analyse_log";
+pub(crate) const FEEDBACK: &str = "feedback";
+pub(crate) const BACKFILL: &str = "backfill";
+pub(crate) const MONITOR: &str = "monitor";
+pub(crate) const POLL: &str = "poll";
+pub(crate) const SYNC: &str = "sync";
+
+/// The context of the commit status that we set; events about it are ours and make no work.
+pub(crate) const STATUS_CONTEXT: &str = "forge-rca";
+
+/// Every kind, for claiming.
+pub(crate) const KINDS: [&str; 8] =
+    [PROCESS_DELIVERY, ANALYSE_JOB, ANALYSE_LOG, FEEDBACK, BACKFILL, MONITOR, POLL, SYNC];
+
+/// How a task ended, and what it writes with its end.
+#[derive(Debug)]
+pub(crate) struct Settlement {
+    pub(crate) outcome: Outcome,
+    pub(crate) writes: Vec<Write>,
+}
+
+impl Settlement {
+    fn done(writes: Vec<Write>) -> Self {
+        Self { outcome: Outcome::Done, writes }
+    }
+
+    fn wait(pause: Duration) -> Self {
+        let delay_ms = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
+        Self { outcome: Outcome::Wait { delay_ms }, writes: Vec::new() }
+    }
+}
+
+/// Why a task did not end.
+#[derive(Debug)]
+pub(crate) enum JobError {
+    /// A call to the forge failed: its kind says what to do.
+    Forge(forge_core::Error),
+    /// The store failed: try again.
+    Store(String),
+    /// It cannot succeed.
+    Dead(String),
+}
+
+impl From<forge_core::Error> for JobError {
+    fn from(error: forge_core::Error) -> Self {
+        Self::Forge(error)
+    }
+}
+
+impl From<rca_store::Error> for JobError {
+    fn from(error: rca_store::Error) -> Self {
+        match error.kind() {
+            rca_store::ErrorKind::NotFound | rca_store::ErrorKind::Invalid => Self::Dead(error.to_string()),
+            _ => Self::Store(error.to_string()),
+        }
+    }
+}
+
+impl From<FlowError> for JobError {
+    fn from(error: FlowError) -> Self {
+        match error.kind {
+            FlowErrorKind::Unavailable | FlowErrorKind::BadGateway | FlowErrorKind::RateLimited => {
+                Self::Store(error.message)
+            }
+            _ => Self::Dead(error.message),
+        }
+    }
+}
+
+pub(crate) type JobResult = Result<Settlement, JobError>;
+
+/// Does a task.
+pub(crate) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobResult {
+    match task.kind.as_str() {
+        PROCESS_DELIVERY => process_delivery::run(flow, task, age).await,
+        ANALYSE_JOB => analyse_job::run(flow, task, age).await,
+        ANALYSE_LOG => analyse_log::run(flow, task).await,
+        FEEDBACK => feedback::run(flow, task, age).await,
+        BACKFILL => backfill::run(flow, task).await,
+        MONITOR => monitor::run(flow, task).await,
+        POLL => poll::run(flow, task).await,
+        SYNC => sync::run(flow, task).await,
+        other => Err(JobError::Dead(format!("this version knows no task '{other}'"))),
+    }
+}
+
+/// What is written when a task is given up, so that people see it where they look.
+pub(crate) async fn give_up(flow: &Flow, task: &ClaimedTask, reason: &str) -> Vec<Write> {
+    match task.kind.as_str() {
+        ANALYSE_JOB | ANALYSE_LOG => analyse_job::give_up(flow, task, reason).await,
+        _ => Vec::new(),
+    }
+}
+
+pub(crate) fn sync_task(integration: &Integration) -> NewTask {
+    NewTask::new(integration.workspace.clone(), SYNC, format!("sync:{}", integration.id), json!({}))
+        .with_integration(integration.id.clone())
+}
+
+pub(crate) fn poll_task(integration: &Integration) -> NewTask {
+    NewTask::new(integration.workspace.clone(), POLL, format!("poll:{}", integration.id), json!({}))
+        .with_integration(integration.id.clone())
+}
+
+pub(crate) fn backfill_task(integration: &Integration, repository: &Repository) -> NewTask {
+    NewTask::new(
+        integration.workspace.clone(),
+        BACKFILL,
+        format!("backfill:{}", repository.id),
+        json!({ "repository": repository.id }),
+    )
+    .with_integration(integration.id.clone())
+    .with_priority(-10)
+}
+
+pub(crate) fn monitor_task(
+    integration: &Integration,
+    operation: &str,
+    add: &[String],
+    remove: &[String],
+) -> NewTask {
+    let payload = json!({ "operation": operation, "add": add, "remove": remove });
+    NewTask::new(integration.workspace.clone(), MONITOR, format!("monitor:{operation}"), payload)
+        .with_integration(integration.id.clone())
+}
+
+pub(crate) fn feedback_task(integration: &str, workspace: &str, repository: &str, target: &Value) -> NewTask {
+    let key = target.get("key").and_then(Value::as_str).unwrap_or_default();
+    NewTask::new(
+        workspace,
+        FEEDBACK,
+        format!("feedback:{repository}:{key}"),
+        json!({ "repository": repository, "target": target }),
+    )
+    .with_integration(integration)
+    .with_priority(5)
+}
+
+fn field<T: DeserializeOwned>(task: &ClaimedTask, name: &str) -> Result<T, JobError> {
+    let value = task.payload.get(name).cloned().unwrap_or_default();
+    serde_json::from_value(value)
+        .map_err(|_| JobError::Dead(format!("the task's field '{name}' cannot be read")))
+}
+
+/// The integration, repository and client of a task.
+pub(crate) struct Context {
+    pub(crate) integration: Integration,
+    pub(crate) repository: Repository,
+    pub(crate) client: Arc<dyn ForgeClient>,
+}
+
+/// `None`: the repository is not monitored any more, or gone; nothing is to be done for it.
+async fn integration_of(flow: &Flow, task: &ClaimedTask) -> Result<Integration, JobError> {
+    let id = task.integration.as_deref().unwrap_or_default();
+    Ok(flow.integration(&task.workspace, id).await?)
+}
+
+async fn context(flow: &Flow, task: &ClaimedTask) -> Result<Option<Context>, JobError> {
+    let integration = integration_of(flow, task).await?;
+    let id: String = field(task, "repository")?;
+    let Some(repository) = flow.store().get_repository(&task.workspace, &id).await? else { return Ok(None) };
+    let client = flow.client(&integration).await?;
+    Ok(Some(Context { integration, repository, client }))
+}

@@ -1,0 +1,498 @@
+//! Saying it: one living comment per pull request or commit, however many jobs fail.
+//!
+//! The text follows from what the forge says now and from the stored analyses, so doing it twice gives the same text,
+//! and the same text is not sent. After a crash between the forge's answer and our commit the hidden marker finds the
+//! comment again.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use forge_core::{
+    ErrorKind, ForgeClientExt,
+    model::{
+        Comment, CommitStatus, Conclusion, Issue, Job, PostAction, Posted, RepoRef, Run, RunRef, Status,
+        StatusState, Target,
+    },
+};
+use jiff::Timestamp;
+use rca_engine::Report;
+use rca_store::{
+    Analysis, AnalysisFilter, ClaimedTask, Comment as StoredComment, Feedback, PageRequest, Write,
+};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{
+    Context, JobError, JobResult, STATUS_CONTEXT, Settlement,
+    analyse_run::{WHOLE_RUN, failed_jobs},
+    context, field,
+};
+use crate::{
+    flow::Flow,
+    monitor::repo_ref,
+    policy::falls_through,
+    render::{self, FailedJob, ShownRun, Story},
+    types::FeedbackPolicy,
+};
+
+/// How many failed runs of one target are asked about.
+const RUNS: usize = 8;
+/// How long a comment waits for the last of the run's analyses, so that it is written once and not once per job.
+const GATHER_MS: i64 = 60_000;
+
+/// Remembers whether a target is `red` or `green`.
+pub(super) fn state_mark(repository: &str, target: &str) -> String {
+    format!("feedback:{repository}:{target}")
+}
+
+/// Remembers the last runs of a branch that have passed: they count against failures that are told later, whatever
+/// the order in which the forge tells us.
+pub(super) fn passed_mark(repository: &str, branch: &str) -> String {
+    format!("passed:{repository}:{branch}")
+}
+
+/// Where it is said, as the analyses remember it.
+#[derive(Debug, Clone, serde::Deserialize)]
+struct Place {
+    key: String,
+    pr: Option<String>,
+    repo: Option<RepoRef>,
+    sha: Option<String>,
+}
+
+/// What is known of a target now.
+struct Now {
+    story: Story,
+    /// The newest run that the story is about.
+    run: Option<Run>,
+    /// The analyses that the story tells of.
+    told: Vec<String>,
+}
+
+/// One way of saying it.
+struct Way {
+    /// Names it in the records: `pr:42`, `commit:<sha>`, `issue:<...>`, `status:<sha>`.
+    key: String,
+    /// Where it goes; for an issue and a status the key says all.
+    target: Option<Target>,
+    repo: RepoRef,
+}
+
+pub(super) async fn run(flow: &Flow, task: &ClaimedTask, _age: Duration) -> JobResult {
+    let place: Place = field(task, "target")?;
+    let Some(context) = context(flow, task).await? else { return Ok(Settlement::done(Vec::new())) };
+    if !context.repository.monitored {
+        return Ok(Settlement::done(Vec::new()));
+    }
+    let analyses = analyses(flow, &context, &place).await?;
+    let waiting = analyses.iter().filter(|analysis| is_waiting(analysis));
+    if let Some(newest) = waiting.map(|analysis| analysis.created_at).max() {
+        let left = GATHER_MS - (flow.store().now().await? - newest);
+        if left > 0 {
+            // Each analysis that ends calls this again at once.
+            return Ok(Settlement::wait(Duration::from_millis(u64::try_from(left).unwrap_or(0))));
+        }
+    }
+    let policy = flow.feedback_policy(&context.integration).await?;
+    let mark = state_mark(&context.repository.id, &place.key);
+    let was_red = flow.store().get_mark(&task.workspace, &mark).await?.is_some_and(|state| state == "red");
+    let branches: BTreeSet<&String> =
+        analyses.iter().filter_map(|analysis| analysis.branch.as_ref()).collect();
+    let mut passed = Vec::new();
+    for branch in branches {
+        let mark = passed_mark(&context.repository.id, branch);
+        let known = flow.store().get_mark(&task.workspace, &mark).await?;
+        passed.extend(
+            known.and_then(|known| serde_json::from_value::<Vec<String>>(known).ok()).unwrap_or_default(),
+        );
+    }
+    let Some(now) = tell(&context, &analyses, &passed).await? else {
+        return Ok(Settlement::done(Vec::new()));
+    };
+    let is_green = matches!(now.story, Story::Green { .. });
+    if is_green && !was_red {
+        // Nothing was said, so there is nothing to take back.
+        return Ok(Settlement::done(Vec::new()));
+    }
+    let mut writes = vec![Write::SetMark {
+        workspace: task.workspace.clone(),
+        name: mark,
+        value: Value::from(if is_green { "green" } else { "red" }),
+    }];
+    say(flow, &context, &place, &policy, &now, &mut writes).await?;
+    Ok(Settlement::done(writes))
+}
+
+/// Goes down the cascade until one way is open, and sets the status.
+async fn say(
+    flow: &Flow,
+    context: &Context,
+    place: &Place,
+    policy: &FeedbackPolicy,
+    now: &Now,
+    writes: &mut Vec<Write>,
+) -> Result<(), JobError> {
+    let capabilities = context.client.capabilities();
+    let own = repo_ref(&context.repository);
+    let sha = now.run.as_ref().and_then(|run| run.sha.clone()).or_else(|| place.sha.clone());
+    let mut ways: Vec<(Way, Option<&str>)> = Vec::new();
+    if let Some(number) = &place.pr {
+        let target = Target::Pull(number.clone());
+        let closed = if !policy.pr_comment {
+            Some("pull request comments are switched off")
+        } else if !capabilities.pull_comment {
+            Some("the forge has no comments on pull requests")
+        } else {
+            None
+        };
+        let repo = place.repo.clone().unwrap_or_else(|| own.clone());
+        ways.push((Way { key: target.key(), target: Some(target), repo }, closed));
+    }
+    // A commit comment stays where it is: the one that was red turns green, not the commit that healed it.
+    let is_green = matches!(now.story, Story::Green { .. });
+    let commit = if place.pr.is_none() || is_green { place.sha.clone() } else { sha.clone() };
+    if let Some(commit) = commit {
+        let target = Target::Commit(commit);
+        let closed = if !policy.commit_comment {
+            Some("commit comments are switched off")
+        } else if !capabilities.commit_comment {
+            Some("the forge has no comments on commits")
+        } else {
+            None
+        };
+        ways.push((Way { key: target.key(), target: Some(target), repo: own.clone() }, closed));
+    }
+    let closed = if !policy.issue {
+        Some("issues are switched off")
+    } else if !capabilities.issue {
+        Some("the forge has no issues")
+    } else {
+        None
+    };
+    ways.push((Way { key: format!("issue:{}", place.key), target: None, repo: own.clone() }, closed));
+    for (way, closed) in ways {
+        if let Some(reason) = closed {
+            record(writes, context, &now.told, &way.key, "skipped", None, Some(reason));
+            continue;
+        }
+        match post(flow, context, &way, now, writes).await {
+            Ok(()) => break,
+            Err(JobError::Forge(error)) if closes(context, &error).await => {
+                let reason = error.to_string();
+                record(writes, context, &now.told, &way.key, "failed", None, Some(&reason));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if let Some(sha) = sha.filter(|_| policy.status && capabilities.status) {
+        set_status(flow, context, &sha, now, writes).await?;
+    }
+    Ok(())
+}
+
+/// Whether the refusal closes only this way. A 401 can mean a dead credential, or one that may not do just this: the
+/// forge is asked who we are.
+async fn closes(context: &Context, error: &forge_core::Error) -> bool {
+    if error.kind().is_credential() {
+        return error.kind() != ErrorKind::InvalidGrant && context.client.whoami().await.is_ok();
+    }
+    falls_through(error)
+}
+
+async fn post(
+    flow: &Flow,
+    context: &Context,
+    way: &Way,
+    now: &Now,
+    writes: &mut Vec<Write>,
+) -> Result<(), JobError> {
+    let (integration, repository) = (&context.integration, &context.repository);
+    let known =
+        flow.store().get_comment(&integration.workspace, &integration.id, &repository.id, &way.key).await?;
+    let is_green = matches!(now.story, Story::Green { .. });
+    if is_green && known.is_none() {
+        // It was said by another way; that one is taken back there.
+        return Err(JobError::Forge(forge_core::Error::new(ErrorKind::NotFound, "nothing was said here")));
+    }
+    let public_url = flow.config().public_url.as_str();
+    let pages = flow.config().has_pages.then(|| public_url.trim_end_matches('/'));
+    let marker = render::marker(public_url, &way.repo.id, &way.key);
+    let limit = match context.client.capabilities().max_comment_chars {
+        0 => 30_000,
+        limit => limit.min(60_000),
+    };
+    let body = render::comment(&now.story, &marker, pages, limit);
+    let body_hash = hex::encode(Sha256::digest(body.as_bytes()));
+    if let Some(known) = known.as_ref().filter(|known| known.body_hash.as_deref() == Some(body_hash.as_str()))
+    {
+        record(writes, context, &now.told, &way.key, "posted", known.url.as_deref(), None);
+        return Ok(());
+    }
+    let feedback = context.client.require_feedback()?;
+    let known_id = known.as_ref().and_then(|known| known.forge_comment_id.as_deref());
+    let posted: Posted = match &way.target {
+        Some(target) => {
+            feedback
+                .upsert_comment(&way.repo, target, &Comment { marker: marker.clone(), body }, known_id)
+                .await?
+        }
+        None => {
+            let title = format!("CI fails on {}", crate::markdown::visible(&repository.full_name));
+            let issue = Issue { marker: marker.clone(), title, body, labels: vec!["ci-failure".to_owned()] };
+            let posted = feedback.upsert_issue(&way.repo, &issue, known_id).await?;
+            if is_green {
+                feedback.close_issue(&way.repo, &posted.id).await?;
+            }
+            posted
+        }
+    };
+    let state = if posted.action == PostAction::Created { "posted" } else { "updated" };
+    record(writes, context, &now.told, &way.key, state, posted.web_url.as_deref(), None);
+    writes.push(Write::UpsertComment(StoredComment {
+        workspace: integration.workspace.clone(),
+        integration: integration.id.clone(),
+        repository: repository.id.clone(),
+        target: way.key.clone(),
+        marker,
+        forge_comment_id: Some(posted.id),
+        url: posted.web_url,
+        body_hash: Some(body_hash),
+        state: if is_green { "fixed" } else { "failing" }.to_owned(),
+        run_id: now.run.as_ref().map(|run| run.id.clone()),
+        updated_at: 0,
+    }));
+    Ok(())
+}
+
+async fn set_status(
+    flow: &Flow,
+    context: &Context,
+    sha: &str,
+    now: &Now,
+    writes: &mut Vec<Write>,
+) -> Result<(), JobError> {
+    let (integration, repository) = (&context.integration, &context.repository);
+    let key = format!("status:{sha}");
+    let known =
+        flow.store().get_comment(&integration.workspace, &integration.id, &repository.id, &key).await?;
+    let is_green = matches!(now.story, Story::Green { .. });
+    let status = CommitStatus {
+        state: if is_green { StatusState::Success } else { StatusState::Failure },
+        context: STATUS_CONTEXT.to_owned(),
+        description: render::status_line(&now.story),
+        target_url: None,
+    };
+    let hash = hex::encode(Sha256::digest(format!("{is_green} {}", status.description)));
+    // A commit that never had a red status of ours needs no green one.
+    if known.as_ref().map_or(is_green, |known| known.body_hash.as_deref() == Some(hash.as_str())) {
+        return Ok(());
+    }
+    let feedback = context.client.require_feedback()?;
+    match feedback.set_status(&repo_ref(repository), sha, &status).await {
+        Ok(posted) => {
+            record(writes, context, &now.told, "status", "posted", posted.web_url.as_deref(), None);
+            writes.push(Write::UpsertComment(StoredComment {
+                workspace: integration.workspace.clone(),
+                integration: integration.id.clone(),
+                repository: repository.id.clone(),
+                target: key,
+                marker: String::new(),
+                forge_comment_id: Some(posted.id),
+                url: posted.web_url,
+                body_hash: Some(hash),
+                state: if is_green { "fixed" } else { "failing" }.to_owned(),
+                run_id: now.run.as_ref().map(|run| run.id.clone()),
+                updated_at: 0,
+            }));
+            Ok(())
+        }
+        Err(error) if closes(context, &error).await => {
+            let reason = error.to_string();
+            record(writes, context, &now.told, "status", "failed", None, Some(&reason));
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn record(
+    writes: &mut Vec<Write>,
+    context: &Context,
+    told: &[String],
+    target: &str,
+    state: &str,
+    url: Option<&str>,
+    reason: Option<&str>,
+) {
+    for analysis in told {
+        writes.push(Write::RecordFeedback {
+            workspace: context.integration.workspace.clone(),
+            feedback: Feedback {
+                analysis: analysis.clone(),
+                target: target.to_owned(),
+                state: state.to_owned(),
+                url: url.map(str::to_owned),
+                reason: reason.map(str::to_owned),
+                updated_at: 0,
+            },
+        });
+    }
+}
+
+/// What there is to tell: of every workflow the newest run that has ended counts.
+async fn tell(context: &Context, analyses: &[Analysis], passed: &[String]) -> Result<Option<Now>, JobError> {
+    let mut ids: Vec<&String> = Vec::new();
+    for analysis in analyses {
+        let id = analysis.root_run_id.as_ref().unwrap_or(&analysis.run_id);
+        if !ids.contains(&id) && ids.len() < RUNS {
+            ids.push(id);
+        }
+    }
+    for id in passed {
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    let ci = context.client.require_ci()?;
+    let repo = repo_ref(&context.repository);
+    let mut runs = Vec::new();
+    for id in ids {
+        match ci.get_run(&repo, &RunRef::new(id.clone())).await {
+            Ok(run) => runs.push(run),
+            // Deleted at the forge: nothing is known of it any more.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Gone) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    runs.retain(|run| run.status == Status::Completed);
+    runs.sort_by_key(|run| Reverse(order(run)));
+    let mut newest: BTreeMap<String, Run> = BTreeMap::new();
+    for run in runs {
+        newest.entry(run.name.clone().unwrap_or_default()).or_insert(run);
+    }
+    let mut newest: Vec<Run> = newest.into_values().collect();
+    newest.sort_by_key(|run| Reverse(order(run)));
+    let mut red = Vec::new();
+    let mut failing: Vec<Job> = Vec::new();
+    let mut has_green = false;
+    for run in &newest {
+        let has_children = analyses.iter().any(|analysis| {
+            analysis.root_run_id.as_deref() == Some(run.id.as_str()) && analysis.run_id != run.id
+        });
+        let jobs =
+            if run.is_failed() || has_children { failed_jobs(context, run).await? } else { Vec::new() };
+        if run.is_failed() || !jobs.is_empty() {
+            red.push(run.clone());
+            failing.extend(jobs);
+        } else if run.conclusion == Some(Conclusion::Success) {
+            has_green = true;
+        }
+    }
+    let run = newest.into_iter().next();
+    if red.is_empty() {
+        let Some(run) = run.filter(|_| has_green) else { return Ok(None) };
+        let mut fixed: Vec<String> =
+            analyses.iter().filter_map(|analysis| analysis.job_name.clone()).collect();
+        fixed.sort_unstable();
+        fixed.dedup();
+        return Ok(Some(Now {
+            story: Story::Green { run: shown(&run), fixed },
+            run: Some(run),
+            told: Vec::new(),
+        }));
+    }
+    let mut jobs = Vec::new();
+    let mut told = Vec::new();
+    let mut pending = 0;
+    let mut shown_ids = Vec::new();
+    for job in &failing {
+        match analyses.iter().find(|analysis| analysis.job_id == job.id && analysis.run_id == job.run_id) {
+            Some(analysis) if !is_waiting(analysis) => {
+                shown_ids.push(analysis.job_name.clone());
+                told.push(analysis.id.clone());
+                jobs.push(failed_job(analysis));
+            }
+            // Not analysed yet, or its delivery is still on the way.
+            _ => pending += 1,
+        }
+    }
+    for analysis in analyses.iter().filter(|analysis| analysis.job_id == WHOLE_RUN) {
+        if red.iter().any(|run| run.id == analysis.run_id && i64::from(run.attempt) == analysis.attempt) {
+            told.push(analysis.id.clone());
+            jobs.push(failed_job(analysis));
+        }
+    }
+    if jobs.is_empty() {
+        return Ok(None);
+    }
+    let mut before: Vec<&String> = analyses
+        .iter()
+        .filter(|analysis| !told.contains(&analysis.id) && !shown_ids.contains(&analysis.job_name))
+        .filter(|analysis| !is_waiting(analysis))
+        .filter_map(|analysis| analysis.job_name.as_ref())
+        .collect();
+    before.sort_unstable();
+    before.dedup();
+    let fixed = before.len();
+    let story = Story::Red { runs: red.iter().map(shown).collect(), jobs, pending, fixed };
+    Ok(Some(Now { story, run: red.into_iter().next(), told }))
+}
+
+async fn analyses(flow: &Flow, context: &Context, place: &Place) -> Result<Vec<Analysis>, JobError> {
+    let filter = AnalysisFilter {
+        integration: Some(context.integration.id.clone()),
+        repository: Some(context.repository.id.clone()),
+        pr: place.pr.clone(),
+        commit_sha: if place.pr.is_none() { place.sha.clone() } else { None },
+        ..AnalysisFilter::default()
+    };
+    let workspace = &context.integration.workspace;
+    let mut all = Vec::new();
+    let mut page = PageRequest::first(500);
+    loop {
+        let found = flow.store().list_analyses(workspace, &filter, &page).await?;
+        all.extend(found.items.into_iter().filter(|analysis| {
+            let target = analysis.data.get("target").and_then(|target| target.get("key"));
+            let is_posted = analysis.data.get("post") == Some(&json!(true));
+            is_posted && target.and_then(Value::as_str) == Some(place.key.as_str())
+        }));
+        match found.next_cursor {
+            // A thousand are more than any comment shows.
+            Some(cursor) if all.len() < 1000 => page.cursor = Some(cursor),
+            _ => return Ok(all),
+        }
+    }
+}
+
+fn is_waiting(analysis: &Analysis) -> bool {
+    matches!(analysis.state.as_str(), "queued" | "running")
+}
+
+fn failed_job(analysis: &Analysis) -> FailedJob {
+    let report = analysis.report.clone().and_then(|report| serde_json::from_value::<Report>(report).ok());
+    FailedJob {
+        analysis_id: analysis.id.clone(),
+        name: analysis.job_name.clone().unwrap_or_else(|| analysis.job_id.clone()),
+        url: analysis.job_url.clone(),
+        attempt: u32::try_from(analysis.attempt).unwrap_or(1),
+        report,
+        missing: analysis.error.clone(),
+    }
+}
+
+fn shown(run: &Run) -> ShownRun {
+    ShownRun {
+        number: run.number.clone().unwrap_or_else(|| run.id.clone()),
+        name: run.name.clone(),
+        url: run.web_url.clone(),
+        attempt: run.attempt,
+    }
+}
+
+/// By creation, and by number where the forge does not tell: ids of runs grow.
+fn order(run: &Run) -> (Option<Timestamp>, u64) {
+    (run.created_at, run.id.parse().unwrap_or(0))
+}

@@ -1,0 +1,143 @@
+//! A delivery: what it says is a hint, the forge is asked what is true.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use forge_core::{
+    ErrorKind, ForgeClientExt,
+    model::{Conclusion, Event, EventKind, Run, RunRef, Status},
+};
+use rca_store::{AnalysisFilter, ClaimedTask, DeliveryStatus, PageRequest, Write};
+use serde_json::{Value, json};
+
+use super::{
+    Context, JobError, JobResult, Origin, Settlement, context,
+    feedback::{passed_mark, state_mark},
+    feedback_task, field, plan_run,
+};
+use crate::{flow::Flow, monitor::repo_ref, receive::delivered};
+
+/// How long the API may lag behind its own hooks.
+const LAG: Duration = Duration::from_mins(2);
+/// So many passed runs of a branch are remembered: one for each of a few workflows.
+const KEPT_RUNS: usize = 6;
+
+pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobResult {
+    let event: Event = field(task, "event")?;
+    let delivery: String = field(task, "delivery")?;
+    let ignored = |reason: &str| {
+        vec![Write::SetDeliveryStatus {
+            workspace: task.workspace.clone(),
+            id: delivery.clone(),
+            status: DeliveryStatus::Ignored,
+            reason: Some(reason.to_owned()),
+            analyses: Vec::new(),
+        }]
+    };
+    let Some(context) = context(flow, task).await? else {
+        return Ok(Settlement::done(ignored("the repository is gone")));
+    };
+    if !context.repository.monitored {
+        return Ok(Settlement::done(ignored("the repository is not monitored")));
+    }
+    let mut writes = Vec::new();
+    if let Ok(hook) = field::<String>(task, "hook") {
+        writes.push(Write::SetHookState {
+            workspace: task.workspace.clone(),
+            id: hook,
+            change: delivered(task.created_at),
+        });
+    }
+    let run = match current_run(&context, &event).await {
+        Ok(Some(run)) => run,
+        Ok(None) => return Ok(Settlement::done(ignored("the event names no run"))),
+        Err(error) if error.kind() == ErrorKind::NotFound && age < LAG => {
+            return Ok(Settlement::wait(Duration::from_secs(3)));
+        }
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Gone) => {
+            return Ok(Settlement::done(ignored("the forge does not know the run")));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if run.status != Status::Completed {
+        if event.kind == EventKind::Run && event.terminal && age < LAG {
+            return Ok(Settlement::wait(Duration::from_secs(3)));
+        }
+        return Ok(Settlement::done(ignored("the run goes on; its end will be announced")));
+    }
+    if run.is_failed() {
+        let plan =
+            plan_run(flow, &context, &run, Origin { source: "webhook", post: true, only_job: None }).await?;
+        let reason = plan.analyses.is_empty().then(|| "the run failed, but none of its jobs did".to_owned());
+        writes.extend(plan.writes);
+        writes.push(Write::SetDeliveryStatus {
+            workspace: task.workspace.clone(),
+            id: delivery,
+            status: DeliveryStatus::Done,
+            reason,
+            analyses: plan.analyses.into_iter().map(|(analysis, _)| analysis.id).collect(),
+        });
+        return Ok(Settlement::done(writes));
+    }
+    if run.conclusion == Some(Conclusion::Success) {
+        let (healed, is_told) = healed(flow, &context, &run).await?;
+        writes.extend(healed);
+        if is_told {
+            return Ok(Settlement::done(writes));
+        }
+    }
+    writes.extend(ignored("the run did not fail"));
+    Ok(Settlement::done(writes))
+}
+
+async fn current_run(context: &Context, event: &Event) -> forge_core::Result<Option<Run>> {
+    let ci = context.client.require_ci()?;
+    let repo = repo_ref(&context.repository);
+    let run = match (&event.run_id, &event.job_id) {
+        (Some(id), _) => RunRef::new(id.clone()).with_attempt(event.attempt),
+        (None, Some(job)) if event.kind == EventKind::Job => {
+            RunRef::new(ci.get_job(&repo, job).await?.run_id)
+        }
+        _ => return Ok(None),
+    };
+    ci.get_run(&repo, &run).await.map(Some)
+}
+
+/// Remembers that the run has passed, and wakes the comments of ours that it may turn green: those of failures on the
+/// same branch. Whether there are any is the second.
+async fn healed(flow: &Flow, context: &Context, run: &Run) -> Result<(Vec<Write>, bool), JobError> {
+    let Some(branch) = &run.git_ref else { return Ok((Vec::new(), false)) };
+    let (integration, repository) = (&context.integration, &context.repository);
+    let mark = passed_mark(&repository.id, branch);
+    let known = flow.store().get_mark(&integration.workspace, &mark).await?;
+    let mut known: Vec<String> =
+        known.and_then(|known| serde_json::from_value(known).ok()).unwrap_or_default();
+    let id = run.root_id.as_ref().unwrap_or(&run.id);
+    known.retain(|other| other != id);
+    known.insert(0, id.clone());
+    known.truncate(KEPT_RUNS);
+    let mut writes =
+        vec![Write::SetMark { workspace: integration.workspace.clone(), name: mark, value: json!(known) }];
+    let filter = AnalysisFilter {
+        integration: Some(integration.id.clone()),
+        repository: Some(repository.id.clone()),
+        branch: Some(branch.clone()),
+        ..AnalysisFilter::default()
+    };
+    let failures =
+        flow.store().list_analyses(&integration.workspace, &filter, &PageRequest::first(100)).await?;
+    let mut seen = BTreeSet::new();
+    let mut is_told = false;
+    for target in failures.items.iter().filter_map(|analysis| analysis.data.get("target")) {
+        let Some(key) = target.get("key").and_then(Value::as_str) else { continue };
+        if !seen.insert(key) {
+            continue;
+        }
+        let mark = state_mark(&repository.id, key);
+        if flow.store().get_mark(&integration.workspace, &mark).await?.is_some_and(|state| state == "red") {
+            is_told = true;
+            let task = feedback_task(&integration.id, &integration.workspace, &repository.id, target);
+            writes.push(Write::Enqueue(task));
+        }
+    }
+    Ok((writes, is_told))
+}

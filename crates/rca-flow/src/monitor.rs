@@ -1,0 +1,468 @@
+//! The perimeter: which repositories are monitored, and their hooks.
+
+#![expect(clippy::disallowed_methods, reason = "hook secrets are derived and hashed here")]
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use forge_core::{
+    ErrorKind, ForgeClient, ForgeClientExt, ForgeKind,
+    model::{HookSpec, RepoRef},
+};
+use futures_util::TryStreamExt;
+use rca_store::{
+    HookChange, HookWithSecrets, Integration, NewHook, PageRequest, Repository,
+    RepositoryFilter as StoreFilter, Write,
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    connect::value,
+    error::{FlowError, Result},
+    flow::{Caller, Flow, forge_of},
+    integrations::{audit, backfill_of, mode_of},
+    jobs,
+    types::{
+        Disconnected, HookView, LeftoverHook, List, Mode, MonitorItem, MonitorOutcome, MonitorRequest,
+        OperationView, RepositoryFilter, RepositoryView, WebhookSecret, page, time,
+    },
+};
+
+/// Up to so many repositories are done while the caller waits.
+const AT_ONCE: usize = 50;
+/// How long an old webhook secret stays valid.
+const OVERLAP_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// The secrets of one hook, made from one that is stored.
+///
+/// The shared token travels with every delivery of forges that have no signatures, so the signing token must not
+/// follow from it: both follow from a third that is never sent.
+pub(crate) struct HookSecret(SecretString);
+
+impl HookSecret {
+    fn generate() -> Self {
+        Self(SecretString::from(hex::encode(rand::random::<[u8; 32]>())))
+    }
+
+    pub(crate) fn stored(secret: SecretString) -> Self {
+        Self(secret)
+    }
+
+    fn derive(&self, purpose: &str) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(purpose.as_bytes());
+        hash.update([0]);
+        hash.update(self.0.expose_secret().as_bytes());
+        hash.finalize().into()
+    }
+
+    /// HMAC key or shared token: 64 hex characters, which survive a query string.
+    pub(crate) fn shared(&self) -> SecretString {
+        SecretString::from(hex::encode(self.derive("shared")))
+    }
+
+    /// A signing token in the form of Standard Webhooks.
+    pub(crate) fn signing(&self) -> SecretString {
+        SecretString::from(format!("whsec_{}", STANDARD.encode(self.derive("signing"))))
+    }
+
+    fn token_hash(&self) -> String {
+        token_hash(&self.shared())
+    }
+}
+
+/// The hash by which a hook is found from its shared token.
+pub(crate) fn token_hash(token: &SecretString) -> String {
+    hex::encode(Sha256::digest(token.expose_secret().as_bytes()))
+}
+
+impl Flow {
+    /// Repositories of an integration with their hooks.
+    ///
+    /// # Errors
+    /// `not_found`, `invalid_field` for a wrong cursor.
+    pub async fn list_repositories(
+        &self,
+        caller: &Caller,
+        integration: &str,
+        filter: &RepositoryFilter,
+    ) -> Result<List<RepositoryView>> {
+        self.integration(&caller.workspace, integration).await?;
+        let wanted = StoreFilter {
+            integration: Some(integration.to_owned()),
+            search: filter.search.clone(),
+            monitored: filter.monitored,
+            not_seen_since: None,
+        };
+        let page = page(filter.limit, filter.cursor.as_deref())?;
+        let page = self.store().list_repositories(&caller.workspace, &wanted, &page).await?;
+        let mut items = Vec::with_capacity(page.items.len());
+        for repository in page.items {
+            items.push(self.repository_view(repository).await?);
+        }
+        Ok(List { items, next_cursor: page.next_cursor })
+    }
+
+    async fn repository_view(&self, repository: Repository) -> Result<RepositoryView> {
+        let hook = self.store().find_hook_of_repository(&repository.workspace, &repository.id).await?;
+        Ok(RepositoryView {
+            id: repository.id,
+            forge_id: repository.forge_id,
+            full_name: repository.full_name,
+            default_branch: repository.default_branch,
+            web_url: repository.web_url,
+            monitored: repository.monitored,
+            hook: hook.map_or_else(
+                || HookView { state: "none".to_owned(), last_delivery_at: None, last_error: None },
+                |hook| HookView {
+                    state: hook.state,
+                    last_delivery_at: hook.last_delivery_at.map(time),
+                    last_error: hook.last_error,
+                },
+            ),
+        })
+    }
+
+    /// Changes which repositories are monitored. Each succeeds or fails by itself; above fifty the work goes on in the
+    /// background.
+    ///
+    /// # Errors
+    /// `not_found` for the integration, `invalid_field` for a contradicting request.
+    pub async fn monitor(
+        &self,
+        caller: &Caller,
+        integration: &str,
+        request: MonitorRequest,
+    ) -> Result<MonitorOutcome> {
+        let integration = self.integration(&caller.workspace, integration).await?;
+        let mut add = request.add;
+        if request.all {
+            if !add.is_empty() || !request.remove.is_empty() {
+                return Err(FlowError::invalid_field("all", "stands alone"));
+            }
+            add =
+                self.all_repositories(&integration, None).await?.into_iter().map(|found| found.id).collect();
+        }
+        if let Some(both) = add.iter().find(|id| request.remove.contains(id)) {
+            return Err(FlowError::invalid_field("add", format!("{both} is to be removed too")));
+        }
+        let detail = json!({ "add": add.len(), "remove": request.remove.len() });
+        self.store().write(vec![audit(caller, "repositories.monitor", &integration.id, detail)]).await?;
+        if add.len() + request.remove.len() > AT_ONCE {
+            let operation_id = rca_store::new_id();
+            let view = OperationView {
+                state: "running".to_owned(),
+                done: 0,
+                total: add.len() + request.remove.len(),
+                items: Vec::new(),
+            };
+            self.store()
+                .write(vec![
+                    Write::SetMark {
+                        workspace: caller.workspace.clone(),
+                        name: operation_mark(&operation_id),
+                        value: value(&view),
+                    },
+                    Write::Enqueue(jobs::monitor_task(&integration, &operation_id, &add, &request.remove)),
+                ])
+                .await?;
+            return Ok(MonitorOutcome::Accepted { operation_id });
+        }
+        let mut items = Vec::new();
+        for id in &add {
+            items.push(self.start_monitoring(&integration, id).await);
+        }
+        for id in &request.remove {
+            items.push(self.stop_monitoring(&integration, id).await);
+        }
+        Ok(MonitorOutcome::Done(items))
+    }
+
+    /// How far a long operation is.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub async fn get_operation(&self, caller: &Caller, id: &str) -> Result<OperationView> {
+        let mark = self.store().get_mark(&caller.workspace, &operation_mark(id)).await?;
+        mark.and_then(|mark| serde_json::from_value(mark).ok())
+            .ok_or_else(|| FlowError::not_found("operation"))
+    }
+
+    /// A new webhook secret for a repository. The forge gets it where we may; the old one works for a day longer.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub async fn rotate_webhook_secret(&self, caller: &Caller, repository: &str) -> Result<WebhookSecret> {
+        let repository = self.repository(&caller.workspace, repository).await?;
+        let integration = self.integration(&caller.workspace, &repository.integration).await?;
+        let hook = self.store().find_hook_of_repository(&caller.workspace, &repository.id).await?;
+        let hook = hook.ok_or_else(|| FlowError::not_found("hook: monitor the repository first"))?;
+        let secret = HookSecret::generate();
+        // Valid with us before the forge uses it, so that no delivery in between is refused.
+        let ends = self
+            .store()
+            .rotate_hook_secret(
+                &caller.workspace,
+                &hook.id,
+                &secret.0,
+                Some(&secret.token_hash()),
+                OVERLAP_MS,
+            )
+            .await?;
+        let forge = forge_of(&integration.forge)?;
+        if let Some(forge_hook_id) = &hook.forge_hook_id {
+            let client = self.client(&integration).await?;
+            let spec = self.hook_spec(forge, &hook.id, &secret)?;
+            let repo = repo_ref(&repository);
+            let change = match client.require_hooks()?.update_hook(&repo, forge_hook_id, &spec).await {
+                Ok(updated) => HookChange {
+                    last_error: Some(None),
+                    data: Some(json!({ "signed": updated.is_signed, "secret": secret.token_hash() })),
+                    ..HookChange::default()
+                },
+                Err(error) => HookChange {
+                    last_error: Some(Some(format!("the new secret could not be set: {}", error.message()))),
+                    ..HookChange::default()
+                },
+            };
+            self.store().update_hook(&caller.workspace, &hook.id, change).await?;
+        }
+        self.store().write(vec![audit(caller, "hook.rotate_secret", &repository.id, json!({}))]).await?;
+        Ok(WebhookSecret {
+            webhook_url: self.hook_url(forge.as_str(), &hook.id)?.into(),
+            secret: secret.shared().expose_secret().to_owned(),
+            expires_old_at: time(ends),
+        })
+    }
+
+    pub(crate) async fn start_monitoring(&self, integration: &Integration, id: &str) -> MonitorItem {
+        match self.try_start(integration, id).await {
+            Ok(item) => item,
+            Err(error) => MonitorItem {
+                id: id.to_owned(),
+                monitored: false,
+                hook_registered: false,
+                error: Some(error.message),
+            },
+        }
+    }
+
+    async fn try_start(&self, integration: &Integration, id: &str) -> Result<MonitorItem> {
+        let repository = self.repository(&integration.workspace, id).await?;
+        if repository.integration != integration.id {
+            return Err(FlowError::not_found("repository"));
+        }
+        let is_new = !repository.monitored;
+        self.store().set_monitored(&integration.workspace, &[id.to_owned()], true).await?;
+        if is_new && backfill_of(integration).enabled && integration.auth != "webhook_only" {
+            self.store().enqueue(jobs::backfill_task(integration, &repository)).await?;
+        }
+        if mode_of(integration) == Mode::Polling {
+            return Ok(MonitorItem {
+                id: id.to_owned(),
+                monitored: true,
+                hook_registered: false,
+                error: None,
+            });
+        }
+        let registered = self.ensure_hook(integration, &repository).await;
+        Ok(MonitorItem {
+            id: id.to_owned(),
+            monitored: true,
+            hook_registered: registered.is_ok(),
+            error: registered.err().map(|error| error.message),
+        })
+    }
+
+    /// Makes sure that the repository has exactly one hook of ours, with the right secret.
+    pub(crate) async fn ensure_hook(&self, integration: &Integration, repository: &Repository) -> Result<()> {
+        let forge = forge_of(&integration.forge)?;
+        let known = match self.store().find_hook_of_repository(&integration.workspace, &repository.id).await?
+        {
+            Some(hook) => self.store().get_hook(&hook.id).await?,
+            None => None,
+        };
+        let (hook, secret) = match known {
+            Some(HookWithSecrets { hook, secrets }) => {
+                let current =
+                    secrets.into_iter().next().ok_or_else(|| FlowError::not_found("hook secret"))?;
+                (hook, HookSecret::stored(current))
+            }
+            None => {
+                let secret = HookSecret::generate();
+                // Stored before the forge is asked: its test delivery can come before its answer.
+                let hook = self
+                    .store()
+                    .insert_hook(NewHook {
+                        id: hex::encode(rand::random::<[u8; 20]>()),
+                        workspace: integration.workspace.clone(),
+                        integration: integration.id.clone(),
+                        repository: Some(repository.id.clone()),
+                        forge: integration.forge.clone(),
+                        state: "none".to_owned(),
+                        secret: secret.0.clone(),
+                        token_hash: Some(secret.token_hash()),
+                        data: json!({}),
+                    })
+                    .await?;
+                (hook, secret)
+            }
+        };
+        let spec = self.hook_spec(forge, &hook.id, &secret)?;
+        let client = self.client(integration).await?;
+        // The id vouches for the secret only as long as this very secret was registered under it.
+        let registered = hook.forge_hook_id.as_deref().filter(|_| {
+            hook.data.get("secret").and_then(Value::as_str) == Some(secret.token_hash().as_str())
+        });
+        match client.ensure_hook(&repo_ref(repository), &spec, registered).await {
+            Ok(ensured) => {
+                let is_active = hook.state == "active" && ensured.action == forge_core::EnsureHook::Unchanged;
+                let change = HookChange {
+                    state: Some(if is_active { "active" } else { "registered" }.to_owned()),
+                    forge_hook_id: Some(ensured.hook.id),
+                    last_error: Some(None),
+                    data: Some(json!({ "signed": ensured.hook.is_signed, "secret": secret.token_hash() })),
+                    ..HookChange::default()
+                };
+                self.store().update_hook(&integration.workspace, &hook.id, change).await?;
+                Ok(())
+            }
+            Err(error) => {
+                let needs_hand = matches!(
+                    error.kind(),
+                    ErrorKind::Forbidden | ErrorKind::NotFound | ErrorKind::Unsupported
+                );
+                let change = HookChange {
+                    state: Some(if needs_hand { "pending_manual" } else { "none" }.to_owned()),
+                    last_error: Some(Some(error.message().to_owned())),
+                    ..HookChange::default()
+                };
+                self.store().update_hook(&integration.workspace, &hook.id, change).await?;
+                Err(error.into())
+            }
+        }
+    }
+
+    pub(crate) async fn stop_monitoring(&self, integration: &Integration, id: &str) -> MonitorItem {
+        match self.try_stop(integration, id).await {
+            Ok(item) => item,
+            Err(error) => MonitorItem {
+                id: id.to_owned(),
+                monitored: false,
+                hook_registered: true,
+                error: Some(error.message),
+            },
+        }
+    }
+
+    async fn try_stop(&self, integration: &Integration, id: &str) -> Result<MonitorItem> {
+        let repository = self.repository(&integration.workspace, id).await?;
+        if repository.integration != integration.id {
+            return Err(FlowError::not_found("repository"));
+        }
+        // From here on nothing is done for it, whatever becomes of the hook.
+        self.store().set_monitored(&integration.workspace, &[id.to_owned()], false).await?;
+        if let Some(hook) = self.store().find_hook_of_repository(&integration.workspace, id).await? {
+            let client = self.client(integration).await?;
+            if let Err(error) = self.delete_at_forge(&*client, integration, &repository, &hook).await {
+                let change = HookChange {
+                    state: Some("unhealthy".to_owned()),
+                    last_error: Some(Some(format!("it could not be removed: {}", error.message))),
+                    ..HookChange::default()
+                };
+                self.store().update_hook(&integration.workspace, &hook.id, change).await?;
+                return Err(error);
+            }
+            self.store().remove_hook(&integration.workspace, &hook.id).await?;
+        }
+        Ok(MonitorItem { id: id.to_owned(), monitored: false, hook_registered: false, error: None })
+    }
+
+    async fn delete_at_forge(
+        &self,
+        client: &dyn ForgeClient,
+        integration: &Integration,
+        repository: &Repository,
+        hook: &rca_store::Hook,
+    ) -> Result<()> {
+        let Some(hooks) = client.hooks() else { return Ok(()) };
+        let repo = repo_ref(repository);
+        if let Some(forge_hook_id) = &hook.forge_hook_id {
+            return Ok(hooks.delete_hook(&repo, forge_hook_id).await?);
+        }
+        // The forge may have made it although its answer never reached us.
+        let url = self.hook_url(&integration.forge, &hook.id)?;
+        let mut all = hooks.list_hooks(&repo);
+        while let Some(found) = all.try_next().await? {
+            if found.url == url.as_str() {
+                hooks.delete_hook(&repo, &found.id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn remove_hooks(
+        &self,
+        integration: &Integration,
+        report: &mut Disconnected,
+    ) -> Result<()> {
+        let client = self.client(integration).await;
+        for hook in self.store().list_hooks(&integration.workspace, &integration.id).await? {
+            let repository = match &hook.repository {
+                Some(id) => self.store().get_repository(&integration.workspace, id).await?,
+                None => None,
+            };
+            let Some(repository) = repository else { continue };
+            if hook.state == "none" && hook.forge_hook_id.is_none() {
+                continue;
+            }
+            let removed = match &client {
+                Ok(client) => self.delete_at_forge(&**client, integration, &repository, &hook).await,
+                Err(error) => Err(FlowError::invalid_field("credential", error.message())),
+            };
+            match removed {
+                Ok(()) => report.removed_hooks += 1,
+                Err(error) => report.leftover_hooks.push(LeftoverHook {
+                    repository: repository.full_name,
+                    url: self.hook_url(&integration.forge, &hook.id)?.into(),
+                    reason: error.message,
+                }),
+            }
+        }
+        Ok(())
+    }
+
+    fn hook_spec(&self, forge: ForgeKind, hook: &str, secret: &HookSecret) -> Result<HookSpec> {
+        let spec = HookSpec::new(self.hook_url(forge.as_str(), hook)?, secret.shared());
+        let signs_time =
+            self.0.providers.get(&forge).is_some_and(|provider| provider.capabilities().signed_delivery_time);
+        Ok(if signs_time { spec.with_signing_token(secret.signing()) } else { spec })
+    }
+
+    pub(crate) async fn all_repositories(
+        &self,
+        integration: &Integration,
+        monitored: Option<bool>,
+    ) -> Result<Vec<Repository>> {
+        let filter =
+            StoreFilter { integration: Some(integration.id.clone()), monitored, ..StoreFilter::default() };
+        let mut all = Vec::new();
+        let mut page = PageRequest::first(500);
+        loop {
+            let found = self.store().list_repositories(&integration.workspace, &filter, &page).await?;
+            all.extend(found.items);
+            match found.next_cursor {
+                Some(cursor) => page.cursor = Some(cursor),
+                None => return Ok(all),
+            }
+        }
+    }
+}
+
+pub(crate) fn repo_ref(repository: &Repository) -> RepoRef {
+    RepoRef::new(repository.forge_id.clone(), repository.full_name.clone())
+}
+
+pub(crate) fn operation_mark(id: &str) -> String {
+    format!("operation:{id}")
+}
