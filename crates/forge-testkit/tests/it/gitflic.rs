@@ -11,7 +11,7 @@ async fn call(fake: &FakeGitFlic, method: &str, path: &str, body: &Value) -> Ans
     let url = format!("{}{path}", fake.base_url().as_str().trim_end_matches('/'));
     let headers = [("authorization", token.as_str()), ("content-type", "application/json")];
     let body = if body.is_null() { String::new() } else { body.to_string() };
-    request(method, &url, &headers, &body).await.unwrap()
+    request(method, &url, &headers, &body).await.expect("an answer")
 }
 
 async fn get(fake: &FakeGitFlic, path: &str) -> Answer {
