@@ -6,7 +6,7 @@ use std::{
 };
 
 use forge_core::{
-    ErrorKind, Instance, LogOptions, OAuthApp, Provider, Retry,
+    ErrorKind, Instance, LogOptions, OAuthApp, Provider, Retry, StaticCredential,
     model::{Comment, RepoRef, RunRef, Target},
 };
 use forge_gitflic::GitFlic;
@@ -132,6 +132,21 @@ async fn the_hourly_limit_is_kept_without_the_forge_saying_so() {
     assert!(wait > Duration::from_secs(3500) && wait <= Duration::from_secs(3600), "{wait:?}");
     assert!(began.elapsed() < Duration::from_secs(5));
     assert_eq!(forge.asked().await.len(), 3, "nothing was sent beyond the limit");
+
+    // Clients with the same token count together; another token and another origin have their own.
+    let connect = |forge: &Forge, token: &str| {
+        let credentials = Arc::new(StaticCredential::token(token.to_owned().into()));
+        provider.connect(&Instance::new(&forge.server.uri()).unwrap(), credentials).unwrap()
+    };
+    connect(&forge, "another").whoami().await.unwrap();
+    let second = Forge::with(&provider.clone()).await;
+    second.knows_us().await;
+    second.client.whoami().await.unwrap();
+    for _ in 0..2 {
+        connect(&second, TOKEN).whoami().await.unwrap();
+    }
+    assert_eq!(second.client.whoami().await.unwrap_err().kind(), ErrorKind::RateLimited);
+    assert_eq!(second.asked().await.len(), 3);
 
     let free = Forge::start().await;
     free.knows_us().await;
