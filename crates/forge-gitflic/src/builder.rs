@@ -28,10 +28,10 @@ impl GitFlicBuilder {
         self
     }
 
-    /// As many requests a client sends within an hour at most; then it waits, or says when to come back.
+    /// As many requests are sent within an hour with one token; then the client waits, or says when to come back.
     ///
     /// Unless set, 400 at gitflic.ru, whose limit is 500 and which does not say how many are left, and no limit
-    /// elsewhere. Counted per client: keep clients instead of making new ones.
+    /// elsewhere. All clients of one [`GitFlic`] and its clones count together, those of other processes do not.
     pub fn with_requests_per_hour(mut self, limit: Option<u32>) -> Self {
         self.requests_per_hour = Some(limit);
         self

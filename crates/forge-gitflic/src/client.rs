@@ -19,7 +19,13 @@ use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use url::Url;
 
-use crate::{budget::Budget, clock::Clock, error, provider::CAPABILITIES, wire};
+use crate::{
+    budget::{Budget, Budgets},
+    clock::Clock,
+    error,
+    provider::CAPABILITIES,
+    wire,
+};
 
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 const WHO: &str = "user/me";
@@ -31,6 +37,7 @@ pub(crate) struct Connection {
     pub(crate) api_url: Url,
     pub(crate) clock: Clock,
     pub(crate) requests_per_hour: Option<u32>,
+    pub(crate) budgets: Arc<Budgets>,
     pub(crate) subscribes_warnings: bool,
 }
 
@@ -88,7 +95,11 @@ impl Call {
 
 impl GitFlicClient {
     pub(crate) fn new(connection: Connection, credentials: Arc<dyn CredentialProvider>) -> Self {
-        let dialect = GitFlicDialect { budget: connection.requests_per_hour.map(Budget::new) };
+        let dialect = GitFlicDialect {
+            origin: connection.api_url.origin().ascii_serialization(),
+            limit: connection.requests_per_hour.map(|limit| (limit, connection.budgets)),
+            budget: OnceLock::new(),
+        };
         let api =
             ApiClient::new(connection.http, connection.api_url, Arc::clone(&credentials), Arc::new(dialect));
         Self {
@@ -231,7 +242,11 @@ pub(crate) fn shown(repo: &RepoRef) -> &str {
 
 #[derive(Debug)]
 struct GitFlicDialect {
-    budget: Option<Budget>,
+    origin: String,
+    /// The hourly limit, where there is one, and where the budgets are.
+    limit: Option<(u32, Arc<Budgets>)>,
+    /// That of the first token that was sent: later ones are its successors.
+    budget: OnceLock<Arc<Budget>>,
 }
 
 impl Dialect for GitFlicDialect {
@@ -254,6 +269,9 @@ impl Dialect for GitFlicDialect {
         })?;
         value.set_sensitive(true);
         headers.insert(header::AUTHORIZATION, value);
+        if let Some((limit, budgets)) = &self.limit {
+            self.budget.get_or_init(|| budgets.of(&self.origin, credential, *limit));
+        }
         Ok(())
     }
 
@@ -262,6 +280,6 @@ impl Dialect for GitFlicDialect {
     }
 
     fn rate_limit(&self, _headers: &HeaderMap, now: Timestamp) -> Option<RateLimit> {
-        self.budget.as_ref().map(|budget| budget.spend(now))
+        self.budget.get().map(|budget| budget.spend(now))
     }
 }

@@ -10,6 +10,7 @@ use forge_http::HttpClient;
 use url::Url;
 
 use crate::{
+    budget::Budgets,
     builder::GitFlicBuilder,
     client::{Connection, GitFlicClient},
     oauth::{GitFlicOAuth, Places},
@@ -32,6 +33,7 @@ const CLOUD_REQUESTS_PER_HOUR: u32 = 400;
 #[derive(Debug, Clone)]
 pub struct GitFlic {
     settings: GitFlicBuilder,
+    budgets: Arc<Budgets>,
 }
 
 impl GitFlic {
@@ -47,7 +49,7 @@ impl GitFlic {
     }
 
     pub(crate) fn from_builder(settings: GitFlicBuilder) -> Self {
-        Self { settings }
+        Self { settings, budgets: Arc::default() }
     }
 }
 
@@ -83,6 +85,7 @@ impl Provider for GitFlic {
             api_url: api_url(instance)?,
             clock: settings.clock,
             requests_per_hour: settings.requests_per_hour.unwrap_or(default_limit),
+            budgets: Arc::clone(&self.budgets),
             subscribes_warnings: settings.subscribes_warnings,
         };
         Ok(Arc::new(GitFlicClient::new(connection, credentials)))

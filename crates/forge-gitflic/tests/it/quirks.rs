@@ -1,12 +1,20 @@
 //! The token must not travel, and the hourly limit is kept.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 
-use forge_core::{ErrorKind, LogOptions, Retry, model::RepoRef};
+use forge_core::{
+    ErrorKind, Instance, LogOptions, OAuthApp, Provider, Retry, StaticCredential,
+    model::{Comment, RepoRef, RunRef, Target},
+};
 use forge_gitflic::GitFlic;
 use futures_util::TryStreamExt as _;
-use serde_json::json;
-use wiremock::{Mock, MockServer, ResponseTemplate, matchers};
+use jiff::Timestamp;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers};
 
 use crate::server::{Forge, TOKEN, failed_job, http, ok, page, repo};
 
@@ -125,9 +133,148 @@ async fn the_hourly_limit_is_kept_without_the_forge_saying_so() {
     assert!(began.elapsed() < Duration::from_secs(5));
     assert_eq!(forge.asked().await.len(), 3, "nothing was sent beyond the limit");
 
+    // Clients with the same token count together; another token and another origin have their own.
+    let connect = |forge: &Forge, token: &str| {
+        let credentials = Arc::new(StaticCredential::token(token.to_owned().into()));
+        provider.connect(&Instance::new(&forge.server.uri()).unwrap(), credentials).unwrap()
+    };
+    connect(&forge, "another").whoami().await.unwrap();
+    let second = Forge::with(&provider.clone()).await;
+    second.knows_us().await;
+    second.client.whoami().await.unwrap();
+    for _ in 0..2 {
+        connect(&second, TOKEN).whoami().await.unwrap();
+    }
+    assert_eq!(second.client.whoami().await.unwrap_err().kind(), ErrorKind::RateLimited);
+    assert_eq!(second.asked().await.len(), 3);
+
     let free = Forge::start().await;
     free.knows_us().await;
     for _ in 0..10 {
         free.client.whoami().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn the_token_endpoint_cannot_send_code_and_secret_elsewhere() {
+    let other = elsewhere(ok(&json!({"accessToken": "x"}))).await;
+    for status in [301, 302, 307, 308] {
+        let server =
+            elsewhere(ResponseTemplate::new(status).insert_header("location", other.uri().as_str())).await;
+        let app = OAuthApp {
+            client_id: "app-1".to_owned(),
+            client_secret: "app-canary".to_owned().into(),
+            scopes: Vec::new(),
+        };
+        let flow = GitFlic::new(http()).oauth(&Instance::new(&server.uri()).unwrap(), &app).unwrap().unwrap();
+        let redirect = "https://rca.example.com/callback".parse().unwrap();
+        let code = "code-canary".to_owned().into();
+        for outcome in
+            [flow.exchange_code(&code, &redirect, None).await, flow.refresh(&code, &redirect).await]
+        {
+            let error = outcome.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::UnexpectedResponse, "{status}");
+            assert!(!format!("{error} {error:?} {flow:?}").contains("canary"), "{error:?}");
+        }
+    }
+    assert!(other.received_requests().await.unwrap().is_empty());
+}
+
+/// JSON of every kind in the places that are read.
+fn any_answer() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Into::into),
+        any::<u32>().prop_map(Into::into),
+        prop::sample::select(vec![
+            "12",
+            "FAILED",
+            "OPEN",
+            "trace",
+            "shop",
+            "2026-11-20T10:00:00",
+            "x",
+            "time.now"
+        ])
+        .prop_map(Into::into),
+    ];
+    let key = prop::sample::select(vec![
+        "_embedded",
+        "page",
+        "content",
+        "totalPages",
+        "id",
+        "uuid",
+        "localId",
+        "status",
+        "ref",
+        "owner",
+        "alias",
+        "ownerAlias",
+        "name",
+        "events",
+        "url",
+        "username",
+        "sourceBranch",
+        "fileType",
+        "downloadUrl",
+        "rootNote",
+        "rawMessage",
+        "author",
+        "createdAt",
+        "description",
+        "title",
+    ]);
+    leaf.prop_recursive(4, 40, 6, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Into::into),
+            prop::collection::btree_map(key.clone().prop_map(str::to_owned), inner, 0..8)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+#[test]
+fn any_json_from_the_forge_is_read_or_refused() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let answer = Arc::new(Mutex::new(Value::Null));
+    let forge = runtime.block_on(async {
+        let forge = Forge::start().await;
+        let answer = Arc::clone(&answer);
+        let respond = move |_: &Request| ok(&answer.lock().unwrap());
+        Mock::given(matchers::any()).respond_with(respond).mount(&forge.server).await;
+        forge
+    });
+    let config = ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() };
+    proptest!(config, |(value in any_answer())| {
+        *answer.lock().unwrap() = value.clone();
+        let outcomes = runtime.block_on(async {
+            let (client, here) = (&forge.client, repo());
+            let (ci, run) = (client.ci().unwrap(), RunRef::new("12"));
+            let comment = Comment { marker: "<!-- m -->".to_owned(), body: "<!-- m --> x".to_owned() };
+            let target = Target::Pull("12".to_owned());
+            let feedback = client.feedback().unwrap();
+            [
+                client.whoami().await.err(),
+                client.repos().get_repo("northwind/shop").await.err(),
+                client.repos().list_repos().try_collect::<Vec<_>>().await.err(),
+                client.hooks().unwrap().list_hooks(&here).try_collect::<Vec<_>>().await.err(),
+                ci.get_run(&here, &run).await.err(),
+                ci.list_jobs(&here, &run).try_collect::<Vec<_>>().await.err(),
+                ci.list_failed_runs(&here, Timestamp::UNIX_EPOCH).try_collect::<Vec<_>>().await.err(),
+                ci.get_job(&here, "1").await.err(),
+                ci.job_log(&here, &failed_job("345"), LogOptions::default()).await.err(),
+                feedback.upsert_comment(&here, &target, &comment, None).await.err(),
+                feedback.close_issue(&here, "1").await.err(),
+            ]
+        });
+        for error in outcomes.into_iter().flatten() {
+            let is_told = matches!(
+                error.kind(),
+                ErrorKind::UnexpectedResponse | ErrorKind::NotFound | ErrorKind::NotReady | ErrorKind::Gone
+                    | ErrorKind::AddressRefused
+            );
+            prop_assert!(is_told && error.forge().is_some() && error.operation().is_some(), "{value}: {error:?}");
+        }
+    });
 }

@@ -6,6 +6,7 @@ mod bitbucket_dc;
 mod conformance;
 mod deliveries;
 mod faults;
+mod gitflic;
 mod github;
 mod gitlab;
 mod http;
