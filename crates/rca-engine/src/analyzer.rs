@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::baseline::Baseline;
+use crate::blocks::Blocks;
 use crate::candidate::{Candidate, Candidates, Found};
 use crate::custom::{Detector, Finding};
 use crate::frame::{Decoder, Event};
@@ -84,6 +85,7 @@ pub(crate) struct Reader {
     pub(crate) steps: StepTracker,
     pub(crate) candidates: Candidates,
     pub(crate) found: Found,
+    pub(crate) blocks: Blocks,
     /// The last lines before a command was declared failed.
     pub(crate) tail: Option<Candidate>,
     /// The last lines before clean-up began.
@@ -131,6 +133,7 @@ impl Analyzer {
                 steps: StepTracker::default(),
                 candidates: Candidates::default(),
                 found: Found::default(),
+                blocks: Blocks::default(),
                 tail: None,
                 wrapper_tail: None,
                 cleanup_tail: None,
@@ -262,6 +265,8 @@ impl Reader {
             return;
         }
         self.text_lines += 1;
+        self.blocks.read(number, self.steps.index(), text);
+        self.found.read(number, text);
         let mut novel = None;
         if !self.baseline.is_empty() {
             let known = self.baseline.contains(template::hash(&template::mask(text.trim())));

@@ -1,7 +1,10 @@
 //! Lines that may be the cause, and what was read about failed tests and places.
 
+use std::collections::BTreeSet;
+
 use regex::Captures;
 
+use crate::blocks::failure;
 use crate::report::{Domain, FailingTest, Location};
 use crate::rules::Rule;
 
@@ -116,9 +119,70 @@ pub(crate) struct Found {
     pub(crate) tests: Vec<(usize, u64, &'static str, FailingTest)>,
     pub(crate) locations: Vec<(usize, u64, Location)>,
     pub(crate) packages: Vec<(usize, String)>,
+    /// Lines that end the traceback of a failed test.
+    pub(crate) verdicts: BTreeSet<u64>,
+    /// The failed test whose block is being read, and the line of its heading.
+    open: Option<(usize, u64)>,
+    in_traceback: bool,
+    /// The place of the open test came from its call stack, so a deeper frame may replace it.
+    from_stack: bool,
 }
 
+/// Lines of one test's block at most.
+const BLOCK: u64 = 200;
+
 impl Found {
+    /// Reads one more line of the block of the failed test that was seen last.
+    pub(crate) fn read(&mut self, line: u64, text: &str) {
+        let Some((at, opened)) = self.open else { return };
+        let Some((_, _, tool, test)) = self.tests.get_mut(at) else { return };
+        if line - opened > BLOCK {
+            self.open = None;
+            return;
+        }
+        if text.trim_start().starts_with("Traceback (most recent call last)") {
+            self.in_traceback = true;
+            return;
+        }
+        // Mocha prints the suite in the heading and the test below it, deeper and with a colon at the end.
+        if *tool == "mocha"
+            && line - opened <= 4
+            && test.message.is_none()
+            && text.starts_with("     ")
+            && let Some(rest) = text.strip_suffix(':')
+        {
+            test.name.push(' ');
+            test.name.push_str(rest.trim());
+            return;
+        }
+        let said = failure::read(&test.name, text, self.in_traceback);
+        if let Some((file, number)) = said.place
+            && (test.file.is_none() || said.deeper && self.from_stack)
+        {
+            // A JVM frame has the name of the file only.
+            test.file = Some(relative(file));
+            test.line = Some(number);
+            self.from_stack = true;
+        } else if let Some((file, number)) = said.place
+            && test.line.is_none()
+            && test.file.as_deref() == Some(relative(file).as_str())
+        {
+            test.line = Some(number);
+        }
+        if let Some(message) = said.message
+            && test.message.is_none()
+        {
+            test.message = Some(message.to_owned());
+        }
+        if said.ends_traceback {
+            self.in_traceback = false;
+            // pytest lists failed tests at its end, and what follows belongs to none of them.
+            if self.verdicts.len() < FOUND && matches!(*tool, "unittest" | "testr" | "nose") {
+                self.verdicts.insert(line);
+            }
+        }
+    }
+
     /// Takes what one matching line says.
     pub(crate) fn take(&mut self, step: usize, line: u64, rule: &'static Rule, captures: &Captures<'_>) {
         let group = |name| captures.name(name).map(|value| value.as_str().trim().to_owned());
@@ -132,14 +196,43 @@ impl Found {
             self.packages.push((step, package));
         }
         if let Some(name) = group("test").filter(|name| !name.is_empty()) {
-            let known = self.tests.iter_mut().find(|known| known.0 == step && known.3.name == name);
-            if let Some((_, _, _, test)) = known {
+            let known_at = self.tests.iter().position(|known| known.0 == step && known.3.name == name);
+            if let Some((_, _, _, test)) = known_at.and_then(|at| self.tests.get_mut(at)) {
                 test.file = test.file.take().or(file);
                 test.line = test.line.or(at);
                 test.message = test.message.take().or(message);
+                self.open = known_at.map(|at| (at, line));
+                self.in_traceback = false;
+                self.from_stack = false;
             } else if self.tests.len() < FOUND {
-                let test = FailingTest { name, file, line: at, message };
+                let mut test = FailingTest { name, file, line: at, message };
+                // GoogleTest and `go test -v` print what failed above the name of the test.
+                let after = self.tests.last().map_or(0, |last| last.1);
+                if test.file.is_none()
+                    && matches!(rule.tool(), "gtest" | "go")
+                    && let Some((_, told, place)) = self.locations.last()
+                    && *told > after
+                    && line - told < 30
+                {
+                    test.file = Some(place.path.clone());
+                    test.line = place.line;
+                    test.message =
+                        test.message.or_else(|| Some(place.message.clone()).filter(|text| !text.is_empty()));
+                }
+                // Of nested Go tests the parent comes first, and the reason belongs to the child.
+                if rule.tool() == "go"
+                    && test.file.is_none()
+                    && let Some((.., parent)) = self.tests.last()
+                    && test.name.strip_prefix(&parent.name).is_some_and(|rest| rest.starts_with('/'))
+                {
+                    test.file.clone_from(&parent.file);
+                    test.line = parent.line;
+                    test.message.clone_from(&parent.message);
+                }
                 self.tests.push((step, line, rule.tool(), test));
+                self.open = Some((self.tests.len() - 1, line));
+                self.in_traceback = false;
+                self.from_stack = false;
             }
             return;
         }

@@ -4,6 +4,7 @@ mod analyzer;
 #[cfg(feature = "archives")]
 pub mod archive;
 mod baseline;
+mod blocks;
 mod candidate;
 mod custom;
 mod detectors;

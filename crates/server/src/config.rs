@@ -473,8 +473,8 @@ fn check(
             LogFormat::Text
         }
     };
-    if file.polling.interval < 10 {
-        faults.push("polling.interval must be at least 10 seconds: forges limit their callers".to_owned());
+    if file.polling.interval == 0 {
+        faults.push("polling.interval must be at least 1 second".to_owned());
     }
     if file.worker.lease < 2 {
         faults.push("worker.lease must be at least 2 seconds".to_owned());
@@ -486,9 +486,9 @@ fn check(
         faults.push("database.url must begin with postgres://, postgresql:// or sqlite://".to_owned());
     }
     if let Some(token) = &owner_token
-        && secrecy::ExposeSecret::expose_secret(token).len() < 20
+        && secrecy::ExposeSecret::expose_secret(token).len() < 12
     {
-        faults.push("FORGE_RCA_OWNER_TOKEN must have at least 20 characters".to_owned());
+        faults.push("FORGE_RCA_OWNER_TOKEN must have at least 12 characters".to_owned());
     }
     let mut platform_apps = BTreeMap::new();
     for (name, app) in file.platform_apps {

@@ -9,11 +9,14 @@ mod build {
     pub(super) mod jvm_build;
     pub(super) mod linters;
     pub(super) mod native;
+    pub(super) mod other_compilers;
+    pub(super) mod quality;
     pub(super) mod rustc;
 }
 
 /// Shells, files and settings.
 mod config {
+    pub(super) mod ci;
     pub(super) mod shell;
 }
 
@@ -35,6 +38,7 @@ mod test {
     pub(super) mod go_tests;
     pub(super) mod javascript;
     pub(super) mod jvm;
+    pub(super) mod more_runners;
     pub(super) mod other_runners;
     pub(super) mod pytest;
     pub(super) mod rust_tests;
@@ -52,17 +56,21 @@ pub(crate) const ALL: &[&[Rule]] = &[
     test::javascript::RULES,
     test::jvm::RULES,
     test::other_runners::RULES,
+    test::more_runners::RULES,
     build::rustc::RULES,
     build::native::RULES,
     build::jvm_build::RULES,
     build::go_build::RULES,
     build::javascript_build::RULES,
     build::linters::RULES,
+    build::quality::RULES,
+    build::other_compilers::RULES,
     dependency::packages::RULES,
     infra::resources::RULES,
     infra::network::RULES,
     infra::source::RULES,
     infra::containers::RULES,
     config::shell::RULES,
+    config::ci::RULES,
     generic::RULES,
 ];

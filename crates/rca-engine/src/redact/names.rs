@@ -223,6 +223,14 @@ fn value_of(view: &View<'_>, name: Range<usize>, kind: &'static str) -> Option<(
     if value.is_empty() || is_placeholder(value) || is_stop_word(value) {
         return None;
     }
+    // Prose that quotes an option or a sentence behind the word, the end of `echo "TOKEN=" >> file`,
+    // and a macro that Rust code names its tokens by.
+    let is_prose_quote =
+        separator == Separator::Space && !is_flag && (value.starts_with(b"-") || value.contains(&b' '));
+    let is_next_string = is_quoted && value.starts_with(b" ");
+    if is_prose_quote || is_next_string || value.starts_with(b"Token![") {
+        return None;
+    }
     let shape = Shape {
         separator,
         is_quoted,
@@ -425,6 +433,9 @@ fn bounds(view: &View<'_>, begin: usize, separator: Separator) -> Option<(Range<
 /// The credential of an authorization header: the scheme stays.
 pub(super) fn header(view: &View<'_>, begin: usize) -> Option<Range<usize>> {
     let begin = view.run_end(begin, 4, |byte| matches!(byte, b'"' | b'\'' | b'\\' | b' ' | b'['));
+    if view.slice(begin.saturating_sub(1)..begin + 8) == b"[REDACTED" {
+        return None;
+    }
     let scheme = view.run_end(begin, 24, |byte| byte.is_ascii_alphanumeric() || byte == b'-');
     let is_scheme = [
         "bearer",

@@ -54,3 +54,36 @@ fn one_cause_has_one_fingerprint() {
     assert_ne!(first.fingerprint, other.fingerprint);
     assert_eq!(first.fingerprint.len(), 32);
 }
+
+#[test]
+fn one_cause_has_one_fingerprint_in_any_frame() {
+    let body = |run: u32, home: &str, seconds: &str| {
+        format!(
+            "{home}/src/drawer.rs:{run}: note\nthread 'drawer::tests::adds_up' panicked at src/drawer.rs:{run}:9:\nassertion `left == right` failed\n  left: 41\ntest result: FAILED. 1 passed; 1 failed; 0 ignored; finished in {seconds}s\n"
+        )
+    };
+    let plain = rca_engine::analyze(body(31, "/home/a", "0.01").as_bytes());
+    let stamped: String = body(77, "/builds/7", "3.20")
+        .lines()
+        .map(|line| format!("2026-05-06T07:00:01.7654321Z {line}\n"))
+        .collect();
+    let stamped = rca_engine::analyze(stamped.as_bytes());
+    assert_eq!(plain.fingerprint, stamped.fingerprint);
+    let other = body(31, "/home/a", "0.01").replace("adds_up", "opens");
+    assert_ne!(plain.fingerprint, rca_engine::analyze(other.as_bytes()).fingerprint);
+}
+
+#[test]
+fn headings_do_not_hide_different_causes() {
+    let log = |package: &str, take: u32| {
+        format!(
+            "Solving environment: failed after {take} s\n\nPackagesNotFoundError: The following packages are not available from current channels:\n\n  - {package}=9.{take}\nThe command \"conda\" exited with 1.\n"
+        )
+    };
+    let first = rca_engine::analyze(log("purse", 3).as_bytes());
+    let again = rca_engine::analyze(log("purse", 8).as_bytes());
+    let other = rca_engine::analyze(log("drawer", 3).as_bytes());
+    assert!(first.root_cause.ends_with("- purse=9.3"), "{}", first.root_cause);
+    assert_eq!(first.fingerprint, again.fingerprint);
+    assert_ne!(first.fingerprint, other.fingerprint);
+}

@@ -1,6 +1,7 @@
 //! Tests of the engine through its public interface.
 
 mod baselines;
+mod blocks;
 mod bounds;
 mod detectors;
 mod documents;

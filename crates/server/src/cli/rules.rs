@@ -45,7 +45,8 @@ pub(super) fn test(arguments: &TestArguments) -> Result<(), Failure> {
     for hit in &hits {
         let lines: Vec<String> = hit.lines.iter().map(u64::to_string).collect();
         let more = if hit.count > hit.lines.len() as u64 { ", ..." } else { "" };
-        writeln!(io::stdout(), "{}: {} lines ({}{more})", hit.id, hit.count, lines.join(", "))?;
+        let noun = if hit.count == 1 { "line" } else { "lines" };
+        writeln!(io::stdout(), "{}: {} {noun} ({}{more})", hit.id, hit.count, lines.join(", "))?;
     }
     if hits.iter().any(|hit| hit.count > 0) {
         return Ok(());

@@ -74,7 +74,7 @@ fn rules_of_the_user_count_first() {
     fs::write(&log, "$ ./drive\nflux capacitor is dry\nERROR: Job failed: exit code 1\n").unwrap();
     let (rules, log) = (rules.to_str().unwrap(), log.to_str().unwrap());
     let tried = run(&["rules", "test", "--rules", rules, log]);
-    assert_eq!((tried.code, tried.stdout.trim()), (0, "flux: 1 lines (2)"), "{}", tried.stderr);
+    assert_eq!((tried.code, tried.stdout.trim()), (0, "flux: 1 line (2)"), "{}", tried.stderr);
     let report = run(&["analyze", "--rules", rules, "--format", "json", log]).json();
     assert_eq!(report["root_cause"], "nobody refilled the capacitor", "{report:#}");
     assert_eq!(report["evidence"][0]["focus_line"], 2);

@@ -10,7 +10,7 @@ use crate::rules::{Role, Rule};
 pub(crate) const RULES: &[Rule] = &[
     Rule::cause("go.compile", CompileError, 80, &[".go:"], r"^(?:vet: |# \S+ )?(?P<file>(?:\./|\.\./|/)?[\w@./+-]+\.go):(?P<line>\d+):(?P<column>\d+): (?P<message>[a-z(*\x22].+)")
         .span(1, 3)
-        .tested(&["./main.go:12:2: undefined: foo", "vet: ./a.go:3:4: x declared and not used"], &["main_test.go:12: got 3"]),
+        .tested(&["./main.go:12:2: undefined: foo", "vet: ./till.go:3:4: total declared and not used"], &["main_test.go:12: got 3"]),
     Rule::cause("go.build_failed", CompileError, 56, &["[build failed]", "[setup failed]"], r"^FAIL\s+(?P<package>\S+) \[(?:build|setup) failed\]")
         .span(2, 0)
         .tested(&["FAIL\texample.com/app [build failed]"], &["ok  \texample.com/app"]),
@@ -23,5 +23,5 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::cause("go.version", ToolchainVersion, 84, &["requires go ", "toolchain not available"], r"(?:requires go >= [\d.]+|toolchain not available)")
         .tested(&["go: go.mod requires go >= 1.23.0 (running go 1.21.0)"], &["requires go 1"]),
     Rule::of(Role::Noise, "go.downloading", CompileError, &["go: downloading", "go: finding"], r"^go: (?:downloading|finding|extracting) ")
-        .tested(&["go: downloading github.com/pkg/errors v0.9.1"], &[]),
+        .tested(&["go: downloading example.com/purse v1.2.3"], &[]),
 ];

@@ -12,19 +12,19 @@ use crate::rules::{Role, Rule};
 pub(crate) const RULES: &[Rule] = &[
     Rule::cause("cc.missing_header", CompileError, 84, &["fatal error:"], r"^(?P<file>[^\s:]+):(?P<line>\d+):(?:(?P<column>\d+):)? fatal error: (?P<message>.+)")
         .span(0, 3)
-        .tested(&["main.c:1:10: fatal error: foo.h: No such file or directory"], &["fatal error: x"]),
+        .tested(&["till.c:1:10: fatal error: purse.h: No such file or directory"], &["fatal error: x"]),
     Rule::cause("cc.error", CompileError, 82, &[": error: "], r"^(?P<file>(?:[A-Za-z]:)?[^\s:()]+):(?P<line>\d+):(?:(?P<column>\d+):)? (?:internal compiler )?error: (?P<message>.+)")
         .span(1, 4)
-        .tested(&["bad.c:1:21: error: 'x' undeclared (first use in this function)", "/b/src/A.java:91: error: cannot find symbol"], &["main.c:3:5: warning: unused variable", "error: x"]),
+        .tested(&["till.c:8:3: error: expected ';' before 'return'", "/b/src/Till.java:17: error: incompatible types: String cannot be converted to int"], &["main.c:3:5: warning: unused variable", "error: x"]),
     Rule::cause("cc.msvc", CompileError, 82, &["error C", "error LNK", "error CS", "error MSB", "error FS", "error BC", "error NU", "error NETSDK"], r"^\s*(?:\d+>)?(?P<file>[^()\n]*?)(?:\((?P<line>\d+)(?:,(?P<column>\d+))?(?:,\d+,\d+)?\))?\s*: (?:fatal )?error (?P<message>(?:C|CS|FS|BC|MSB|LNK|NETSDK|NU)\d{3,5}: .+)")
         .span(0, 2)
-        .tested(&["src\\a.cpp(12): error C2065: 'x': undeclared identifier", "Ext/A.cs(20,40): error CS0103: The name 'key' does not exist"], &["warning CS0103: x"]),
+        .tested(&["src\\a.cpp(12): error C2065: 'x': undeclared identifier", "src/Till.cs(7,12): error CS0246: The type or namespace name 'Purse' could not be found"], &["warning CS0103: x"]),
     Rule::cause("ld.undefined", LinkError, 84, &["undefined reference to", "undefined symbol", "Undefined symbols for architecture"], r"(?:undefined reference to [`']|(?:ld(?:\.lld)?|lld): error: undefined symbol|^Undefined symbols for architecture)")
         .span(1, 3)
-        .tested(&["main.c:(.text+0xa): undefined reference to `helper'", "ld.lld: error: undefined symbol: foo"], &["an undefined reference"]),
+        .tested(&["till.c:(.text+0x1f): undefined reference to `purse_open'", "ld.lld: error: undefined symbol: foo"], &["an undefined reference"]),
     Rule::cause("ld.missing_library", LinkError, 84, &["cannot find -l", "library not found for", "unable to find library"], r"(?:cannot find -l(?P<package>\S+)|library not found for -l|unable to find library -l)")
         .span(0, 1)
-        .tested(&["/usr/bin/ld: cannot find -lssl"], &["cannot find"]),
+        .tested(&["/usr/bin/ld: cannot find -lpurse"], &["cannot find"]),
     Rule::cause("ld.multiple", LinkError, 80, &["multiple definition of", "duplicate symbol"], r"(?:multiple definition of [`']|duplicate symbol)")
         .span(0, 2)
         .tested(&["a.o: multiple definition of `x'"], &["multiple definitions"]),
@@ -51,7 +51,7 @@ pub(crate) const RULES: &[Rule] = &[
         .span(0, 2)
         .tested(&["terminate called after throwing an instance of 'std::runtime_error'"], &["terminate called"]),
     Rule::cause("cc.unsupported_option", ToolchainVersion, 70, &["unrecognized command line option", "unknown argument:"], r"error: (?:unrecognized command[- ]line option|unknown argument:)")
-        .tested(&["gcc: error: unrecognized command line option '-std=c++23'"], &["unknown argument: x"]),
+        .tested(&["gcc: error: unrecognized command line option '-std=c++29'"], &["unknown argument: x"]),
     Rule::of(Role::Wrapper, "make.wrapper", CompileError, &["] Error ", "ninja: build stopped", "ld returned 1", "linker command failed"], r"^(?:(?:g?make|mingw32-make)(?:\[\d+\])?: \*\*\* .*\] Error \d+|ninja: build stopped|collect2: error: ld returned|clang: error: linker command failed)")
         .tested(&["make: *** [Makefile:7: link] Error 1", "ninja: build stopped: subcommand failed.", "collect2: error: ld returned 1 exit status"], &["make: Nothing to be done"]),
 ];

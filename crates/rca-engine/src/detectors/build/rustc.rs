@@ -23,7 +23,7 @@ pub(crate) const RULES: &[Rule] = &[
         .tested(&["error: linking with `cc` failed: exit status: 1"], &["linking with cc"]),
     Rule::cause("cargo.resolve", DependencyResolution, 84, &["failed to select a version", "no matching package", "failed to parse lock file", "needs to be updated but --locked", "--locked was passed"], r"^error: (?:failed to select a version|no matching package|failed to parse lock file|the lock file .* needs to be updated|cannot update the lock file)")
         .span(0, 5)
-        .tested(&["error: failed to select a version for the requirement `itoa = \"^9\"`", "error: no matching package named `x` found"], &["failed to select a version"]),
+        .tested(&["error: failed to select a version for the requirement `purse = \"^9\"`", "error: no matching package named `x` found"], &["failed to select a version"]),
     Rule::cause("cargo.fetch", Network, 80, &["failed to download", "failed to get `", "unable to update registry", "failed to fetch"], r"^\s*(?:error|Caused by)?:?\s*(?:failed to (?:download|fetch|get) .+|[Uu]nable to update registry .*)$")
         .span(0, 6)
         .tested(&["error: failed to get `serde` as a dependency of package `x`"], &["warning: failed"]),

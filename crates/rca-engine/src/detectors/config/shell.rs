@@ -15,13 +15,17 @@ pub(crate) const RULES: &[Rule] = &[
         .tested(&["sh: 1: pnpm: not found", "bash: line 3: foo: command not found", "/b/x.sh: line 3: mvn: command not found", "Error: spawn yarn ENOENT"], &["page not found", "file: not found here"]),
     Rule::cause("shell.no_interpreter", MissingTool, 80, &["bad interpreter", "/usr/bin/env: "], r"(?:: bad interpreter: |^/usr/bin/env: ['‘]?\S+?['’]?: No such file)")
         .tested(&["./x.sh: /bin/fish: bad interpreter: No such file or directory", "/usr/bin/env: 'node': No such file or directory"], &["interpreter ok"]),
+    Rule::cause("shell.exec_format", ConfigError, 83, &["cannot execute binary file", "xec format error"], r"(?:cannot execute binary file|[Ee]xec format error)")
+        .with_advice("The file was built for another processor or is no program.", "Build or fetch it for the runner's architecture, or begin the script with `#!`.")
+        .span(1, 0)
+        .tested(&["./till: cannot execute binary file: Exec format error"], &["execute binary"]),
     Rule::cause("shell.permission", Permission, 80, &["Permission denied", "permission denied", "EACCES", "Operation not permitted", "EPERM"], r"(?:^(?:\S+: )?(?:line \d+: )?\S+: [Pp]ermission denied$|[Pp]ermission denied$|Error: EACCES: |Error: EPERM: |: Operation not permitted$|PermissionError: |(?:dial unix|open|mkdir) \S+: (?:connect: )?permission denied)")
         .span(1, 0)
-        .tested(&["bash: line 1: ./deploy.sh: Permission denied", "Error: EACCES: permission denied, mkdir '/x'"], &["permission denied? no"]),
+        .tested(&["bash: line 1: ./publish.sh: Permission denied", "Error: EACCES: permission denied, mkdir '/x'"], &["permission denied? no"]),
     Rule::cause("shell.no_file", MissingFile, 68, &["No such file or directory", "cannot stat", "cannot access", "ENOENT", "cannot find the path", "cannot find the file", "does not exist"], r"(?:^(?:\S+: )*(?:line \d+: )?.*: No such file or directory$|^No such file or directory: '.+'|cannot stat '|ENOENT: no such file|FileNotFoundError: |FileNotFoundException|The system cannot find the (?:path|file)|cannot access '.+': No such)")
-        .tested(&["grep: notes.md: No such file or directory", "cp: cannot stat '/tmp/fail': No such file or directory", "No such file or directory: 'x.pl'"], &["if no such file exists"]),
+        .tested(&["cat: menu.txt: No such file or directory", "cp: cannot stat 'menu.pdf': No such file or directory", "No such file or directory: 'menu.pl'"], &["if no such file exists"]),
     Rule::cause("shell.unbound", ConfigError, 86, &["unbound variable", "parameter null or not set", "parameter not set"], r"^(?:\S+: )?line \d+: (?P<package>[\w{}\[\]@*]+): (?:unbound variable|parameter null or not set|parameter not set)|: (?:unbound variable|parameter (?:null or )?not set)$")
-        .tested(&["./deploy.sh: line 14: DEPLOY_HOST: unbound variable"], &["unbound variables are allowed"]),
+        .tested(&["./publish.sh: line 6: TILL_REGION: unbound variable"], &["unbound variables are allowed"]),
     Rule::cause("shell.syntax", ScriptError, 80, &["syntax error near", "syntax error: ", "unexpected end of file", "unexpected EOF while"], r"(?:line \d+: syntax error|syntax error near unexpected token|[Ss]yntax error: (?:unexpected|\S+ unexpected)|unexpected EOF while looking)")
         .span(0, 1)
         .tested(&["./x.sh: line 3: syntax error near unexpected token `fi'"], &["syntax ok"]),

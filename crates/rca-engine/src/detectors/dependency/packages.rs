@@ -34,7 +34,7 @@ pub(crate) const RULES: &[Rule] = &[
         .tested(&["│ Package             │ frobnicate       │", "found 3 high severity vulnerabilities"], &["found 0 vulnerabilities"]),
     Rule::cause("pip.no_version", DependencyResolution, 86, &["Could not find a version that satisfies", "No matching distribution found", "ResolutionImpossible", "Cannot install "], r"^\s*(?:ERROR: )?(?:Could not find a version that satisfies the requirement (?P<package>[\w.\[\]-]+)|No matching distribution found for|ResolutionImpossible|Cannot install .+ because)")
         .span(0, 1)
-        .tested(&["ERROR: Could not find a version that satisfies the requirement urllib3==0.5 (from versions: 0.3)", "ERROR: Cannot install a and b because these package versions have conflicting dependencies."], &["pip found a version"]),
+        .tested(&["ERROR: Could not find a version that satisfies the requirement purse==4.2 (from versions: 1.0)", "ERROR: Cannot install a and b because these package versions have conflicting dependencies."], &["pip found a version"]),
     Rule::cause("pip.wheel", CompileError, 76, &["Failed building wheel", "failed-wheel-build", "Failed to build installable wheels", "metadata-generation-failed", "Could not build wheels"], r"(?:ERROR: (?:Failed building wheel for (?P<package>\S+)|Could not build wheels|Failed to build installable wheels)|error: metadata-generation-failed)")
         .span(0, 3)
         .tested(&["  ERROR: Failed building wheel for frobnicate"], &["Successfully built wheel"]),
@@ -42,7 +42,7 @@ pub(crate) const RULES: &[Rule] = &[
         .span(0, 5)
         .tested(&["ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE."], &["hashes match"]),
     Rule::cause("pip.python", ToolchainVersion, 82, &["requires a different Python", "requires Python", "Requires-Python"], r"(?:requires a different Python|ERROR: .* requires Python)")
-        .tested(&["ERROR: Package 'x' requires a different Python: 3.6.9 not in '>=3.7'"], &["Requires-Python: >=3.7"]),
+        .tested(&["ERROR: Package 'x' requires a different Python: 3.8.1 not in '>=3.9'"], &["Requires-Python: >=3.7"]),
     Rule::cause("uv.resolve", DependencyResolution, 82, &["No solution found when resolving", "The lockfile at"], r"(?:No solution found when resolving|The lockfile at `uv\.lock` needs to be updated)")
         .span(0, 5)
         .tested(&["  × No solution found when resolving dependencies:"], &["solution found"]),
@@ -86,10 +86,13 @@ pub(crate) const RULES: &[Rule] = &[
         .tested(&["Error: No available formula with the name \"x\"."], &["formula"]),
     Rule::cause("r.missing", MissingDependency, 82, &["there is no package called", "required but not available", "are not available for package", "not available:"], r"(?:there is no package called ['‘](?P<package>[^'’]+)|[Pp]ackages? (?:suggested|required) but not available|dependenc(?:y|ies) .+ (?:is|are) not available for package)")
         .span(0, 2)
-        .tested(&["Error in library(\"x\") : there is no package called ‘x’", "Package required but not available: ‘frobr’"], &["package x is available"]),
-    Rule::cause("emacs.package", DependencyResolution, 72, &["is unavailable", "No version of ", "Could not create connection to"], r"\(error \(?\x22(?:Package `.+' is unavailable|No version of .+ is available|Could not create connection to .+)|^Package `.+' is unavailable")
+        .tested(&["Error in library(\"x\") : there is no package called ‘x’", "Package required but not available: ‘purser’"], &["package x is available"]),
+    Rule::cause("emacs.package", DependencyResolution, 76, &["Package `"], r"(?:^|\(error \x22|: )Package [`'‘].+['’] is unavailable")
         .span(0, 2)
-        .tested(&["signal(error (\"Package `foo-2.1' is unavailable\"))", "  signal(error (\"No version of x >= nil is available\"))"], &["is unavailable"]),
+        .tested(&["Package `purse-9' is unavailable", "(error \"Package `purse-9' is unavailable\")"], &["is unavailable"]),
+    Rule::cause("emacs.error", DependencyResolution, 72, &["Debugger entered--Lisp error", "signal(error ("], r"^(?:Debugger entered--Lisp error: \(|\s*signal\(error \()")
+        .span(0, 2)
+        .tested(&["Debugger entered--Lisp error: (void-variable purse)"], &["Lisp error"]),
     Rule::cause("cabal.resolve", DependencyResolution, 80, &["Could not resolve dependencies:", "cannot satisfy -package"], r"(?:Could not resolve dependencies:$|cannot satisfy -package)")
         .span(0, 5)
         .tested(&["cabal: Could not resolve dependencies:"], &["Could not resolve dependencies for project"]),

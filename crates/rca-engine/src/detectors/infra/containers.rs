@@ -26,7 +26,7 @@ pub(crate) const RULES: &[Rule] = &[
         .tested(&["Error response from daemon: conflict: x"], &["response from daemon"]),
     Rule::cause("docker.step", DockerImage, 60, &["ERROR: process \"", "failed to solve", "returned a non-zero code", "ERROR: failed to "], r"(?:^#\d+ ERROR: (?:process |.+)|failed to solve: .+|returned a non-zero code: \d+)")
         .span(4, 1)
-        .tested(&["#72 ERROR: process \"/bin/sh -c make\" did not complete successfully: exit code: 2", "ERROR: failed to solve: process \"/bin/sh -c make\" did not complete"], &["#72 DONE 0.3s"]),
+        .tested(&["#9 ERROR: process \"/bin/sh -c make\" did not complete successfully: exit code: 2", "ERROR: failed to solve: process \"/bin/sh -c make\" did not complete"], &["#9 DONE 0.3s"]),
     Rule::cause("swarm.error", DeployPublish, 84, &["is not a swarm manager", "undefined secret", "undefined config", "undefined volume", "undefined network"], r"(?:is not a swarm manager|service \S+: undefined (?:secret|config|volume|network)|refers to undefined (?:volume|network|secret|config))")
         .tested(&["this node is not a swarm manager. Use \"docker swarm init\"", "service app: undefined secret \"x\""], &["swarm manager"]),
     Rule::cause("helm.failed", DeployPublish, 82, &["Error: UPGRADE FAILED", "Error: INSTALLATION FAILED", "Error: rendered manifests", "UPGRADE FAILED"], r"^Error: (?:UPGRADE FAILED|INSTALLATION FAILED|rendered manifests|chart requires)")
@@ -40,7 +40,7 @@ pub(crate) const RULES: &[Rule] = &[
         .tested(&["│ Error: Invalid reference"], &["Error: x"]),
     Rule::cause("ansible.failed", ScriptError, 78, &["FAILED! =>", "UNREACHABLE! =>"], r"^(?:\S.* \| )?(?:fatal|failed): \[(?P<message>[^\]]+)\]: (?:FAILED|UNREACHABLE)!")
         .span(1, 1)
-        .tested(&["fatal: [localhost]: FAILED! => {\"changed\": true}"], &["ok: [localhost]"]),
+        .tested(&["fatal: [till-1]: FAILED! => {\"msg\": \"no drawer\"}"], &["ok: [localhost]"]),
     Rule::cause("publish.rejected", DeployPublish, 80, &["cannot publish over", "File already exists", "already exists on crates.io", "is already uploaded", "npm ERR! 403", "403 Forbidden - PUT"], r"(?i)(?:cannot publish over|File already exists|already exists on crates|is already uploaded|403 Forbidden - PUT)")
         .span(0, 1)
         .tested(&["npm ERR! You cannot publish over the previously published versions: 1.0.0.", "HTTPError: 400 Bad Request: File already exists."], &["publish ok"]),

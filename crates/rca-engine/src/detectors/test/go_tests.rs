@@ -28,7 +28,7 @@ pub(crate) const RULES: &[Rule] = &[
     .tested(&["    calc_test.go:12: got 3, want 4"], &[]),
     Rule::detail("go.testify", TestFailure, 64, &["Error Trace:"], r"^\s*(?:\S+:\d+:\s+)?Error Trace:")
         .span(1, 5)
-        .tested(&["        Error Trace:\trelay_test.go:126"], &[]),
+        .tested(&["        Error Trace:\ttill_test.go:12"], &[]),
     Rule::cause("go.panic", Crash, 74, &["panic: "], r"^panic: (?P<message>.+)")
         .span(0, 5)
         .tested(&["panic: runtime error: index out of range [5]"], &["don't panic: x"]),
@@ -49,10 +49,19 @@ pub(crate) const RULES: &[Rule] = &[
         TestFailure,
         80,
         &["[FAILED] ", "[Fail] ", "[PANICKED] ", "[TIMEDOUT] "],
-        r"^\s*(?:• )?\[(?:FAILED|Fail|PANICKED|TIMEDOUT)\] (?P<message>.+)",
+        r"^\s*\[(?:FAILED|Fail|PANICKED|TIMEDOUT)\] (?P<message>.+)",
     )
     .span(0, 5)
-    .tested(&["• [FAILED] [1.014 seconds]", "  [FAILED] Timed out after 1.001s."], &["[FAILED]"]),
+    .tested(&["  [FAILED] Expected the drawer to be shut"], &["[FAILED]"]),
+    Rule::cause(
+        "ginkgo.heading",
+        TestFailure,
+        78,
+        &["[FAILED] [", "[PANICKED] [", "[TIMEDOUT] ["],
+        r"^\s*• \[(?:FAILED|PANICKED|TIMEDOUT)\] \[[\d.]+ seconds\]$",
+    )
+    .span(0, 4)
+    .tested(&["• [FAILED] [0.250 seconds]"], &["• [0.250 seconds]"]),
     Rule::of(Role::Wrapper, "go.package", TestFailure, &["FAIL"], r"^FAIL(?:\t\S+\t[\d.]+s| .*)?$")
         .tested(&["FAIL", "FAIL\texample.com/app\t0.012s"], &["FAILURE"]),
 ];

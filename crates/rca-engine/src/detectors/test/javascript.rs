@@ -10,7 +10,7 @@ use crate::rules::{Role, Rule};
 pub(crate) const RULES: &[Rule] = &[
     Rule::cause("jest.failed", TestFailure, 80, &["● "], r"^\s*● (?P<test>(?:[^›]+ › )*[^›]+)$")
         .span(1, 9)
-        .tested(&["  ● math › adds", "  ● output as stream when \"-\" is specified"], &["● a > b › "]),
+        .tested(&["  ● math › adds", "  ● prints a receipt when asked to"], &["● a > b › "]),
     Rule::cause("jest.suite", TestCollection, 82, &["Test suite failed to run"], r"^\s*● Test suite failed to run$")
         .span(1, 8)
         .tested(&["  ● Test suite failed to run"], &["Test suite ran"]),
@@ -27,15 +27,15 @@ pub(crate) const RULES: &[Rule] = &[
         .tested(&["    expect(received).toBe(expected) // Object.is equality"], &[]),
     Rule::detail("vitest.location", TestFailure, 50, &["❯ "], r"^\s*❯ (?P<file>[\w@./-]+\.[cm]?[jt]sx?):(?P<line>\d+):(?P<column>\d+)")
         .tested(&[" ❯ src/a.test.ts:5:13"], &[]),
-    Rule::cause("mocha.timeout", TestTimeout, 80, &["Ensure the done() callback", "ensure \"done()\" is called", "Exceeded timeout of"], r"(?i)(?:timeout of \d+ ?ms exceeded|Exceeded timeout of [\d.]+ ?m?s)")
+    Rule::cause("mocha.timeout", TestTimeout, 80, &["Timeout of ", "Exceeded timeout of"], r"(?i)(?:timeout of \d+ ?ms exceeded|Exceeded timeout of [\d.]+ ?m?s)")
         .span(2, 2)
-        .tested(&["     Error: Timeout of 2000ms exceeded. For async tests and hooks, ensure \"done()\" is called", "thrown: \"Exceeded timeout of 5000 ms for a test."], &["set timeout of 2000ms. Ensure the done() callback"]),
+        .tested(&["     Error: Timeout of 4500ms exceeded. For async tests and hooks, see the drawer", "thrown: \"Exceeded timeout of 5000 ms for a test."], &["set timeout of 4500ms. Ensure the done() callback"]),
     Rule::cause("mocha.error", TestFailure, 66, &["Error: ", "Error [", "expected"], r"^\s{3,}(?:Uncaught )?(?:AssertionError(?: \[ERR_ASSERTION\])?|TypeError|ReferenceError|RangeError|SyntaxError|Error|\w+Error)(?: \[\w+\])?: (?P<message>.+)")
         .span(3, 4)
         .tested(&["     AssertionError: expected 1 to equal 2", "      TypeError: x is not a function"], &["Error: x"]),
     Rule::detail("mocha.listed", TestFailure, 62, &["0) ", "1) ", "2) ", "3) ", "4) ", "5) ", "6) ", "7) ", "8) ", "9) "], r"^\s{4,}\d+\) \S.*$")
         .tested(&["    1) adds numbers"], &["  1) adds numbers"]),
-    Rule::cause("mocha.failed", TestFailure, 68, &["0) ", "1) ", "2) ", "3) ", "4) ", "5) ", "6) ", "7) ", "8) ", "9) "], r"^ {2,3}\d+\) (?P<test>[^\s].*?):?$")
+    Rule::cause("mocha.failed", TestFailure, 68, &["0) ", "1) ", "2) ", "3) ", "4) ", "5) ", "6) ", "7) ", "8) ", "9) "], r"^ {2,3}\d+\) (?P<test>[^\s\[›][^›]*?):?$")
         .span(0, 5)
         .tested(&["  1) adds numbers:"], &["1) x", "  a) b"]),
     Rule::of(Role::Summary, "mocha.summary", TestFailure, &[" failing"], r"^\s*\d+ failing$")
@@ -48,7 +48,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::cause("qunit.timeout", TestTimeout, 66, &["Tests timed out", "Test took longer than"], r"^\s*(?:Error: )?(?:Tests timed out|Test took longer than \d+ms)")
         .span(2, 2)
         .tested(&["Tests timed out"], &["Tests passed"]),
-    Rule::cause("karma.failed", TestFailure, 74, &["FAILED"], r"^(?:Chrome|Firefox|Chrome Headless|HeadlessChrome|PhantomJS|Safari)[\w .()]* (?P<test>[A-Za-z].+) FAILED$")
+    Rule::cause("karma.failed", TestFailure, 74, &["FAILED"], r"^(?:Chrome|Firefox|HeadlessChrome|PhantomJS|Safari)[\w .]*? \([^)]+\):? (?P<test>[A-Za-z].+) FAILED$")
         .span(0, 6)
         .tested(&["Chrome Headless 99.0 (Linux x86_64) math adds FAILED"], &["Chrome 99: Executed 3 of 3 SUCCESS"]),
     Rule::cause("playwright.failed", TestFailure, 74, &["› "], r"^\s+\d+\) (?:\[\w+\] › )?(?P<file>[\w./-]+\.[jt]s):(?P<line>\d+):\d+ › (?P<test>.+?)(?: ─+)?$")

@@ -29,6 +29,9 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::cause("minitest.failed", TestFailure, 76, &[") Failure:", ") Error:"], r"^\s*\d+\) (?:Failure|Error):$")
         .span(0, 5)
         .tested(&["  1) Failure:", "  2) Error:"], &["Error:"]),
+    Rule::cause("minitest.place", TestFailure, 78, &["#test_"], r"^(?P<test>[A-Z]\w*(?:::\w+)*#test_\S+) \[(?P<file>\S+\.rb):(?P<line>\d+)\]:$")
+        .span(1, 4)
+        .tested(&["DrawerTest#test_total [test/drawer_test.rb:14]:"], &["DrawerTest#test_total = 0.01 s"]),
     Rule::cause("exunit.failed", TestFailure, 80, &[") test ", ") doctest ", ") property "], r"^\s*\d+\) (?P<test>(?:test|doctest|property) .+ \([\w.]+\))$")
         .span(0, 7)
         .tested(&["  1) test adds numbers (CalcTest)"], &["  1) adds"]),
@@ -40,17 +43,17 @@ pub(crate) const RULES: &[Rule] = &[
         .tested(&["** (RuntimeError) bad line", "** (throw) \"entries not sorted\""], &["   ** (x)"]),
     Rule::cause("common_test.failed", TestFailure, 76, &[" failed on line "], r"^\s*(?P<test>\w+:\w+) failed on line (?P<line>\d+)$")
         .span(1, 5)
-        .tested(&["calc_SUITE:adds failed on line 121"], &["it failed on line"]),
+        .tested(&["till_SUITE:adds failed on line 12"], &["it failed on line"]),
     Rule::cause("common_test.init", TestFailure, 76, &[":init_per_"], r"^\s*(?P<test>\w+_SUITE:init_per_\w+) failed")
         .span(0, 5)
-        .tested(&["calc_SUITE:init_per_group failed"], &["calc_SUITE:init_per_group ok"]),
+        .tested(&["till_SUITE:init_per_suite failed"], &["till_SUITE:init_per_suite ok"]),
     Rule::detail("erlang.reason", TestFailure, 48, &["Reason: ", "Reason == "], r"^\s*(?:\*\* )?Reason(?::| ==) \{?\S")
         .span(1, 3)
         .tested(&["Reason: {badmatch,{error,enoent}}"], &[]),
     Rule::cause("erlang.crash", Crash, 74, &["Crash dump is being written", "System process <", "init terminating in do_boot"], r"^(?:System process <[\d.]+> terminated|Crash dump is being written to|.*init terminating in do_boot)")
         .span(2, 1)
         .tested(&["Crash dump is being written to: erl_crash.dump...done", "System process <0.0.0> terminated: {badmatch}"], &["dump written"]),
-    Rule::cause("prove.failed", TestFailure, 70, &["Failed test", "Failed tests"], r"^#?\s*Failed test(?:s)?\b")
+    Rule::cause("prove.failed", TestFailure, 70, &["Failed test", "Failed tests"], r"^#?\s*Failed test(?:s)?\b(?: '(?P<test>[^']+)')?")
         .span(0, 4)
         .tested(&["#   Failed test 'adds'", "  Failed tests:  1-2"], &["No Failed test"]),
     Rule::cause("qunit.module", TestFailure, 74, &["Module Failed: ", "Test Failed: "], r"^\s*(?:Module|Test) Failed: (?P<test>.+)")
@@ -59,13 +62,16 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::cause("prove.dubious", TestFailure, 62, &["Dubious, test returned", "subtests"], r"^\s*(?:Dubious, test returned \d+|Failed \d+/\d+ subtests)")
         .span(3, 0)
         .tested(&["Failed 1/13 subtests", "Dubious, test returned 9 (wstat 2304, 0x900)"], &["13 subtests"]),
-    Rule::cause("dotnet.failed", TestFailure, 78, &["[FAIL]", "Failed "], r"^(?:\[xUnit\.net [\d:.]+\]\s+|\s*)(?P<test>[\w.]+(?:\(.*\))?) \[FAIL\]$|^\s*Failed (?P<message>[\w.]+(?:\(.*\))?) \[[\d.<]+ ?m?s\]$")
+    Rule::cause("dotnet.failed", TestFailure, 78, &["[FAIL]"], r"^(?:\[xUnit\.net [\d:.]+\]\s+|\s*)(?P<test>[\w.]+(?:\(.*\))?) \[FAIL\]$")
         .span(0, 6)
-        .tested(&["    Acme.Tests.Calc.Adds [FAIL]", "  Failed Acme.Tests.Adds [12 ms]"], &["Failed to restore"]),
+        .tested(&["    Acme.Tests.Calc.Adds [FAIL]", "    Acme.Tests.Calc.Taxes(rate: 3) [FAIL]"], &["Failed to restore"]),
+    Rule::cause("dotnet.listed", TestFailure, 79, &["Failed "], r"^\s*Failed (?P<test>[\w.]+(?:\(.*\))?) \[[\d.< ]+m?s\]$")
+        .span(0, 6)
+        .tested(&["  Failed Shop.Tests.DrawerTests.AddsUp [12 ms]", "  Failed Shop.Tests.Drawer.Opens [< 1 ms]"], &["Failed to restore"]),
     Rule::detail("dotnet.trace_end", TestFailure, 48, &["--- End of stack trace"], r"^\s*--- End of stack trace from previous location")
         .span(5, 0)
         .tested(&["--- End of stack trace from previous location where exception was thrown ---"], &[]),
-    Rule::cause("xctest.failed", TestFailure, 78, &[": error: -["], r"^(?P<file>\S+):(?P<line>\d+): error: -\[(?P<test>[^\]]+)\] : (?P<message>.+)")
+    Rule::cause("xctest.failed", TestFailure, 84, &[": error: -["], r"^(?P<file>\S+):(?P<line>\d+): error: -\[(?P<test>[^\]]+)\] : (?P<message>.+)")
         .tested(&["/b/CalcTests.swift:12: error: -[Tests.Calc testAdd] : XCTAssertEqual failed"], &["error: -[x"]),
     Rule::cause("xcpretty.failed", TestFailure, 74, &["✗ "], r"^\s*✗ (?P<test>\w+)[, (]")
         .span(0, 3)

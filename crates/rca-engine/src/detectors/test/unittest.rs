@@ -12,7 +12,7 @@ use crate::rules::{Role, Rule};
 pub(crate) const RULES: &[Rule] = &[
     Rule::cause("unittest.loader", TestCollection, 80, &["_FailedTest"], r"^ERROR: (?P<test>\S+) \(unittest\.loader\._FailedTest(?:\.\S+)?\)$")
         .span(0, 12)
-        .tested(&["ERROR: tests.test_layer (unittest.loader._FailedTest)"], &["ERROR: x"]),
+        .tested(&["ERROR: tests.test_till (unittest.loader._FailedTest)"], &["ERROR: x"]),
     Rule::cause("unittest.failed", TestFailure, 76, &["FAIL: ", "ERROR: "], r"^(?:FAIL|ERROR): (?P<test>(?:test\w*|setUpClass|setUpModule)[\w.]* \([\w.]+\))")
         .span(0, 10)
         .tested(&["FAIL: test_add (tests.test_calc.CalcTest)", "ERROR: setUpClass (tests.a.B)"], &["ERROR: could not open", "FAIL: x"]),
@@ -27,10 +27,10 @@ pub(crate) const RULES: &[Rule] = &[
         .tested(&["ConnectionRefusedError: [Errno 111] Connection refused", "requests.exceptions.ConnectionError: HTTPSConnectionPool"], &["retry on ConnectionError"]),
     Rule::cause("python.syntax", TestCollection, 64, &["SyntaxError", "IndentationError", "TabError"], r"^(?:SyntaxError|IndentationError|TabError): .+")
         .span(4, 0)
-        .tested(&["SyntaxError: invalid decimal literal"], &["  SyntaxError: x"]),
+        .tested(&["SyntaxError: expected ':'"], &["  SyntaxError: x"]),
     Rule::cause("python.exception", ScriptError, 54, &["Error", "Exception", "Interrupt"], r"^(?P<message>(?:[A-Za-z_][\w]*\.)*[A-Z]\w*(?:Error|Exception|Exit|Invalid|Interrupt)(?:: .*)?)$")
         .span(4, 1)
-        .tested(&["ValueError: invalid literal for int()", "subprocess.CalledProcessError: Command '['x']' returned non-zero exit status 1.", "pkg.error.MultipleInvalid: required key"], &["Error: x is bad", "no Exception here"]),
+        .tested(&["ValueError: invalid literal for int()", "subprocess.CalledProcessError: Command '['x']' returned non-zero exit status 1.", "shop.errors.PriceInvalid: price below zero"], &["Error: x is bad", "no Exception here"]),
     Rule::cause("python.fatal", Crash, 84, &["Fatal Python error"], r"^Fatal Python error: (?P<message>.*)")
         .span(0, 6)
         .tested(&["Fatal Python error: Segmentation fault"], &["a Fatal Python error"]),
