@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use forge_core::model::Target;
 use forge_testkit::{
-    CiServer, Fake, FakeBitbucketCloud, FakeBitbucketDc, FakeGitFlic, JobSpec, PullHandle, PullSpec,
-    RepoHandle, RunSpec, State,
+    CiServer, Fake, FakeBitbucketCloud, FakeBitbucketDc, FakeGitFlic, HookSetup, JobSpec, PullHandle,
+    PullSpec, RepoHandle, RunSpec, State,
 };
 use reqwest::Method;
 use serde_json::json;
@@ -292,5 +292,63 @@ async fn gitflic_hooks_are_found_by_their_secret() {
     let gone = server.delete(&format!("/v1/integrations/{integration}")).await.expect(200);
     assert_eq!(gone["leftover_hooks"], json!([]), "{gone}");
     assert!(fake.hooks(&repo).is_empty(), "{:?}", fake.hooks(&repo));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn bitbucket_dc_by_its_hook_alone() {
+    let fake = FakeBitbucketDc::start().await;
+    let server = TestServer::start().await;
+    let repo = fake.add_repo("SHOP/basket");
+    let body = json!({ "base_url": fake.base_url().as_str(), "project_key": "SHOP", "repository": "basket" });
+    let made = server.post("/v1/integrations/bitbucket-dc/webhook", body.clone()).await.expect(201);
+    assert_eq!(made["registered"], false, "{made:#}");
+    assert_eq!(made["integration"]["auth"], "webhook_only");
+    assert_eq!(made["integration"]["health"]["credential"], "none");
+    assert!(made["instructions"].as_str().unwrap().contains("Create webhook"));
+    let (url, secret) = (made["webhook_url"].as_str().unwrap(), made["secret"].as_str().unwrap());
+    assert_eq!(secret.len(), 64);
+    assert!(fake.requests().is_empty(), "nothing is asked without a token: {:?}", fake.requests());
+
+    // A person sets the hook up; its deliveries are proved, and say why nothing more is done.
+    fake.add_hook(&repo, &HookSetup::new(url).with_secret(secret));
+    let run = fake.add_run(&repo, &red(&[("test", pytest_log())]).with_branch("main").with_sha(RED));
+    for outcome in fake.deliver(&run).await {
+        assert!(outcome.is_success(), "{outcome:?}");
+    }
+    let deliveries = server.get("/v1/deliveries").await.expect(200);
+    assert_eq!(deliveries["items"][0]["status"], "ignored", "{deliveries:#}");
+    assert!(deliveries["items"][0]["reason"].as_str().unwrap().contains("ingest"), "{deliveries:#}");
+    let id = made["integration"]["id"].as_str().unwrap();
+    let list = server.get(&format!("/v1/integrations/{id}/repositories")).await.expect(200);
+    assert_eq!(list["items"][0]["full_name"], "SHOP/basket");
+    assert_eq!(list["items"][0]["hook"]["state"], "active", "{list:#}");
+
+    let other =
+        json!({ "base_url": "https://gitlab.example", "project_key": "SHOP", "repository": "basket" });
+    server.post("/v1/integrations/gitlab/webhook", other).await.expect_error(422, "webhook_only_unsupported");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn bitbucket_dc_by_its_hook_with_a_token_registers_it() {
+    let fake = FakeBitbucketDc::start().await;
+    let server = server_with_jenkins(&fake).await;
+    let repo = fake.add_repo("SHOP/basket");
+    let token = secrecy::ExposeSecret::expose_secret(&fake.token()).to_owned();
+    let body = json!({
+        "base_url": fake.base_url().as_str(),
+        "project_key": "SHOP",
+        "repository": "SHOP/basket",
+        "token": token,
+    });
+    let made = server.post("/v1/integrations/bitbucket-dc/webhook", body).await.expect(201);
+    assert_eq!(made["registered"], true, "{made:#}");
+    let hooks = fake.hooks(&repo);
+    assert_eq!((hooks.len(), hooks[0].url.as_str()), (1, made["webhook_url"].as_str().unwrap()));
+    assert_eq!(hooks[0].secret.as_deref(), made["secret"].as_str());
+    deliver(&fake, &repo, red(&[("test", pytest_log())]).with_branch("main").with_sha(RED)).await;
+    let comments = live_comments(&fake, &repo, &Target::Commit(RED.to_owned()), 1).await;
+    assert_eq!(comments.len(), 1);
     server.stop().await;
 }
