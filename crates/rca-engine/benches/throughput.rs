@@ -9,6 +9,7 @@
 //! | `THROUGHPUT_LOG` | a log of your own instead |
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+#![expect(clippy::disallowed_methods, reason = "memory is measured in a process of its own")]
 
 use std::error::Error;
 use std::fs::{self, File};

@@ -710,11 +710,11 @@ mod confidence {
     /// Specific wording, and nothing else competes.
     pub(super) const CLEAR: f64 = 0.95;
     /// The same, but the log does not say which step failed.
-    pub(super) const NO_STEP: f64 = 0.93;
+    pub(super) const NO_STEP: f64 = 0.94;
     /// A cause of another kind scored almost as much.
-    pub(super) const RIVAL: f64 = 0.91;
+    pub(super) const RIVAL: f64 = 0.93;
     /// Wording that several tools share.
-    pub(super) const SHARED: f64 = 0.90;
+    pub(super) const SHARED: f64 = 0.92;
     /// The job went on for long after it.
     pub(super) const WENT_ON: f64 = 0.50;
     /// General wording, such as a line that begins with `error:`.

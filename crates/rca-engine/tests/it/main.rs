@@ -1,4 +1,6 @@
-//! Tests of the engine through its public interface.
+//! The engine through its public interface.
+
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod baselines;
 mod blocks;

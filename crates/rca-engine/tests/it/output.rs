@@ -126,9 +126,12 @@ fn sarif_keeps_the_rules_of_its_standard() {
     }
 }
 
+/// An element with its depth and attributes.
+type Element = (usize, String, Vec<(String, String)>);
+
 /// Elements with their depth and attributes, of a document without comments, sections and entities
 /// of its own; fails where it is not well-formed.
-fn elements(xml: &str) -> Vec<(usize, String, Vec<(String, String)>)> {
+fn elements(xml: &str) -> Vec<Element> {
     let body = xml.strip_prefix("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n").expect("a declaration");
     let mut open: Vec<String> = Vec::new();
     let mut found = Vec::new();

@@ -14,6 +14,9 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::cause("links.heading", PolicyCheck, 76, &["> Links", "BROKEN LINKS", "broken links", "Broken links"], r"(?i)^\s*(?:> Links\s*$|(?:[1-9]\d* )?broken links?(?: found)?[:.]?$)")
         .span(0, 3)
         .tested(&["> Links", "3 broken links found"], &["0 broken links found", "no broken links"]),
+    Rule::cause("lintrunner.finding", LintFormat, 76, &[">>> Lint for "], r"^>>> Lint for (?P<file>\S+):$")
+        .span(0, 5)
+        .tested(&[">>> Lint for src/drawer.py:"], &[">>> Lint"]),
     Rule::cause("commitlint.finding", LintFormat, 78, &["✖ ", "input: "], r"^\s*✖\s+(?P<message>.+ \[[a-z]+(?:-[a-z]+)+\])$")
         .span(1, 2)
         .tested(&["✖   subject may not be empty [subject-empty]"], &["✖ 3 problems"]),

@@ -15,7 +15,7 @@ pub(crate) const RULES: &[Rule] = &[
         .tested(&["fatal: couldn't find remote ref refs/tags/x", "fatal: Remote branch x not found in upstream origin"], &["Remote branch x set up"]),
     Rule::cause("git.ownership", Permission, 86, &["detected dubious ownership"], r"fatal: detected dubious ownership in repository")
         .with_advice("Git refuses a repository that belongs to another user.", "Add the directory to safe.directory or run the step as its owner.")
-        .tested(&["fatal: detected dubious ownership in repository at '/work'"], &["ownership"]),
+        .tested(&["fatal: detected dubious ownership in repository at '/till'"], &["ownership"]),
     Rule::cause("git.unreachable", Network, 84, &["unable to access '", "early EOF", "RPC failed", "The remote end hung up", "unable to connect to"], r"^(?:remote: )?(?:fatal|error): (?:unable to access '.+|early EOF|RPC failed.*|[Tt]he remote end hung up.*|unable to connect to .*)")
         .span(1, 1)
         .tested(&["fatal: unable to access 'https://example.org/x/': Empty reply from server"], &["unable to access"]),

@@ -19,7 +19,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::cause("jest.file", TestFailure, 68, &["FAIL "], r"^\s*FAIL {1,2}(?P<file>[\w@./-]+\.(?:[cm]?[jt]sx?|vue))(?: \([\d.]+ ?m?s\))?(?: > (?P<test>.+))?$")
         .span(0, 6)
         .tested(&["FAIL test/a.test.js (11.4s)", " FAIL  src/a.test.ts > adds"], &["PASS test/a.test.js"]),
-    Rule::detail("vitest.error", TestFailure, 60, &["AssertionError: ", "Error: "], r"^(?:AssertionError|TypeError|ReferenceError|RangeError|SyntaxError): (?P<message>.+)")
+    Rule::detail("vitest.error", TestFailure, 60, &["AssertionError: "], r"^AssertionError: (?P<message>.+)")
         .span(0, 3)
         .tested(&["AssertionError: expected 1 to be 2 // Object.is equality"], &[]),
     Rule::detail("jest.matcher", TestFailure, 50, &["expect("], r"^\s+(?P<message>expect\(.*\)\.\w+.*)")
@@ -32,7 +32,7 @@ pub(crate) const RULES: &[Rule] = &[
         .tested(&["     Error: Timeout of 4500ms exceeded. For async tests and hooks, see the drawer", "thrown: \"Exceeded timeout of 5000 ms for a test."], &["set timeout of 4500ms. Ensure the done() callback"]),
     Rule::cause("mocha.error", TestFailure, 66, &["Error: ", "Error [", "expected"], r"^\s{3,}(?:Uncaught )?(?:AssertionError(?: \[ERR_ASSERTION\])?|TypeError|ReferenceError|RangeError|SyntaxError|Error|\w+Error)(?: \[\w+\])?: (?P<message>.+)")
         .span(3, 4)
-        .tested(&["     AssertionError: expected 1 to equal 2", "      TypeError: x is not a function"], &["Error: x"]),
+        .tested(&["     AssertionError: expected 7 to equal 9", "      TypeError: x is not a function"], &["Error: x"]),
     Rule::detail("mocha.listed", TestFailure, 62, &["0) ", "1) ", "2) ", "3) ", "4) ", "5) ", "6) ", "7) ", "8) ", "9) "], r"^\s{4,}\d+\) \S.*$")
         .tested(&["    1) adds numbers"], &["  1) adds numbers"]),
     Rule::cause("mocha.failed", TestFailure, 68, &["0) ", "1) ", "2) ", "3) ", "4) ", "5) ", "6) ", "7) ", "8) ", "9) "], r"^ {2,3}\d+\) (?P<test>[^\s\[›][^›]*?):?$")

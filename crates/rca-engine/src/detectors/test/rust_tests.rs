@@ -8,10 +8,10 @@ use crate::report::Category::{Crash, TestFailure, TestTimeout};
 use crate::rules::{Role, Rule};
 
 pub(crate) const RULES: &[Rule] = &[
-    Rule::cause("libtest.panic", TestFailure, 78, &["panicked at"], r"^thread '(?P<test>[^']+::[^']+|[a-z_0-9]{4,})'(?: \(\d+\))? panicked at (?:'(?P<message>.*)', )?(?P<file>[^\s:]+):(?P<line>\d+)(?::(?P<column>\d+))?:?$")
+    Rule::cause("libtest.panic", TestFailure, 78, &["panicked at"], r"^thread '(?P<test>[^']+::[^']+|[a-z_0-9]{5,})'(?: \(\d+\))? panicked at (?:'(?P<message>.*)', )?(?P<file>[^\s:]+):(?P<line>\d+)(?::(?P<column>\d+))?:?$")
         .span(0, 3)
         .tested(&["thread 'tests::adds' panicked at src/lib.rs:9:9:", "thread 'adds_up' panicked at 'sums differ', tests/till.rs:12:9"], &["thread panicked at home"]),
-    Rule::cause("rust.panic", Crash, 64, &["panicked at"], r"^thread '[^']*'(?: \(\d+\))? panicked at .+")
+    Rule::cause("rust.panic", Crash, 77, &["panicked at"], r"^thread '[^']*'(?: \(\d+\))? panicked at .+")
         .span(0, 3)
         .tested(&["thread 'main' panicked at src/main.rs:3:5:", "thread '<unnamed>' panicked at 'x', src/a.rs:1:2"], &["the thread panicked at"]),
     Rule::detail("libtest.failed", TestFailure, 62, &["FAILED"], r"^test (?P<test>\S+(?: - .+?)?) \.\.\. FAILED$")
