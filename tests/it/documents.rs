@@ -24,7 +24,8 @@ fn check(path: &str, made: &str) {
 #[test]
 fn capabilities() {
     let http = forge_http::HttpClient::builder().build().unwrap();
-    let all: Vec<(&str, Capabilities)> = server::providers::all(&http)
+    let all: Vec<(&str, Capabilities)> = server::providers::all(&http, &[])
+        .unwrap()
         .iter()
         .map(|provider| (provider.kind().display_name(), provider.capabilities()))
         .collect();

@@ -7,6 +7,7 @@ mod abuse;
 mod api;
 mod connect;
 mod documents;
+mod five_forges;
 mod ingest;
 mod replicas;
 mod secrets;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use forge_core::ForgeKind;
 use forge_testkit::{
     Fake, RepoHandle,
     logs::{self, Framing, SampleLog},
@@ -122,12 +123,15 @@ impl TestServer {
     pub(crate) async fn connect(&self, fake: &Fake) -> String {
         let token = secrecy::ExposeSecret::expose_secret(&fake.token()).to_owned();
         let path = format!("/v1/integrations/{}/token", fake.kind());
-        let body = json!({
+        let mut body = json!({
             "base_url": fake.base_url().as_str(),
             "token": token,
             "mode": "webhook",
             "backfill": {"enabled": false},
         });
+        if fake.kind() == ForgeKind::BITBUCKET_CLOUD {
+            body["email"] = "rca-bot@example.com".into();
+        }
         let integration = self.post(&path, body).await.expect(201);
         integration["id"].as_str().unwrap().to_owned()
     }

@@ -24,7 +24,12 @@ fn three_failed_jobs(forge: ForgeKind) -> Vec<JobSpec> {
     jobs
 }
 
-async fn live_comments(fake: &Fake, repo: &RepoHandle, target: &Target, count: usize) -> Vec<FakeComment> {
+pub(crate) async fn live_comments(
+    fake: &Fake,
+    repo: &RepoHandle,
+    target: &Target,
+    count: usize,
+) -> Vec<FakeComment> {
     eventually(&format!("{count} comment(s) at {}", target.key()), async || {
         let comments = fake.comments(repo, target);
         (comments.len() >= count).then_some(comments)
@@ -32,7 +37,7 @@ async fn live_comments(fake: &Fake, repo: &RepoHandle, target: &Target, count: u
     .await
 }
 
-async fn pull_request_loop(fake: &Fake) {
+pub(crate) async fn pull_request_loop(fake: &Fake) {
     let server = TestServer::start().await;
     let repo = fake.add_repo("acme/shop");
     let integration = server.connect(fake).await;
@@ -105,7 +110,7 @@ async fn github_pull_request() {
     pull_request_loop(&*FakeGitHub::start().await).await;
 }
 
-async fn commit_loop(fake: &Fake) {
+pub(crate) async fn commit_loop(fake: &Fake) {
     let server = TestServer::start().await;
     let repo = fake.add_repo("acme/shop");
     let integration = server.connect(fake).await;

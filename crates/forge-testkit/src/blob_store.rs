@@ -37,7 +37,7 @@ pub(crate) fn answer(world: &mut World, request: &Incoming) -> Reply {
 }
 
 /// Honours `Range: bytes=a-b`, `a-` and `-n`.
-fn ranged(request: &Incoming, bytes: Bytes) -> Reply {
+pub(crate) fn ranged(request: &Incoming, bytes: Bytes) -> Reply {
     let range = request.header("range").and_then(|value| value.strip_prefix("bytes=")?.split_once('-'));
     let Some((first, last)) = range else { return Reply::bytes(200, "text/plain", bytes) };
     let length = bytes.len();

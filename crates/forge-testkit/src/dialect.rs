@@ -3,12 +3,13 @@
 use std::{fmt::Debug, time::Duration};
 
 use forge_core::ForgeKind;
+use url::Url;
 
 use crate::{
     deliver::{DeliveryOutcome, Message, SignedRequest},
     spec::TokenKind,
     wire::{Incoming, Reply},
-    world::{Hook, RateLimit, Run, World},
+    world::{Hook, Job, RateLimit, Run, World},
 };
 
 /// What a route wants done.
@@ -18,8 +19,20 @@ pub(crate) enum Outcome {
     Deliver(Box<SignedRequest>, fn(&DeliveryOutcome) -> Reply),
     /// Answer at once, send this afterwards.
     ReplyThenDeliver(Reply, Box<SignedRequest>),
+    /// POST this JSON to an OAuth callback first, then answer by whether it was taken.
+    Callback(Box<Callback>),
     /// There is no such route: answered as the forge answers, and remembered.
     Unknown(Reply),
+}
+
+/// An OAuth code on its way from server to server.
+pub(crate) struct Callback {
+    pub(crate) url: Url,
+    pub(crate) body: String,
+    /// The browser's answer when the callback took it.
+    pub(crate) taken: Reply,
+    /// The browser's answer when it did not.
+    pub(crate) refused: Reply,
 }
 
 impl From<Reply> for Outcome {
@@ -30,6 +43,76 @@ impl From<Reply> for Outcome {
 
 pub(crate) trait Dialect: Debug + Send + Sync {
     fn kind(&self) -> ForgeKind;
+
+    /// The id of a repository as the forge prints it.
+    fn repo_id(&self, id: u64) -> String {
+        id.to_string()
+    }
+
+    /// The id of a run as adapters see it.
+    fn run_id(&self, run: &Run) -> String {
+        run.id.to_string()
+    }
+
+    /// The id of a job as adapters see it.
+    fn job_id(&self, _world: &World, job: &Job) -> String {
+        job.id.to_string()
+    }
+
+    /// The id of a hook as the forge prints it.
+    fn hook_id(&self, id: u64) -> String {
+        id.to_string()
+    }
+
+    /// Whether repositories can be archived.
+    fn archives(&self) -> bool {
+        true
+    }
+
+    /// Whether there are deliveries about single jobs.
+    fn sends_job_events(&self) -> bool {
+        true
+    }
+
+    /// Whether deliveries tell how runs end; where not, a push is the sign to look.
+    fn tells_runs(&self) -> bool {
+        true
+    }
+
+    /// Whether listings name their next page by an address, which could lead elsewhere.
+    fn links_pages(&self) -> bool {
+        true
+    }
+
+    /// How many requests a listing of repositories takes before its first page.
+    fn requests_before_repos(&self) -> usize {
+        0
+    }
+
+    /// How many requests a listing of repositories takes after its last page, for another list.
+    fn requests_after_repos(&self) -> usize {
+        0
+    }
+
+    /// Whether the old name of a repository leads to it.
+    fn redirects_renamed(&self) -> bool {
+        true
+    }
+
+    /// Whether a hook that has to be changed gets another id, because hooks can only be made and removed.
+    fn replaces_hooks(&self) -> bool {
+        false
+    }
+
+    /// Whether the token endpoint says which scopes were granted.
+    fn tells_scopes(&self) -> bool {
+        true
+    }
+
+    /// Whether issues can be labelled by the names of labels.
+    fn labels_issues(&self) -> bool {
+        true
+    }
 
     /// Prefixes of access and refresh tokens by OAuth, and of personal tokens.
     fn token_prefixes(&self) -> [&'static str; 3];

@@ -101,7 +101,7 @@ impl Fake {
         self.shared.world()
     }
 
-    fn dialect(&self) -> &dyn Dialect {
+    pub(crate) fn dialect(&self) -> &dyn Dialect {
         self.shared.dialect.as_ref()
     }
 }
@@ -112,6 +112,78 @@ impl Fake {
     #[must_use]
     pub fn kind(&self) -> ForgeKind {
         self.dialect().kind()
+    }
+
+    /// A repository's id as the forge prints it.
+    #[must_use]
+    pub fn repo_id(&self, repo: u64) -> String {
+        self.dialect().repo_id(repo)
+    }
+
+    /// A hook's id as the forge prints it.
+    #[must_use]
+    pub fn hook_id(&self, hook: u64) -> String {
+        self.dialect().hook_id(hook)
+    }
+
+    /// Whether repositories of this forge can be archived.
+    #[must_use]
+    pub fn archives(&self) -> bool {
+        self.dialect().archives()
+    }
+
+    /// Whether this forge sends deliveries about single jobs.
+    #[must_use]
+    pub fn sends_job_events(&self) -> bool {
+        self.dialect().sends_job_events()
+    }
+
+    /// Whether this forge's deliveries tell how runs end; where not, a push is the sign to look.
+    #[must_use]
+    pub fn tells_runs(&self) -> bool {
+        self.dialect().tells_runs()
+    }
+
+    /// Whether this forge's listings name their next page by an address, which could lead elsewhere.
+    #[must_use]
+    pub fn links_pages(&self) -> bool {
+        self.dialect().links_pages()
+    }
+
+    /// How many requests a listing of repositories takes before its first page.
+    #[must_use]
+    pub fn requests_before_repos(&self) -> usize {
+        self.dialect().requests_before_repos()
+    }
+
+    /// How many requests a listing of repositories takes after its last page, for another list.
+    #[must_use]
+    pub fn requests_after_repos(&self) -> usize {
+        self.dialect().requests_after_repos()
+    }
+
+    /// Whether the old name of a repository leads to it.
+    #[must_use]
+    pub fn redirects_renamed(&self) -> bool {
+        self.dialect().redirects_renamed()
+    }
+
+    /// Whether a hook that has to be changed gets another id, because hooks can only be made and removed.
+    #[must_use]
+    pub fn replaces_hooks(&self) -> bool {
+        self.dialect().replaces_hooks()
+    }
+
+    /// Whether the token endpoint says which scopes were granted.
+    #[must_use]
+    pub fn tells_scopes(&self) -> bool {
+        self.dialect().tells_scopes()
+    }
+
+    /// Whether issues can be labelled by the names of labels.
+    #[must_use]
+    pub fn labels_issues(&self) -> bool {
+        self.dialect().labels_issues()
     }
 
     /// The web address, as a person gives it.
@@ -315,7 +387,7 @@ impl Fake {
         };
         world.repos_by_name.insert(full_name.to_lowercase(), id);
         world.repos.insert(id, repo);
-        RepoHandle { id, full_name: full_name.to_owned() }
+        RepoHandle { id, forge_id: self.dialect().repo_id(id), full_name: full_name.to_owned() }
     }
 
     /// Adds `count` repositories `bulk/repo-00001`, ...
@@ -342,7 +414,7 @@ impl Fake {
             let old = std::mem::replace(&mut repo.full_name, full_name.to_owned());
             repo.former_names.push(old);
         });
-        RepoHandle { id: repo.id, full_name: full_name.to_owned() }
+        RepoHandle { id: repo.id, forge_id: repo.forge_id.clone(), full_name: full_name.to_owned() }
     }
 
     /// Deletes a repository with its hooks.

@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+mod bitbucket_cloud;
+mod bitbucket_dc;
 mod blob_store;
 pub mod conformance;
 mod deliver;
@@ -7,6 +9,7 @@ mod dialect;
 mod fake;
 mod fault;
 mod feedback;
+mod gitflic;
 mod github;
 mod gitlab;
 mod grants;
@@ -21,9 +24,12 @@ mod spec;
 mod wire;
 mod world;
 
+pub use bitbucket_cloud::{FakeBitbucketCloud, FakeReport};
+pub use bitbucket_dc::{CiServer, FakeBitbucketDc};
 pub use deliver::{DeliveryOutcome, Message, SignedRequest};
 pub use fake::{Fake, FakeOptions};
 pub use fault::Fault;
+pub use gitflic::FakeGitFlic;
 pub use github::FakeGitHub;
 pub use gitlab::FakeGitLab;
 pub use receiver::{Received, Receiver};

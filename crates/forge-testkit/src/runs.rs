@@ -31,8 +31,16 @@ pub(crate) fn add(
         (None, None, None) => "push",
     };
     let trigger = trigger.to_owned();
-    let mut handle =
-        RunHandle { id, attempt: 1, repo_id, jobs: Vec::new(), children: Vec::new(), sha: sha.clone() };
+    let mut handle = RunHandle {
+        id,
+        forge_id: String::new(),
+        attempt: 1,
+        repo_id,
+        jobs: Vec::new(),
+        job_ids: Vec::new(),
+        children: Vec::new(),
+        sha: sha.clone(),
+    };
     let mut states = Vec::new();
     for job in &spec.jobs {
         let job_id = add_job(world, (id, repo_id), job, 1, end);
@@ -81,8 +89,14 @@ pub(crate) fn add(
         updated_at: end,
         finished_at: state.is_ended().then_some(end),
     };
+    handle.forge_id = dialect.run_id(&run);
     world.runs.insert(id, run);
+    handle.job_ids = job_ids(world, dialect, &handle.jobs);
     handle
+}
+
+fn job_ids(world: &World, dialect: &dyn Dialect, jobs: &[u64]) -> Vec<String> {
+    jobs.iter().filter_map(|id| world.jobs.get(id)).map(|job| dialect.job_id(world, job)).collect()
 }
 
 fn add_job(
@@ -175,6 +189,7 @@ pub(crate) fn rerun(
         run.updated_at = now;
         run.finished_at = run.state.is_ended().then_some(now);
     }
+    handle.job_ids = job_ids(world, dialect, &handle.jobs);
     handle
 }
 

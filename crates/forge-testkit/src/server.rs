@@ -8,7 +8,7 @@ use std::{
 
 use axum::body::{Body, to_bytes};
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use hyper::{body::Incoming as HyperBody, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -18,9 +18,10 @@ use tokio::{
 
 use crate::{
     deliver::{DeliveryOutcome, SignedRequest},
-    dialect::{Dialect, Outcome},
+    dialect::{Callback, Dialect, Outcome},
     fault::Fault,
     record::{Listener, Recorded, method_matches, path_matches, presented},
+    send::send,
     wire::{Incoming, Reply, ReplyBody, code},
     world::{Sent, World, shift},
 };
@@ -234,6 +235,14 @@ async fn carry_out(shared: &Arc<Shared>, request: &Incoming, index: usize) -> Re
             let shared = Arc::clone(shared);
             tokio::spawn(async move { shared.deliver(*delivery).await });
             reply
+        }
+        Outcome::Callback(callback) => {
+            let Callback { url, body, taken, refused } = *callback;
+            let mut headers = http::HeaderMap::new();
+            crate::deliver::put(&mut headers, "content-type", "application/json");
+            let sent =
+                send(Method::POST, &url, &headers, Bytes::from(body), dialect.delivery_timeout()).await;
+            if sent.is_ok_and(|(status, _, _)| status.is_success()) { taken } else { refused }
         }
         Outcome::Unknown(reply) => {
             remember_unknown(&mut shared.world(), index);

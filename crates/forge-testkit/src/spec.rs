@@ -11,8 +11,10 @@ use secrecy::SecretString;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct RepoHandle {
-    /// The forge's id.
+    /// The fake's number for it.
     pub id: u64,
+    /// The forge's id as adapters see it: the number, or what the forge prints instead of one.
+    pub forge_id: String,
     /// The path at the time the handle was made.
     pub full_name: String,
 }
@@ -21,7 +23,7 @@ impl RepoHandle {
     /// The reference that adapters take.
     #[must_use]
     pub fn repo_ref(&self) -> RepoRef {
-        RepoRef::new(self.id.to_string(), self.full_name.clone())
+        RepoRef::new(self.forge_id.clone(), self.full_name.clone())
     }
 }
 
@@ -29,14 +31,18 @@ impl RepoHandle {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct RunHandle {
-    /// The forge's id of the run.
+    /// The fake's number for the run.
     pub id: u64,
+    /// The forge's id of the run as adapters see it.
+    pub forge_id: String,
     /// The attempt, from 1; stays 1 where the forge repeats jobs inside one run.
     pub attempt: u32,
     /// The repository's id.
     pub repo_id: u64,
     /// The ids of the attempt's jobs, in the order of the [`RunSpec`]; those of child runs follow.
     pub jobs: Vec<u64>,
+    /// The same as adapters see them.
+    pub job_ids: Vec<String>,
     /// The ids of the runs that it started, in the order of the [`RunSpec`].
     pub children: Vec<u64>,
     /// The commit.
@@ -47,7 +53,7 @@ impl RunHandle {
     /// The reference that adapters take.
     #[must_use]
     pub fn run_ref(&self) -> RunRef {
-        RunRef::new(self.id.to_string()).with_attempt(Some(self.attempt))
+        RunRef::new(self.forge_id.clone()).with_attempt(Some(self.attempt))
     }
 }
 

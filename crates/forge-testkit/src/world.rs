@@ -240,8 +240,10 @@ pub struct FakeStatus {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FakeHook {
-    /// The forge's id.
+    /// The fake's number for it.
     pub id: u64,
+    /// The forge's id as adapters see it.
+    pub forge_id: String,
     /// The repository's id.
     pub repo_id: u64,
     /// Where it sends to.
@@ -323,6 +325,7 @@ pub(crate) struct World {
     pub(crate) faults: Vec<Armed>,
     pub(crate) quick_actions: Vec<String>,
     pub(crate) rate_limit: Option<RateLimit>,
+    pub(crate) bitbucket_dc: crate::bitbucket_dc::State,
 }
 
 impl World {
@@ -360,6 +363,7 @@ impl World {
             faults: Vec::new(),
             quick_actions: Vec::new(),
             rate_limit: None,
+            bitbucket_dc: crate::bitbucket_dc::State::default(),
         }
     }
 

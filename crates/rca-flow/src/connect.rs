@@ -461,6 +461,11 @@ impl Flow {
         })
     }
 
+    /// The web address of an instance as it is stored, where it may be spoken to.
+    pub(crate) fn checked_base_url(&self, forge: ForgeKind, base_url: &str) -> Result<String> {
+        Ok(self.place(forge, Some(base_url), None, None)?.base_url)
+    }
+
     fn app_for(
         &self,
         forge: ForgeKind,

@@ -16,6 +16,7 @@ mod receive;
 pub mod render;
 mod reports;
 pub mod types;
+mod webhook_only;
 mod worker;
 
 pub use error::{FlowError, FlowErrorKind, Result};

@@ -40,12 +40,17 @@ const OVERLAP_MS: i64 = 24 * 60 * 60 * 1000;
 pub(crate) struct HookSecret(SecretString);
 
 impl HookSecret {
-    fn generate() -> Self {
+    pub(crate) fn generate() -> Self {
         Self(SecretString::from(hex::encode(rand::random::<[u8; 32]>())))
     }
 
     pub(crate) fn stored(secret: SecretString) -> Self {
         Self(secret)
+    }
+
+    /// What is kept: the others follow from it.
+    pub(crate) fn as_stored(&self) -> &SecretString {
+        &self.0
     }
 
     fn derive(&self, purpose: &str) -> [u8; 32] {
@@ -66,7 +71,7 @@ impl HookSecret {
         SecretString::from(format!("whsec_{}", STANDARD.encode(self.derive("signing"))))
     }
 
-    fn token_hash(&self) -> String {
+    pub(crate) fn token_hash(&self) -> String {
         token_hash(&self.shared())
     }
 }
@@ -216,6 +221,8 @@ impl Flow {
             let repo = repo_ref(&repository);
             let change = match client.require_hooks()?.update_hook(&repo, forge_hook_id, &spec).await {
                 Ok(updated) => HookChange {
+                    // Where hooks cannot be changed, the new one has another id.
+                    forge_hook_id: Some(updated.id),
                     last_error: Some(None),
                     data: Some(json!({ "signed": updated.is_signed, "secret": secret.token_hash() })),
                     ..HookChange::default()

@@ -201,7 +201,14 @@ impl Flow {
         if !integration.enabled {
             return Ok(Judged::ignored(name, "the integration is switched off"));
         }
-        if event.repo_id.as_ref().is_some_and(|id| *id != repository.forge_id) {
+        let is_webhook_only = integration.auth == "webhook_only";
+        let is_another = if is_webhook_only {
+            // Only the name is known of it.
+            event.repo.as_ref().is_some_and(|name| !name.eq_ignore_ascii_case(&repository.full_name))
+        } else {
+            event.repo_id.as_ref().is_some_and(|id| *id != repository.forge_id)
+        };
+        if is_another {
             return Ok(Judged::ignored(name, "the event is about another repository than the hook"));
         }
         if event.kind == EventKind::Status && event.job_name.as_deref() == Some(STATUS_CONTEXT) {
@@ -216,6 +223,10 @@ impl Flow {
         }
         if !repository.monitored {
             return Ok(Judged::ignored(name, "the repository is not monitored"));
+        }
+        if is_webhook_only {
+            let reason = "there is no token to read the forge with: send the log by ingest";
+            return Ok(Judged::ignored(name, reason));
         }
         let payload = json!({ "repository": repository.id, "hook": hook.id, "event": event });
         let task = NewTask::new(hook.workspace.clone(), jobs::PROCESS_DELIVERY, "", payload)

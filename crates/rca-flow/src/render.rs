@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use forge_core::ForgeKind;
 use rca_engine::Report;
 use sha2::{Digest, Sha256};
 
@@ -60,12 +61,51 @@ pub enum Story {
     },
 }
 
-/// The hidden line by which our comment is found again.
+/// What a forge makes of HTML in a comment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Markup {
+    /// Comments of HTML are hidden, and a few tags work.
+    Html,
+    /// HTML is shown as it was typed, so there must be none.
+    NoHtml,
+}
+
+impl Markup {
+    /// Both Bitbuckets show HTML as text (Bitbucket support: "Markdown syntax guide", HTML is not supported).
+    #[must_use]
+    pub fn of(forge: ForgeKind) -> Self {
+        match forge {
+            ForgeKind::BITBUCKET_CLOUD | ForgeKind::BITBUCKET_DC => Self::NoHtml,
+            _ => Self::Html,
+        }
+    }
+}
+
+/// What is said, without what changes from run to run: two comments of one gist tell the reader nothing different.
+#[must_use]
+pub fn gist(story: &Story) -> String {
+    let Story::Red { jobs, .. } = story else { return "green".to_owned() };
+    let mut causes: Vec<String> = groups(jobs)
+        .into_iter()
+        .filter_map(|group| group.first().copied())
+        .map(|job| match (cause_of(job), &job.report) {
+            (Some(_), Some(report)) if !report.fingerprint.is_empty() => report.fingerprint.clone(),
+            (Some(cause), _) => format!("{}: {cause}", job.name),
+            (None, _) => job.name.clone(),
+        })
+        .collect();
+    causes.sort_unstable();
+    causes.dedup();
+    format!("red\n{}", causes.join("\n"))
+}
+
+/// The hidden line by which our comment is found again: a comment of HTML, or where that shows, the definition of a
+/// link that nothing uses.
 ///
 /// It depends on this installation's public address, the repository and the target, so that a second installation, or
 /// one that was connected anew, never confuses its comment with another's.
 #[must_use]
-pub fn marker(public_url: &str, repository_forge_id: &str, target: &str) -> String {
+pub fn marker(public_url: &str, repository_forge_id: &str, target: &str, markup: Markup) -> String {
     let mut hash = Sha256::new();
     for part in [public_url, repository_forge_id, target] {
         hash.update((part.len() as u64).to_be_bytes());
@@ -73,7 +113,10 @@ pub fn marker(public_url: &str, repository_forge_id: &str, target: &str) -> Stri
     }
     let mut id = hex::encode(hash.finalize());
     id.truncate(24);
-    format!("<!-- forge-rca:v1 {id} -->")
+    match markup {
+        Markup::Html => format!("<!-- forge-rca:v1 {id} -->"),
+        Markup::NoHtml => format!("[forge-rca-v1-{id}]: #"),
+    }
 }
 
 /// The whole comment in at most `max_chars` characters, `marker` included.
@@ -82,10 +125,21 @@ pub fn marker(public_url: &str, repository_forge_id: &str, target: &str) -> Stri
 ///
 /// Jobs with one cause are one section. What does not fit is counted openly; nothing is cut in the middle of a block.
 #[must_use]
-pub fn comment(story: &Story, marker: &str, pages: Option<&str>, max_chars: usize) -> String {
+pub fn comment(story: &Story, marker: &str, pages: Option<&str>, max_chars: usize, markup: Markup) -> String {
+    // A definition needs an empty line behind it in some readings of Markdown.
+    let marker = match markup {
+        Markup::Html => marker.to_owned(),
+        Markup::NoHtml => format!("{marker}\n"),
+    };
+    let marker = marker.as_str();
     match story {
         Story::Red { runs, jobs, pending, fixed } => {
-            red(runs, jobs, *pending, *fixed, marker, pages, max_chars)
+            let foot = "Derived from the text of the job's log: line numbers are those of the raw log.";
+            let foot = match markup {
+                Markup::Html => format!("<sub>{foot}</sub>\n"),
+                Markup::NoHtml => format!("*{foot}*\n"),
+            };
+            red(runs, jobs, *pending, *fixed, (marker, &foot), pages, max_chars)
         }
         Story::Green { run, fixed } => green(run, fixed, marker, max_chars),
     }
@@ -121,7 +175,7 @@ fn red(
     jobs: &[FailedJob],
     pending: usize,
     fixed: usize,
-    marker: &str,
+    (marker, foot): (&str, &str),
     pages: Option<&str>,
     max_chars: usize,
 ) -> String {
@@ -149,7 +203,6 @@ fn red(
         let verb = if fixed == 1 { "job that failed before passes" } else { "jobs that failed before pass" };
         let _ = writeln!(head, "{fixed} {verb} now.\n");
     }
-    let foot = "<sub>Derived from the text of the job's log: line numbers are those of the raw log.</sub>\n";
     // What the note about left out jobs needs, at its longest.
     let reserve = 160 + pages.map_or(0, |pages| pages.chars().count());
     let budget = max_chars.saturating_sub(head.chars().count() + foot.chars().count() + reserve);

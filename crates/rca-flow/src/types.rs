@@ -20,7 +20,8 @@ pub use analysis::{
 pub use integration::{
     AuthorizeRequest, Backfill, BackfillChange, Can, Credential, Disconnected, FeedbackChange,
     FeedbackPolicy, Health, HealthStatus, IntegrationPatch, IntegrationView, LeftoverHook, Mode, Perimeter,
-    PerimeterMode, Problem, ReplaceTokenRequest, Scopes, StartRequest, Started, TokenRequest,
+    PerimeterMode, Problem, ReplaceTokenRequest, Scopes, StartRequest, Started, TokenRequest, WebhookOnly,
+    WebhookOnlyRequest,
 };
 pub use repository::{
     HookView, MonitorItem, MonitorOutcome, MonitorRequest, OperationView, RepositoryFilter, RepositoryView,

@@ -90,8 +90,11 @@ impl Application {
             None => Url::parse(&format!("http://{address}"))?,
         };
         let about = About { public_url: public_url.clone() };
-        let adapters =
-            providers::all(&http).into_iter().map(|provider| (provider.kind(), provider)).collect();
+        let adapters = providers::all(&http, &config.log_sources)
+            .context("cannot use a log source")?
+            .into_iter()
+            .map(|provider| (provider.kind(), provider))
+            .collect();
         let flow =
             Flow::new(flow_config(&config, public_url), store.clone(), adapters, platform_apps(&config));
         let state = AppState {

@@ -79,6 +79,33 @@ pub struct Config {
     pub platform_apps: BTreeMap<ForgeKind, PlatformApp>,
     /// Callback paths that differ from the default.
     pub callback_paths: BTreeMap<ForgeKind, String>,
+    /// CI servers that hold the logs of forges without CI.
+    pub log_sources: Vec<LogSource>,
+}
+
+/// A CI server that holds the logs of builds which a forge only has the statuses of.
+#[derive(Debug, Clone)]
+pub struct LogSource {
+    /// Which one it is.
+    pub kind: LogSourceKind,
+    /// Its web address.
+    pub base_url: Url,
+    /// The user of the token, where it goes as a password.
+    pub username: Option<String>,
+    /// The token.
+    pub token: SecretString,
+}
+
+/// The CI servers whose logs can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogSourceKind {
+    /// Jenkins.
+    Jenkins,
+    /// Bamboo.
+    Bamboo,
+    /// TeamCity.
+    TeamCity,
 }
 
 /// An OAuth application of the operator.
@@ -137,6 +164,17 @@ struct File {
     mail: Mail,
     platform_apps: BTreeMap<String, FileApp>,
     callback_paths: BTreeMap<String, String>,
+    log_sources: BTreeMap<String, FileLogSource>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileLogSource {
+    kind: LogSourceKind,
+    base_url: String,
+    #[serde(default)]
+    username: String,
+    token: String,
 }
 
 #[derive(Deserialize)]
@@ -306,13 +344,14 @@ impl Config {
             smtp_from: None,
             platform_apps: BTreeMap::new(),
             callback_paths: BTreeMap::new(),
+            log_sources: Vec::new(),
         }
     }
 }
 
 /// Lays `over` upon `table`, name by name, and reports names that the defaults do not have.
 fn merge(table: &mut toml::Table, over: toml::Table, place: &str, faults: &mut Vec<String>) {
-    let is_open = matches!(place, "platform_apps." | "callback_paths.");
+    let is_open = matches!(place, "platform_apps." | "callback_paths." | "log_sources.");
     for (name, value) in over {
         match (table.get_mut(&name), value) {
             (Some(toml::Value::Table(inner)), toml::Value::Table(value)) => {
@@ -474,6 +513,23 @@ fn check(
         }
         callback_paths.insert(forge, path);
     }
+    let mut log_sources = Vec::new();
+    for (name, source) in file.log_sources {
+        let place = format!("log_sources.{name}.base_url");
+        if source.base_url.is_empty() || source.token.is_empty() {
+            faults.push(format!("log_sources.{name} needs both base_url and token"));
+        }
+        let Some(base_url) = optional_url(&source.base_url, &place, &mut faults) else { continue };
+        if base_url.scheme() == "http" && !file.network.dangerous_allow_http {
+            faults.push(format!("{place} must begin with https://: plain http would show the token"));
+        }
+        log_sources.push(LogSource {
+            kind: source.kind,
+            base_url,
+            username: (!source.username.is_empty()).then_some(source.username),
+            token: SecretString::from(source.token),
+        });
+    }
     if !faults.is_empty() {
         return Err(ConfigError(faults));
     }
@@ -506,6 +562,7 @@ fn check(
         smtp_from: (!file.mail.smtp_from.is_empty()).then_some(file.mail.smtp_from),
         platform_apps,
         callback_paths,
+        log_sources,
     })
 }
 

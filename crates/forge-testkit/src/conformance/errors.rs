@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use forge_core::{
-    Error, ErrorKind, ForgeClient, ForgeClientExt, Retry,
+    Error, ErrorKind, ForgeClient, ForgeClientExt, ForgeKind, Retry,
     model::{Comment, HookSpec, Repo, Target},
 };
 use futures_util::TryStreamExt;
@@ -42,7 +42,9 @@ pub async fn rejected_token_is_unauthorized<H: Harness>() {
         assert_eq!(error.kind(), ErrorKind::Unauthorized, "{error:?}");
         assert!(error.hint().is_some(), "no remedy: {error:?}");
         assert_eq!(error.retry(), Retry::Never);
-        assert_eq!(requests(harness.fake()), 1, "a bad token does not get better");
+        // GitFlic's 403 stands for a missing right too, and one other question tells them apart.
+        let most = 1 + usize::from(harness.fake().kind() == ForgeKind::GITFLIC);
+        assert!(requests(harness.fake()) <= most, "a bad token does not get better");
     }
 }
 
@@ -169,13 +171,17 @@ pub async fn unexpected_json<H: Harness>() {
     assert_well_told(&harness, &error);
 }
 
-/// A next link to another origin gets nothing from us.
+/// A next link to another origin gets nothing from us. Where pages are numbered, links do not even count.
 pub async fn foreign_next_link_gets_no_credential<H: Harness>() {
     let harness = H::start().await;
     harness.fake().add_repos(150);
     harness.fake().set_next_link_origin(Some(&harness.fake().blob_store_url()));
     let listed: forge_core::Result<Vec<Repo>> = harness.client().repos().list_repos().try_collect().await;
-    listed.expect_err("the next page is somewhere else");
+    if harness.fake().links_pages() {
+        listed.expect_err("the next page is somewhere else");
+    } else {
+        assert_eq!(listed.expect("pages by number").len(), 150, "a page is missing and nobody said so");
+    }
     assert_nothing_leaked(&harness);
 }
 

@@ -98,6 +98,7 @@ impl Fake {
                 events.sort();
                 FakeHook {
                     id: hook.id,
+                    forge_id: self.dialect().hook_id(hook.id),
                     repo_id: hook.repo_id,
                     url: hook.url.clone(),
                     events,

@@ -87,7 +87,7 @@ impl Caller {
             Outcome::Reply(reply) => Outcome::Reply(add(reply)),
             Outcome::Unknown(reply) => Outcome::Unknown(add(reply)),
             Outcome::ReplyThenDeliver(reply, request) => Outcome::ReplyThenDeliver(add(reply), request),
-            other @ Outcome::Deliver(..) => other,
+            other @ (Outcome::Deliver(..) | Outcome::Callback(_)) => other,
         }
     }
 }

@@ -50,6 +50,8 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
                 ErrorKind::NotReady if age > PATIENCE => "the forge never finished the log",
                 ErrorKind::Gone => "the log has expired or was erased",
                 ErrorKind::NotFound => "the forge has no log of this job",
+                // The log lies at a CI server that nobody has told us of.
+                ErrorKind::Unsupported => error.message(),
                 _ => return Err(error.into()),
             };
             return Ok(Settlement::done(without_log(flow, &mut analysis, reason).await?));

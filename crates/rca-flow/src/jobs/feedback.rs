@@ -34,7 +34,7 @@ use crate::{
     flow::Flow,
     monitor::repo_ref,
     policy::falls_through,
-    render::{self, FailedJob, ShownRun, Story},
+    render::{self, FailedJob, Markup, ShownRun, Story},
     types::FeedbackPolicy,
 };
 
@@ -219,13 +219,17 @@ async fn post(
     }
     let public_url = flow.config().public_url.as_str();
     let pages = flow.config().has_pages.then(|| public_url.trim_end_matches('/'));
-    let marker = render::marker(public_url, &way.repo.id, &way.key);
+    let markup = Markup::of(context.client.kind());
+    let marker = render::marker(public_url, &way.repo.id, &way.key, markup);
     let limit = match context.client.capabilities().max_comment_chars {
         0 => 30_000,
         limit => limit.min(60_000),
     };
-    let body = render::comment(&now.story, &marker, pages, limit);
-    let body_hash = hex::encode(Sha256::digest(body.as_bytes()));
+    let body = render::comment(&now.story, &marker, pages, limit, markup);
+    // What cannot be edited is said again only when there is another cause to tell, or none any more.
+    let is_edited = way.target.is_none() || context.client.capabilities().edit_comment;
+    let said = if is_edited { body.clone() } else { render::gist(&now.story) };
+    let body_hash = hex::encode(Sha256::digest(said.as_bytes()));
     if let Some(known) = known.as_ref().filter(|known| known.body_hash.as_deref() == Some(body_hash.as_str()))
     {
         record(writes, context, &now.told, &way.key, "posted", known.url.as_deref(), None);

@@ -6,6 +6,7 @@ use forge_core::{
     ErrorKind, ForgeClientExt,
     model::{Conclusion, Event, EventKind, Run, RunRef, Status},
 };
+use futures_util::TryStreamExt;
 use rca_store::{AnalysisFilter, ClaimedTask, DeliveryStatus, PageRequest, Write};
 use serde_json::{Value, json};
 
@@ -18,6 +19,8 @@ use crate::{flow::Flow, monitor::repo_ref, receive::delivered};
 
 /// How long the API may lag behind its own hooks.
 const LAG: Duration = Duration::from_mins(2);
+/// How long the builds of a push are waited for, where the forge tells of pushes and not of builds.
+const BUILD_WAIT: Duration = Duration::from_hours(6);
 /// So many passed runs of a branch are remembered: one for each of a few workflows.
 const KEPT_RUNS: usize = 6;
 
@@ -47,7 +50,9 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
             change: delivered(task.created_at),
         });
     }
-    let run = match current_run(&context, &event).await {
+    // A push asks us to look for builds; how they end is announced by nobody.
+    let is_unannounced = matches!(event.kind, EventKind::Push | EventKind::PullRequest);
+    let mut run = match current_run(&context, &event).await {
         Ok(Some(run)) => run,
         Ok(None) => return Ok(Settlement::done(ignored("the event names no run"))),
         Err(error) if error.kind() == ErrorKind::NotFound && age < LAG => {
@@ -58,7 +63,17 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
         }
         Err(error) => return Err(error.into()),
     };
+    if run.git_ref.is_none() {
+        (run.git_ref, run.ref_type) = (event.git_ref.clone(), event.ref_type);
+    }
     if run.status != Status::Completed {
+        if is_unannounced {
+            return Ok(if age < BUILD_WAIT {
+                Settlement::wait(until_next_look(age))
+            } else {
+                Settlement::done(ignored("no build of the commit has ended within six hours"))
+            });
+        }
         if event.kind == EventKind::Run && event.terminal && age < LAG {
             return Ok(Settlement::wait(Duration::from_secs(3)));
         }
@@ -76,6 +91,9 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
             reason,
             analyses: plan.analyses.into_iter().map(|(analysis, _)| analysis.id).collect(),
         });
+        if is_unannounced && age < BUILD_WAIT && has_running_jobs(&context, &run).await? {
+            return Ok(Settlement { writes, ..Settlement::wait(until_next_look(age)) });
+        }
         return Ok(Settlement::done(writes));
     }
     if run.conclusion == Some(Conclusion::Success) {
@@ -87,6 +105,23 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
     }
     writes.extend(ignored("the run did not fail"));
     Ok(Settlement::done(writes))
+}
+
+/// Often at first, when somebody waits for it.
+fn until_next_look(age: Duration) -> Duration {
+    (age / 4).clamp(Duration::from_secs(2), Duration::from_mins(5))
+}
+
+/// Whether other builds of the commit may still fail.
+async fn has_running_jobs(context: &Context, run: &Run) -> Result<bool, JobError> {
+    let ci = context.client.require_ci()?;
+    let mut jobs = ci.list_jobs(&repo_ref(&context.repository), &run.as_ref());
+    while let Some(job) = jobs.try_next().await? {
+        if matches!(job.status, Status::Queued | Status::Running) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 async fn current_run(context: &Context, event: &Event) -> forge_core::Result<Option<Run>> {

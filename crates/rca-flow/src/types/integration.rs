@@ -187,6 +187,38 @@ pub struct TokenRequest {
     pub feedback: Option<FeedbackChange>,
 }
 
+/// Connects one repository by its hook.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct WebhookOnlyRequest {
+    /// Web address of the instance.
+    pub base_url: String,
+    /// The project's key.
+    pub project_key: String,
+    /// The repository, with or without the project before it.
+    pub repository: String,
+    /// A token that may register the hook, where there is one.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub token: Option<SecretString>,
+}
+
+/// A repository that was connected by its hook.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct WebhookOnly {
+    /// The integration.
+    pub integration: IntegrationView,
+    /// Where the forge has to send to.
+    pub webhook_url: String,
+    /// The hook's secret. Shown now and never again.
+    pub secret: String,
+    /// Whether the hook is registered at the forge.
+    pub registered: bool,
+    /// What a person has to do.
+    pub instructions: String,
+}
+
 /// Replaces the token of an integration.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

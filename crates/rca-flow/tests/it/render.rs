@@ -1,6 +1,6 @@
 //! The comment, as people read it.
 
-use rca_flow::render::{FailedJob, ShownRun, Story, comment, marker, status_line};
+use rca_flow::render::{FailedJob, Markup, ShownRun, Story, comment, gist, marker, status_line};
 
 use rca_engine::{Category, Consequence, Evidence, EvidenceRole, Report, Retry, Status};
 
@@ -70,7 +70,7 @@ fn red(jobs: Vec<FailedJob>) -> Story {
 }
 
 fn mark() -> String {
-    marker(PUBLIC, "1", "pr:42")
+    marker(PUBLIC, "1", "pr:42", Markup::Html)
 }
 
 #[test]
@@ -79,7 +79,8 @@ fn one_job() {
         &red(vec![shown("unit")]),
         &mark(),
         Some(PUBLIC.trim_end_matches('/')),
-        60_000
+        60_000,
+        Markup::Html
     ));
 }
 
@@ -92,7 +93,13 @@ fn one_cause_in_many_jobs_and_one_without_a_log() {
         ..job("lint", "")
     });
     let story = Story::Red { runs: vec![run("18"), run("17")], jobs, pending: 2, fixed: 1 };
-    insta::assert_snapshot!(comment(&story, &mark(), Some(PUBLIC.trim_end_matches('/')), 60_000));
+    insta::assert_snapshot!(comment(
+        &story,
+        &mark(),
+        Some(PUBLIC.trim_end_matches('/')),
+        60_000,
+        Markup::Html
+    ));
 }
 
 #[test]
@@ -102,7 +109,8 @@ fn green() {
         &Story::Green { run: run("19"), fixed },
         &mark(),
         Some(PUBLIC.trim_end_matches('/')),
-        60_000
+        60_000,
+        Markup::Html
     ));
 }
 
@@ -122,7 +130,8 @@ fn hostile_text_everywhere() {
     report.evidence[0].step = "`x` @all\n/close".to_owned();
     hostile.report = Some(report);
     hostile.url = Some("javascript:alert(1)".to_owned());
-    let text = comment(&red(vec![hostile]), &mark(), Some(PUBLIC.trim_end_matches('/')), 60_000);
+    let text =
+        comment(&red(vec![hostile]), &mark(), Some(PUBLIC.trim_end_matches('/')), 60_000, Markup::Html);
     let mut fence: Option<String> = None;
     for line in text.lines() {
         match &fence {
@@ -153,7 +162,8 @@ fn what_does_not_fit_is_counted() {
         })
         .collect();
     for limit in [2_000, 8_000, 32_767, 65_000] {
-        let text = comment(&red(jobs.clone()), &mark(), Some(PUBLIC.trim_end_matches('/')), limit);
+        let text =
+            comment(&red(jobs.clone()), &mark(), Some(PUBLIC.trim_end_matches('/')), limit, Markup::Html);
         assert!(text.chars().count() <= limit, "{limit}: {}", text.chars().count());
         assert!(text.contains("300 jobs failed"));
         let sections = text.matches("\n#### ").count();
@@ -176,11 +186,11 @@ fn what_does_not_fit_is_counted() {
 #[test]
 fn the_mark_tells_installations_repositories_and_targets_apart() {
     let all = [
-        marker("https://a.example/", "1", "pr:42"),
-        marker("https://b.example/", "1", "pr:42"),
-        marker("https://a.example/", "2", "pr:42"),
-        marker("https://a.example/", "1", "pr:4"),
-        marker("https://a.example/", "1p", "r:42"),
+        marker("https://a.example/", "1", "pr:42", Markup::Html),
+        marker("https://b.example/", "1", "pr:42", Markup::Html),
+        marker("https://a.example/", "2", "pr:42", Markup::Html),
+        marker("https://a.example/", "1", "pr:4", Markup::Html),
+        marker("https://a.example/", "1p", "r:42", Markup::Html),
     ];
     for (index, one) in all.iter().enumerate() {
         assert!(all.iter().skip(index + 1).all(|other| other != one));
@@ -194,4 +204,34 @@ fn the_status_is_one_short_line() {
     assert!(line.starts_with("2 jobs failed: "), "{line}");
     assert!(line.chars().count() <= 141 && !line.contains('\n'));
     assert_eq!(status_line(&red(vec![job("x", "")])), "1 job failed: no cause found in the log");
+}
+
+#[test]
+fn no_html_where_it_would_be_shown() {
+    let mark = marker(PUBLIC, "1", "pr:42", Markup::NoHtml);
+    let story = red(vec![shown("unit")]);
+    let text = comment(&story, &mark, Some(PUBLIC.trim_end_matches('/')), 60_000, Markup::NoHtml);
+    assert!(text.starts_with(&format!("{mark}\n\n### ")), "{text}");
+    assert!(!text.contains('<'), "{text}");
+    assert!(text.chars().count() > 200, "{text}");
+    for limit in [700, 1000, 5000] {
+        let jobs = (0..200).map(|number| shown(&format!("unit {number}"))).collect();
+        let text = comment(&red(jobs), &mark, None, limit, Markup::NoHtml);
+        assert!(text.chars().count() <= limit, "{} of {limit}", text.chars().count());
+    }
+}
+
+#[test]
+fn the_gist_is_what_fails_and_not_where() {
+    let unit = red(vec![shown("unit")]);
+    let again = Story::Red { runs: vec![run("18")], jobs: vec![shown("unit")], pending: 0, fixed: 0 };
+    assert_eq!(gist(&unit), gist(&again));
+    let matrix = red(vec![shown("unit 1"), shown("unit 2")]);
+    assert_eq!(gist(&unit), gist(&matrix), "one cause, more jobs");
+    let more = red(vec![shown("unit"), job("lint", "")]);
+    assert_ne!(gist(&unit), gist(&more));
+    let green = Story::Green { run: run("19"), fixed: Vec::new() };
+    let later = Story::Green { run: run("20"), fixed: vec!["unit".to_owned()] };
+    assert_eq!(gist(&green), gist(&later));
+    assert_ne!(gist(&green), gist(&unit));
 }

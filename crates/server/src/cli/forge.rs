@@ -172,7 +172,8 @@ impl Connection {
             .with_http_allowed(self.dangerous_allow_http)
             .build()
             .map_err(Failure::input)?;
-        let provider = providers::all(&http)
+        let provider = providers::all(&http, &[])
+            .map_err(Failure::input)?
             .into_iter()
             .find(|provider| provider.kind() == self.forge)
             .ok_or_else(|| Failure::input(format!("this build has no adapter for {}", self.forge)))?;

@@ -5,7 +5,7 @@ use axum::{
 use http::StatusCode;
 use rca_flow::types::{
     Disconnected, IntegrationPatch, IntegrationView, List, ReplaceTokenRequest, StartRequest, Started,
-    TokenRequest,
+    TokenRequest, WebhookOnly, WebhookOnlyRequest,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -27,6 +27,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(check))
         .routes(routes!(connect_with_token, replace_token))
         .routes(routes!(sync))
+        .routes(routes!(connect_by_webhook))
 }
 
 /// Begin to connect by OAuth.
@@ -54,6 +55,20 @@ async fn connect_with_token(
 ) -> Result<(StatusCode, Json<IntegrationView>), ApiError> {
     let caller = caller.require(Scope::Admin)?;
     Ok((StatusCode::CREATED, Json(state.flow.connect_token(&caller.as_flow(), forge, request).await?)))
+}
+
+/// Connect one repository by its hook, with or without a token: Bitbucket Data Center only.
+#[utoipa::path(post, path = "/v1/integrations/{forge}/webhook", tag = "integrations",
+    params(("forge" = String, Path, description = "bitbucket-dc")),
+    request_body = WebhookOnlyRequest, responses((status = 201, body = WebhookOnly), Errors))]
+async fn connect_by_webhook(
+    State(state): State<AppState>,
+    caller: Caller,
+    ForgeInPath(forge): ForgeInPath,
+    JsonBody(request): JsonBody<WebhookOnlyRequest>,
+) -> Result<(StatusCode, Json<WebhookOnly>), ApiError> {
+    let caller = caller.require(Scope::Admin)?;
+    Ok((StatusCode::CREATED, Json(state.flow.connect_webhook_only(&caller.as_flow(), forge, request).await?)))
 }
 
 /// All integrations.

@@ -9,6 +9,9 @@ use rca_flow::{
     connect::CallbackParameters,
     types::{AuthorizeRequest, IntegrationView},
 };
+use secrecy::SecretString;
+use serde::Deserialize;
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::ForgeInPath;
@@ -22,11 +25,11 @@ use crate::{
 pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(authorize))
-        .routes(routes!(callback))
+        .routes(routes!(callback, posted_callback))
         .routes(routes!(gitlab_callback))
         .routes(routes!(github_callback))
         .routes(routes!(bitbucket_callback))
-        .routes(routes!(gitflic_callback))
+        .routes(routes!(gitflic_callback, gitflic_posted_callback))
 }
 
 /// End an OAuth connection with the code that the forge gave.
@@ -51,6 +54,51 @@ async fn callback(
     QueryOf(parameters): QueryOf<CallbackParameters>,
 ) -> Result<Response, ApiError> {
     finish(&state, forge, parameters).await
+}
+
+/// What GitFlic sends from server to server, in place of a browser that brings the code.
+#[derive(Debug, Deserialize, ToSchema)]
+struct PostedCode {
+    /// The state that was given at the start.
+    #[schema(value_type = Option<String>)]
+    state: Option<SecretString>,
+    /// The code.
+    #[schema(value_type = Option<String>)]
+    code: Option<SecretString>,
+}
+
+/// Where GitFlic posts the code. Other forges send the browser.
+#[utoipa::path(post, path = "/v1/integrations/{forge}/callback", tag = "oauth", params(("forge" = String, Path)),
+    request_body = PostedCode, responses((status = 200, content_type = "text/html", body = String), Errors))]
+async fn posted_callback(
+    State(state): State<AppState>,
+    ForgeInPath(forge): ForgeInPath,
+    JsonBody(posted): JsonBody<PostedCode>,
+) -> Result<Response, ApiError> {
+    if forge != ForgeKind::GITFLIC {
+        return Err(ApiError::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            "this forge sends the browser here: GET",
+        ));
+    }
+    finish(&state, forge, posted.into_parameters()).await
+}
+
+/// The same as `/v1/integrations/gitflic/callback`.
+#[utoipa::path(post, path = "/api/integrations/gitflic/oauth/callback", tag = "oauth", request_body = PostedCode,
+    responses((status = 200, content_type = "text/html", body = String), Errors))]
+async fn gitflic_posted_callback(
+    State(state): State<AppState>,
+    JsonBody(posted): JsonBody<PostedCode>,
+) -> Result<Response, ApiError> {
+    finish(&state, ForgeKind::GITFLIC, posted.into_parameters()).await
+}
+
+impl PostedCode {
+    fn into_parameters(self) -> CallbackParameters {
+        CallbackParameters { state: self.state, code: self.code, ..CallbackParameters::default() }
+    }
 }
 
 /// The same as `/v1/integrations/gitlab/callback`.
@@ -98,6 +146,16 @@ async fn finish(
     forge: ForgeKind,
     parameters: CallbackParameters,
 ) -> Result<Response, ApiError> {
+    let is_empty = parameters.state.is_none() && parameters.code.is_none() && parameters.error.is_none();
+    if forge == ForgeKind::GITFLIC && is_empty {
+        // GitFlic posts the code first, and then sends the browser here with nothing.
+        let page = concat!(
+            "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>GitFlic</title>",
+            "<h1>Back from GitFlic</h1><p>GitFlic hands its answer over by itself. You can close this window; ",
+            "if the connection is not listed, begin again.</p></html>"
+        );
+        return Ok(Html(page).into_response());
+    }
     let integration = state.flow.callback(forge, parameters, None).await?;
     tracing::info!(integration = %integration.id, %forge, "connected by OAuth");
     let page = concat!(

@@ -16,7 +16,10 @@ use crate::{
 };
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(delivery)).routes(routes!(gitlab_by_token))
+    OpenApiRouter::new()
+        .routes(routes!(delivery))
+        .routes(routes!(gitlab_by_token))
+        .routes(routes!(gitflic_by_secret))
 }
 
 /// A delivery of a forge.
@@ -45,6 +48,32 @@ async fn gitlab_by_token(State(state): State<AppState>, request: Request) -> Res
     let result = state
         .flow
         .receive_by_token(ForgeKind::GITLAB, token.as_ref(), &headers, parts.uri.query(), body.bytes.clone())
+        .await;
+    answer(result)
+}
+
+/// A delivery of GitFlic to the common address: the hook is found by its secret, in the header or as `?secret=`.
+#[utoipa::path(post, path = "/webhook/gitflic", tag = "webhooks", params(("secret" = Option<String>, Query)),
+    request_body(content = Vec<u8>, content_type = "application/json"), responses((status = 202, body = DeliveryAnswer), Errors))]
+async fn gitflic_by_secret(State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {
+    let (parts, body) = read(&state, ForgeKind::GITFLIC, request).await?;
+    let query = parts.uri.query().unwrap_or_default();
+    let in_query = || {
+        url::form_urlencoded::parse(query.as_bytes())
+            .find(|(name, _)| name == "secret")
+            .map(|(_, value)| SecretString::from(value.into_owned()))
+    };
+    let in_header = parts.headers.get("gitflic-webhook-secret").and_then(|secret| secret.to_str().ok());
+    let secret = in_header.map(SecretString::from).or_else(in_query);
+    let result = state
+        .flow
+        .receive_by_token(
+            ForgeKind::GITFLIC,
+            secret.as_ref(),
+            &parts.headers,
+            parts.uri.query(),
+            body.bytes.clone(),
+        )
         .await;
     answer(result)
 }

@@ -1,0 +1,20 @@
+#![doc = include_str!("../README.md")]
+
+mod builder;
+mod ci;
+mod client;
+mod error;
+mod feedback;
+mod hooks;
+mod log_source;
+mod oauth;
+mod provider;
+mod repos;
+mod version;
+mod webhook;
+mod wire;
+
+pub use builder::BitbucketDcBuilder;
+pub use log_source::{LogSource, LogSourceKind};
+pub use provider::BitbucketDc;
+pub use webhook::BitbucketDcWebhooks;
