@@ -1,6 +1,10 @@
 //! Connecting: OAuth, tokens, and everything that can be wrong with them.
 
-use forge_testkit::{Fake, FakeGitHub, FakeGitLab, FakeOptions, Fault, TokenKind, TokenSpec};
+use forge_core::ForgeKind;
+use forge_testkit::{
+    Fake, FakeBitbucketCloud, FakeBitbucketDc, FakeGitHub, FakeGitLab, FakeOptions, Fault, TokenKind,
+    TokenSpec,
+};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -9,7 +13,20 @@ use crate::support::{OWNER, TestServer, eventually};
 async fn begin(server: &TestServer, fake: &Fake) -> Value {
     let app = fake.add_oauth_app(
         &[&format!("{}/v1/integrations/{}/callback", server.base, fake.kind())],
-        &["api", "read_user", "read_api"],
+        &[
+            // GitLab
+            "api",
+            "read_user",
+            "read_api",
+            // Bitbucket Cloud: the boxes ticked at the consumer
+            "account",
+            "repository",
+            "pullrequest:write",
+            "webhook",
+            "pipeline",
+            // Bitbucket Data Center
+            "REPO_ADMIN",
+        ],
         false,
     );
     let app = app.oauth_app();
@@ -26,7 +43,9 @@ fn parameter(url: &Url, name: &str) -> String {
     url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
 }
 
-async fn oauth_loop(fake: &Fake) {
+/// `token_path` is where codes are exchanged.
+async fn oauth_loop(fake: &Fake, token_path: &str) {
+    let is_cloud = fake.kind() == ForgeKind::BITBUCKET_CLOUD;
     let server = TestServer::start().await;
     fake.add_user("ada");
     fake.set_approver(Some("ada"));
@@ -34,17 +53,13 @@ async fn oauth_loop(fake: &Fake) {
     let started = begin(&server, fake).await;
     let authorize: Url = started["authorize_url"].as_str().unwrap().parse().unwrap();
     assert_eq!(parameter(&authorize, "state"), started["state"].as_str().unwrap());
-    assert_eq!(parameter(&authorize, "code_challenge_method"), "S256");
+    // Bitbucket Cloud documents neither PKCE nor revoking.
+    assert_eq!(parameter(&authorize, "code_challenge_method"), if is_cloud { "" } else { "S256" });
     assert!(started["redirect_uri"].as_str().unwrap().starts_with(&server.base));
     let back = fake.browse(&authorize).await.unwrap();
 
     let path = format!("/v1/integrations/{}/authorize", fake.kind());
     let body = json!({"state": parameter(&back, "state"), "code": parameter(&back, "code")});
-    let token_path = if fake.kind() == forge_core::ForgeKind::GITLAB {
-        "/oauth/token"
-    } else {
-        "/login/oauth/access_token"
-    };
     let tokens = fake.count("POST", token_path);
     // A state of nobody, and one of another forge: no request is made with the code.
     let foreign = json!({"state": "0".repeat(64), "code": parameter(&back, "code")});
@@ -66,19 +81,29 @@ async fn oauth_loop(fake: &Fake) {
     assert!(!text.contains("client_secret") && !text.contains("access_token"), "{text}");
 
     let gone = server.delete(&format!("/v1/integrations/{id}")).await.expect(200);
-    assert_eq!(gone["revoked"], true, "{gone:#}");
+    assert_eq!(gone["revoked"], !is_cloud, "{gone:#}");
     server.get(&format!("/v1/integrations/{id}")).await.expect_error(404, "not_found");
     server.stop().await;
 }
 
 #[tokio::test]
 async fn gitlab_by_oauth() {
-    oauth_loop(&*FakeGitLab::start().await).await;
+    oauth_loop(&*FakeGitLab::start().await, "/oauth/token").await;
 }
 
 #[tokio::test]
 async fn github_by_oauth() {
-    oauth_loop(&*FakeGitHub::start().await).await;
+    oauth_loop(&*FakeGitHub::start().await, "/login/oauth/access_token").await;
+}
+
+#[tokio::test]
+async fn bitbucket_cloud_by_oauth() {
+    oauth_loop(&*FakeBitbucketCloud::start().await, "/site/oauth2/access_token").await;
+}
+
+#[tokio::test]
+async fn bitbucket_dc_by_oauth() {
+    oauth_loop(&*FakeBitbucketDc::start().await, "/rest/oauth2/latest/token").await;
 }
 
 #[tokio::test]
