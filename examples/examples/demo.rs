@@ -159,8 +159,10 @@ async fn show_forge(api: &Api, fake: &Fake, job: &str, log: SampleLog) -> anyhow
         fake.comments(&repo, &target).pop().filter(|now| now.body != comment.body)
     })
     .await?;
-    let first =
-        turned.body.lines().find(|line| !line.trim_start().starts_with("<!--") && !line.trim().is_empty());
+    let first = turned
+        .body
+        .lines()
+        .find(|line| !line.starts_with("<!--") && !line.starts_with('[') && !line.is_empty());
     say("green", first.unwrap_or_default());
     let comments = fake.comments(&repo, &target).len();
     if fake.kind() == ForgeKind::GITFLIC {
