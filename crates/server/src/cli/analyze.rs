@@ -142,7 +142,7 @@ fn for_each_log<T>(
     }
     let bar = progress(metadata.len());
     let reader: Box<dyn ReadSeek> = if metadata.is_file() {
-        Box::new(BufReader::with_capacity(CHUNK, bar.wrap_read(file)))
+        Box::new(BufReader::with_capacity(CHUNK, Counted { inner: file, bar: bar.clone() }))
     } else {
         // A pipe with a name, as shells make them for `<(...)`.
         seekable(file).map_err(|error| failed(&error))?
@@ -190,6 +190,26 @@ fn seekable<R: Read + 'static>(mut reader: R) -> io::Result<Box<dyn ReadSeek>> {
         return Ok(Box::new(BufReader::with_capacity(CHUNK, file)));
     }
     Ok(Box::new(Replay { head: Cursor::new(head), rest: reader }))
+}
+
+/// Tells the bar what was read. Looking ahead for the length, as archives do, is no progress.
+struct Counted<R> {
+    inner: R,
+    bar: ProgressBar,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.inner.read(buffer)?;
+        self.bar.inc(length as u64);
+        Ok(length)
+    }
+}
+
+impl<R: Seek> Seek for Counted<R> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.inner.seek(to)
+    }
 }
 
 /// A stream whose first bytes can be read again.
