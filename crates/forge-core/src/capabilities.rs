@@ -22,6 +22,14 @@ pub struct Capabilities {
     pub hooks: bool,
     /// A test delivery can be asked for.
     pub hook_test: bool,
+    /// One hook can serve a whole namespace: a group, a project of repositories.
+    pub namespace_hooks: bool,
+    /// The forge tells how its past deliveries went.
+    pub hook_deliveries: bool,
+    /// A past delivery can be sent again.
+    pub hook_redelivery: bool,
+    /// There are apps: identities with a key of their own and one hook for all repositories.
+    pub apps: bool,
     /// CI runs, jobs and logs can be read.
     pub ci: bool,
     /// A repeated run keeps its id and counts attempts.
@@ -38,6 +46,18 @@ pub struct Capabilities {
     pub issue: bool,
     /// A status can be set on a commit.
     pub status: bool,
+    /// The files and lines of a change can be read.
+    pub diff: bool,
+    /// The commits between two others can be listed.
+    pub commits: bool,
+    /// The last green execution of a job can be found.
+    pub green_jobs: bool,
+    /// The forge keeps test reports.
+    pub test_reports: bool,
+    /// Jobs leave remarks at lines of files.
+    pub annotations: bool,
+    /// The CI configuration of a run can be read.
+    pub ci_config: bool,
     /// The longest comment body the forge takes, in characters.
     pub max_comment_chars: usize,
 }
@@ -54,6 +74,10 @@ impl Capabilities {
         token_deliveries: false,
         hooks: false,
         hook_test: false,
+        namespace_hooks: false,
+        hook_deliveries: false,
+        hook_redelivery: false,
+        apps: false,
         ci: false,
         run_attempts: false,
         child_runs: false,
@@ -62,6 +86,12 @@ impl Capabilities {
         edit_comment: false,
         issue: false,
         status: false,
+        diff: false,
+        commits: false,
+        green_jobs: false,
+        test_reports: false,
+        annotations: false,
+        ci_config: false,
         max_comment_chars: 0,
     };
 
@@ -94,6 +124,64 @@ impl Capabilities {
     pub const fn with_hooks(mut self, test: bool) -> Self {
         self.hooks = true;
         self.hook_test = test;
+        self
+    }
+
+    /// Claims hooks of whole namespaces.
+    #[must_use]
+    pub const fn with_namespace_hooks(mut self) -> Self {
+        self.namespace_hooks = true;
+        self
+    }
+
+    /// Claims the history of deliveries, and whether a delivery can be sent again.
+    #[must_use]
+    pub const fn with_hook_deliveries(mut self, redelivery: bool) -> Self {
+        self.hook_deliveries = true;
+        self.hook_redelivery = redelivery;
+        self
+    }
+
+    /// Claims apps.
+    #[must_use]
+    pub const fn with_apps(mut self) -> Self {
+        self.apps = true;
+        self
+    }
+
+    /// Claims that changes can be read: their files and lines, and the commits between two others.
+    #[must_use]
+    pub const fn with_changes(mut self) -> Self {
+        self.diff = true;
+        self.commits = true;
+        self
+    }
+
+    /// Claims that the last green execution of a job can be found.
+    #[must_use]
+    pub const fn with_green_jobs(mut self) -> Self {
+        self.green_jobs = true;
+        self
+    }
+
+    /// Claims test reports.
+    #[must_use]
+    pub const fn with_test_reports(mut self) -> Self {
+        self.test_reports = true;
+        self
+    }
+
+    /// Claims annotations.
+    #[must_use]
+    pub const fn with_annotations(mut self) -> Self {
+        self.annotations = true;
+        self
+    }
+
+    /// Claims that the CI configuration of a run can be read.
+    #[must_use]
+    pub const fn with_ci_config(mut self) -> Self {
+        self.ci_config = true;
         self
     }
 
@@ -142,6 +230,10 @@ impl Capabilities {
             ("token_deliveries", self.token_deliveries),
             ("hooks", self.hooks),
             ("hook_test", self.hook_test),
+            ("namespace_hooks", self.namespace_hooks),
+            ("hook_deliveries", self.hook_deliveries),
+            ("hook_redelivery", self.hook_redelivery),
+            ("apps", self.apps),
             ("ci", self.ci),
             ("run_attempts", self.run_attempts),
             ("child_runs", self.child_runs),
@@ -150,6 +242,12 @@ impl Capabilities {
             ("edit_comment", self.edit_comment),
             ("issue", self.issue),
             ("status", self.status),
+            ("diff", self.diff),
+            ("commits", self.commits),
+            ("green_jobs", self.green_jobs),
+            ("test_reports", self.test_reports),
+            ("annotations", self.annotations),
+            ("ci_config", self.ci_config),
         ]
     }
 }

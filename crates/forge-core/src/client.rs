@@ -17,10 +17,10 @@ use futures_util::TryStreamExt;
 use jiff::Timestamp;
 
 use crate::{
-    Capabilities, Error, ErrorKind, ForgeKind, Result,
+    Capabilities, Error, ErrorKind, Facts, ForgeKind, Result,
     model::{
-        Comment, CommitStatus, Hook, HookSpec, Identity, Issue, Job, Posted, PullRequest, Repo, RepoRef, Run,
-        RunRef, Target,
+        Comment, CommitStatus, Hook, HookDelivery, HookSpec, Identity, Issue, Job, Posted, PullRequest, Repo,
+        RepoRef, Run, RunRef, Target,
     },
 };
 
@@ -48,11 +48,22 @@ pub trait ForgeClient: fmt::Debug + Send + Sync {
     /// Hooks; `None` where they cannot be managed by API.
     fn hooks(&self) -> Option<&dyn Hooks>;
 
+    /// Hooks that serve a whole namespace: a GitLab group, a Bitbucket Data Center project. The `repo` in their calls
+    /// names the namespace by id and path. `None` where the forge has none.
+    fn namespace_hooks(&self) -> Option<&dyn Hooks> {
+        None
+    }
+
     /// CI; `None` where the forge has none.
     fn ci(&self) -> Option<&dyn Ci>;
 
     /// Comments, issues, statuses; `None` where nothing can be posted.
     fn feedback(&self) -> Option<&dyn Feedback>;
+
+    /// What changed, what was green before, what the forge has noted; `None` where nothing of it can be read.
+    fn facts(&self) -> Option<&dyn Facts> {
+        None
+    }
 }
 
 /// Finding repositories.
@@ -85,6 +96,31 @@ pub trait Hooks: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`ErrorKind::Unsupported`] where [`Capabilities::hook_test`] is false.
     async fn test_hook(&self, repo: &RepoRef, hook_id: &str) -> Result<()>;
+
+    /// The latest deliveries of the hook since `since`, newest first, at most a thousand.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where [`Capabilities::hook_deliveries`] is false.
+    async fn list_deliveries(
+        &self,
+        repo: &RepoRef,
+        hook_id: &str,
+        since: Timestamp,
+    ) -> Result<Vec<HookDelivery>> {
+        let _ = (repo, hook_id, since);
+        Err(Error::new(ErrorKind::Unsupported, "the forge does not tell of past deliveries")
+            .with_operation("list deliveries"))
+    }
+
+    /// Asks the forge to send a delivery again, by its [`HookDelivery::id`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where [`Capabilities::hook_redelivery`] is false.
+    async fn redeliver(&self, repo: &RepoRef, hook_id: &str, delivery_id: &str) -> Result<()> {
+        let _ = (repo, hook_id, delivery_id);
+        Err(Error::new(ErrorKind::Unsupported, "the forge cannot send a delivery again")
+            .with_operation("send a delivery again"))
+    }
 
     /// Whether `hook` is as `spec` wants it, in all that the forge shows (never the secret).
     fn is_as_specified(&self, hook: &Hook, spec: &HookSpec) -> bool;
@@ -257,10 +293,16 @@ pub trait ForgeClientExt: ForgeClient {
         self.feedback().ok_or_else(|| unsupported(self.kind(), "post feedback"))
     }
 
-    /// Makes sure that exactly one hook with the address of `spec` exists and is as specified.
+    /// The facts facet, or a typed error.
     ///
-    /// `registered` is the id of the hook that is known to carry this very secret: only then can it be left unchanged,
-    /// because no forge shows secrets. Reads all pages, removes duplicates.
+    /// # Errors
+    /// [`ErrorKind::Unsupported`].
+    fn require_facts(&self) -> Result<&dyn Facts> {
+        self.facts().ok_or_else(|| unsupported(self.kind(), "read facts about changes"))
+    }
+
+    /// Makes sure that exactly one hook of the repository with the address of `spec` exists and is as specified; as
+    /// [`ensure_hook`].
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] without a hooks facet, and whatever the calls give.
@@ -270,31 +312,7 @@ pub trait ForgeClientExt: ForgeClient {
         spec: &HookSpec,
         registered: Option<&str>,
     ) -> Result<Ensured> {
-        let hooks = self.require_hooks()?;
-        let mut ours = Vec::new();
-        let mut all = hooks.list_hooks(repo);
-        while let Some(hook) = all.try_next().await? {
-            if hook.url == spec.url.as_str() {
-                ours.push(hook);
-            }
-        }
-        drop(all);
-        // The registered one is kept where it is still there: it carries the right secret.
-        let kept = ours.iter().position(|hook| Some(hook.id.as_str()) == registered).unwrap_or(0);
-        if ours.is_empty() {
-            let hook = hooks.create_hook(repo, spec).await?;
-            return Ok(Ensured { hook, action: EnsureHook::Created, removed_duplicates: 0 });
-        }
-        let hook = ours.swap_remove(kept);
-        let removed_duplicates = ours.len();
-        for duplicate in ours {
-            hooks.delete_hook(repo, &duplicate.id).await?;
-        }
-        if registered == Some(hook.id.as_str()) && hooks.is_as_specified(&hook, spec) {
-            return Ok(Ensured { hook, action: EnsureHook::Unchanged, removed_duplicates });
-        }
-        let hook = hooks.update_hook(repo, &hook.id, spec).await?;
-        Ok(Ensured { hook, action: EnsureHook::Updated, removed_duplicates })
+        ensure_hook(self.require_hooks()?, repo, spec, registered).await
     }
 }
 
@@ -304,4 +322,44 @@ fn unsupported(kind: ForgeKind, what: &str) -> Error {
     Error::new(ErrorKind::Unsupported, format!("{} has no API for it", kind.display_name()))
         .with_forge(kind)
         .with_operation(what)
+}
+
+/// Makes sure that exactly one hook of `repo` with the address of `spec` exists and is as specified, whether `hooks` are
+/// those of repositories or of namespaces.
+///
+/// `registered` is the id of the hook that is known to carry this very secret: only then can it be left unchanged,
+/// because no forge shows secrets. Reads all pages, removes duplicates.
+///
+/// # Errors
+/// Whatever the calls give.
+pub async fn ensure_hook(
+    hooks: &dyn Hooks,
+    repo: &RepoRef,
+    spec: &HookSpec,
+    registered: Option<&str>,
+) -> Result<Ensured> {
+    let mut ours = Vec::new();
+    let mut all = hooks.list_hooks(repo);
+    while let Some(hook) = all.try_next().await? {
+        if hook.url == spec.url.as_str() {
+            ours.push(hook);
+        }
+    }
+    drop(all);
+    // The registered one is kept where it is still there: it carries the right secret.
+    let kept = ours.iter().position(|hook| Some(hook.id.as_str()) == registered).unwrap_or(0);
+    if ours.is_empty() {
+        let hook = hooks.create_hook(repo, spec).await?;
+        return Ok(Ensured { hook, action: EnsureHook::Created, removed_duplicates: 0 });
+    }
+    let hook = ours.swap_remove(kept);
+    let removed_duplicates = ours.len();
+    for duplicate in ours {
+        hooks.delete_hook(repo, &duplicate.id).await?;
+    }
+    if registered == Some(hook.id.as_str()) && hooks.is_as_specified(&hook, spec) {
+        return Ok(Ensured { hook, action: EnsureHook::Unchanged, removed_duplicates });
+    }
+    let hook = hooks.update_hook(repo, &hook.id, spec).await?;
+    Ok(Ensured { hook, action: EnsureHook::Updated, removed_duplicates })
 }

@@ -5,8 +5,8 @@ use std::{fmt, sync::Arc};
 use ::url::Url;
 
 use crate::{
-    Capabilities, CredentialProvider, Error, ErrorKind, ForgeClient, ForgeKind, OAuthApp, OAuthFlow, Result,
-    WebhookReceiver,
+    AppKey, AppSetup, Capabilities, CredentialProvider, Error, ErrorKind, ForgeClient, ForgeKind, OAuthApp,
+    OAuthFlow, Result, WebhookReceiver,
 };
 
 /// One installation of a forge.
@@ -127,4 +127,25 @@ pub trait Provider: fmt::Debug + Send + Sync {
         instance: &Instance,
         credentials: Arc<dyn CredentialProvider>,
     ) -> Result<Arc<dyn ForgeClient>>;
+
+    /// How an app is made at `instance`; `None` where [`Capabilities::apps`] is false.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] when the instance's addresses do not fit.
+    fn app_setup(&self, instance: &Instance) -> Result<Option<Box<dyn AppSetup>>> {
+        let _ = instance;
+        Ok(None)
+    }
+
+    /// The tokens of one installation of an app, minted anew before they expire. Sends no request yet.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where [`Capabilities::apps`] is false, [`ErrorKind::InvalidInput`] when the private
+    /// key is none.
+    fn installation(&self, instance: &Instance, key: &AppKey) -> Result<Arc<dyn CredentialProvider>> {
+        let _ = (instance, key);
+        Err(Error::new(ErrorKind::Unsupported, format!("{} has no apps", self.kind().display_name()))
+            .with_forge(self.kind())
+            .with_operation("use an app"))
+    }
 }

@@ -62,6 +62,9 @@ pub struct Event {
     pub sha: Option<String>,
     /// The run.
     pub run_id: Option<String>,
+    /// The run that started this one, where the payload names it (child pipelines).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_run_id: Option<String>,
     /// The run's attempt, from 1.
     pub attempt: Option<u32>,
     /// The job.
@@ -100,6 +103,7 @@ impl Event {
             ref_type: None,
             sha: None,
             run_id: None,
+            parent_run_id: None,
             attempt: None,
             job_id: None,
             job_name: None,

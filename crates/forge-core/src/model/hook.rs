@@ -77,3 +77,34 @@ pub struct HookHealth {
     /// The last failure in the forge's words, cut to 200 characters.
     pub last_failure: Option<String>,
 }
+
+/// A delivery as the forge remembers it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct HookDelivery {
+    /// The forge's id of this attempt, by which it can be sent again.
+    pub id: String,
+    /// The forge's id of the event, the same when it is sent again; what [`crate::WebhookReceiver::delivery_id`]
+    /// reads from the delivery itself.
+    pub event_id: Option<String>,
+    /// The event in the forge's words.
+    pub event: String,
+    /// When it was sent.
+    pub sent_at: Timestamp,
+    /// The status that we answered with; `None` when there was no answer.
+    pub status: Option<u16>,
+}
+
+impl HookDelivery {
+    /// A delivery that got no answer.
+    #[must_use]
+    pub fn new(id: impl Into<String>, event: impl Into<String>, sent_at: Timestamp) -> Self {
+        Self { id: id.into(), event_id: None, event: event.into(), sent_at, status: None }
+    }
+
+    /// Whether it was answered with a 2xx.
+    #[must_use]
+    pub fn is_accepted(&self) -> bool {
+        self.status.is_some_and(|status| (200..300).contains(&status))
+    }
+}

@@ -3,6 +3,7 @@
 //! Ids are strings as the forge prints them. Structs are `#[non_exhaustive]`: make one with `new` and set fields.
 
 mod event;
+mod facts;
 mod feedback;
 mod hook;
 mod identity;
@@ -11,8 +12,12 @@ mod repo;
 mod run;
 
 pub use event::{Event, EventKind, RefType};
+pub use facts::{
+    Annotation, AnnotationLevel, Change, ChangedFile, CiConfig, Commit, Commits, Diff, FileChange, GreenJob,
+    LineRange, ReportedTest, written_lines,
+};
 pub use feedback::{Comment, CommitStatus, Issue, PostAction, Posted, StatusState, Target};
-pub use hook::{Hook, HookHealth, HookSpec};
+pub use hook::{Hook, HookDelivery, HookHealth, HookSpec};
 pub use identity::{Account, Identity};
 pub use job::{Job, JobStep};
 pub use repo::{Repo, RepoRef};
