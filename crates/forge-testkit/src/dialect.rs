@@ -114,6 +114,11 @@ pub(crate) trait Dialect: Debug + Send + Sync {
         true
     }
 
+    /// The path of the file that defines a run's jobs, where runs have one in the repository.
+    fn ci_config_path(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Prefixes of access and refresh tokens by OAuth, and of personal tokens.
     fn token_prefixes(&self) -> [&'static str; 3];
 

@@ -5,6 +5,7 @@
     reason = "the secret is used here, where it goes into a request, a cipher or a hash"
 )]
 
+mod changes;
 mod observe;
 
 use std::{io, sync::Arc, time::Duration};
@@ -662,7 +663,7 @@ impl Fake {
         // One event has one id, whatever hooks it goes to.
         let delivery_id = uuid::Uuid::new_v4().to_string();
         world
-            .hooks_of(repo_id)
+            .hooks_above(repo_id)
             .filter(|hook| hook.is_active && !hook.is_disabled)
             .filter(|hook| hook.disabled_until.is_none_or(|until| until <= now))
             .filter(|hook| {

@@ -35,7 +35,7 @@ pub use gitlab::FakeGitLab;
 pub use receiver::{Received, Receiver};
 pub use record::{Listener, Presented, Recorded};
 pub use spec::{
-    HookSetup, JobSpec, Log, PullHandle, PullSpec, RegisteredApp, RepoHandle, RunHandle, RunSpec, State,
-    TokenKind, TokenSpec,
+    ChangeSpec, HookSetup, JobSpec, Log, PullHandle, PullSpec, RegisteredApp, RepoHandle, RunHandle, RunSpec,
+    State, TokenKind, TokenSpec,
 };
 pub use world::{FakeComment, FakeHook, FakeIssue, FakeStatus};

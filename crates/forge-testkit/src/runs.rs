@@ -131,6 +131,8 @@ fn add_job(
         created_at: shift(end, -58),
         finished_at: spec.state.is_ended().then_some(end),
         bridge_to: None,
+        failing_tests: spec.failing_tests.clone(),
+        annotations: spec.annotations.clone(),
     };
     world.jobs.insert(id, job);
     id

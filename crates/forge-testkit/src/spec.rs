@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use forge_core::model::{RepoRef, RunRef};
+use forge_core::model::{Annotation, FileChange, RepoRef, ReportedTest, RunRef};
 use jiff::Timestamp;
 use secrecy::SecretString;
 
@@ -197,6 +197,8 @@ pub struct JobSpec {
     pub(crate) log_delay: u32,
     pub(crate) allow_failure: bool,
     pub(crate) failure_reason: Option<String>,
+    pub(crate) failing_tests: Vec<ReportedTest>,
+    pub(crate) annotations: Vec<Annotation>,
 }
 
 impl JobSpec {
@@ -211,7 +213,23 @@ impl JobSpec {
             log_delay: 0,
             allow_failure: false,
             failure_reason: None,
+            failing_tests: Vec::new(),
+            annotations: Vec::new(),
         }
+    }
+
+    /// The failing tests of its test report.
+    #[must_use]
+    pub fn with_failing_tests(mut self, tests: &[ReportedTest]) -> Self {
+        self.failing_tests = tests.to_vec();
+        self
+    }
+
+    /// The remarks it leaves at lines of files.
+    #[must_use]
+    pub fn with_annotations(mut self, annotations: &[Annotation]) -> Self {
+        self.annotations = annotations.to_vec();
+        self
     }
 
     /// A job that fails with `log`.
@@ -475,6 +493,67 @@ impl HookSetup {
     #[must_use]
     pub fn inactive(mut self) -> Self {
         self.is_active = false;
+        self
+    }
+}
+
+/// What leads from one commit to another.
+#[derive(Debug, Clone)]
+pub struct ChangeSpec {
+    pub(crate) repo_id: u64,
+    pub(crate) base: String,
+    pub(crate) head: String,
+    pub(crate) files: Vec<FileSpec>,
+    pub(crate) commits: Vec<(String, String)>,
+}
+
+/// One file of a [`ChangeSpec`].
+#[derive(Debug, Clone)]
+pub(crate) struct FileSpec {
+    pub(crate) path: String,
+    pub(crate) old_path: Option<String>,
+    pub(crate) change: FileChange,
+    /// The hunks of a unified diff; `None` for a binary file.
+    pub(crate) patch: Option<String>,
+}
+
+impl ChangeSpec {
+    /// A change of `repo` from commit `base` to commit `head`. A pull request whose commit is `head` has this change too.
+    #[must_use]
+    pub fn new(repo: &RepoHandle, base: &str, head: &str) -> Self {
+        Self {
+            repo_id: repo.id,
+            base: base.to_owned(),
+            head: head.to_owned(),
+            files: Vec::new(),
+            commits: Vec::new(),
+        }
+    }
+
+    /// It touches this file. `patch` holds the hunks of a unified diff; `None` is a binary file.
+    #[must_use]
+    pub fn with_file(mut self, path: &str, change: FileChange, patch: Option<&str>) -> Self {
+        let patch = patch.map(str::to_owned);
+        self.files.push(FileSpec { path: path.to_owned(), old_path: None, change, patch });
+        self
+    }
+
+    /// It renames a file.
+    #[must_use]
+    pub fn with_renamed(mut self, old_path: &str, path: &str, patch: &str) -> Self {
+        self.files.push(FileSpec {
+            path: path.to_owned(),
+            old_path: Some(old_path.to_owned()),
+            change: FileChange::Renamed,
+            patch: Some(patch.to_owned()),
+        });
+        self
+    }
+
+    /// It holds this commit, the next newer one; the last one added should be `head`.
+    #[must_use]
+    pub fn with_commit(mut self, sha: &str, message: &str) -> Self {
+        self.commits.push((sha.to_owned(), message.to_owned()));
         self
     }
 }

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use forge_core::model::Target;
+use forge_core::model::{Annotation, ReportedTest, Target};
 use http::HeaderMap;
 use jiff::{SignedDuration, Timestamp};
 use rand::RngExt as _;
@@ -15,7 +15,7 @@ use crate::{
     fault::Armed,
     grants::Grants,
     record::Recorded,
-    spec::{Log, State, TokenKind},
+    spec::{ChangeSpec, Log, State, TokenKind},
 };
 
 #[derive(Debug, Clone)]
@@ -128,6 +128,8 @@ pub(crate) struct Job {
     pub(crate) finished_at: Option<Timestamp>,
     /// The run that this job started: it is a bridge and has no log.
     pub(crate) bridge_to: Option<u64>,
+    pub(crate) failing_tests: Vec<ReportedTest>,
+    pub(crate) annotations: Vec<Annotation>,
 }
 
 impl Job {
@@ -314,7 +316,13 @@ pub(crate) struct World {
     pub(crate) pulls: Vec<Pull>,
     pub(crate) runs: BTreeMap<u64, Run>,
     pub(crate) jobs: BTreeMap<u64, Job>,
+    /// Hooks by id; their `repo_id` is that of a repository or of a namespace.
     pub(crate) hooks: BTreeMap<u64, Hook>,
+    /// Groups and projects that hooks may belong to, by path.
+    pub(crate) namespaces: BTreeMap<String, u64>,
+    pub(crate) changes: Vec<ChangeSpec>,
+    /// Texts of files by repository, commit and path.
+    pub(crate) files: BTreeMap<(u64, String, String), String>,
     pub(crate) comments: Vec<FakeComment>,
     pub(crate) issues: Vec<FakeIssue>,
     pub(crate) statuses: Vec<FakeStatus>,
@@ -353,6 +361,9 @@ impl World {
             runs: BTreeMap::new(),
             jobs: BTreeMap::new(),
             hooks: BTreeMap::new(),
+            namespaces: BTreeMap::new(),
+            changes: Vec::new(),
+            files: BTreeMap::new(),
             comments: Vec::new(),
             issues: Vec::new(),
             statuses: Vec::new(),
@@ -416,8 +427,38 @@ impl World {
         self.jobs.values().filter(move |job| job.run_id == run_id)
     }
 
+    /// The hooks of this repository or namespace itself.
     pub(crate) fn hooks_of(&self, repo_id: u64) -> impl Iterator<Item = &Hook> {
         self.hooks.values().filter(move |hook| hook.repo_id == repo_id)
+    }
+
+    /// All hooks that a repository's deliveries go to: its own, and those of the namespaces above it.
+    pub(crate) fn hooks_above(&self, repo_id: u64) -> impl Iterator<Item = &Hook> {
+        let name = self.repo_name(repo_id);
+        self.hooks.values().filter(move |hook| {
+            hook.repo_id == repo_id
+                || self.namespaces.iter().any(|(path, &id)| {
+                    hook.repo_id == id
+                        && name.strip_prefix(path.as_str()).is_some_and(|rest| rest.starts_with('/'))
+                })
+        })
+    }
+
+    /// The id of a namespace such as `group/sub`, which is made where it is new.
+    pub(crate) fn namespace_id(&mut self, path: &str) -> u64 {
+        if let Some(&id) = self.namespaces.get(path) {
+            return id;
+        }
+        let id = self.next_id();
+        self.namespaces.insert(path.to_owned(), id);
+        id
+    }
+
+    /// What leads to `head`, from `base` where that is given.
+    pub(crate) fn change(&self, repo_id: u64, base: Option<&str>, head: &str) -> Option<&ChangeSpec> {
+        self.changes.iter().find(|change| {
+            change.repo_id == repo_id && change.head == head && base.is_none_or(|base| change.base == base)
+        })
     }
 
     /// Makes a download link that works for one minute.

@@ -218,6 +218,10 @@ impl Dialect for BitbucketCloud {
         1
     }
 
+    fn ci_config_path(&self) -> Option<&'static str> {
+        Some("bitbucket-pipelines.yml")
+    }
+
     fn token_prefixes(&self) -> [&'static str; 3] {
         ["", "", "ATATT3"]
     }

@@ -1,7 +1,7 @@
 //! Hooks.
 
 use forge_core::{
-    Delivery, EnsureHook, ErrorKind, ForgeClientExt, Secrets,
+    Delivery, EnsureHook, ErrorKind, ForgeClientExt, Secrets, ensure_hook,
     model::{EventKind, HookSpec},
 };
 use futures_util::TryStreamExt;
@@ -202,4 +202,87 @@ pub async fn registered_hooks_get_deliveries_that_verify<H: Harness>() {
         triggers += usize::from(event.triggers_rca && event.kind == kind);
     }
     assert_eq!(triggers, 1, "one delivery begins the analysis of one failed run");
+}
+
+/// A delivery that we failed to take is told of, and where the forge can, sent again under the same event id.
+pub async fn past_deliveries_are_told_and_sent_again<H: Harness>() {
+    let harness = H::start().await;
+    let capabilities = harness.provider().capabilities();
+    let (repo, client) = (shop(harness.fake()), harness.client());
+    let since = harness.fake().now().checked_sub(jiff::SignedDuration::from_mins(5)).expect("a time");
+    let Some(hooks) = client.hooks() else { return };
+    if !capabilities.hook_deliveries {
+        let error = hooks.list_deliveries(&repo.repo_ref(), "7", since).await.expect_err("it is not claimed");
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        let error = hooks.redeliver(&repo.repo_ref(), "7", "8").await.expect_err("it is not claimed");
+        assert_eq!((error.kind(), requests(harness.fake())), (ErrorKind::Unsupported, 0));
+        return;
+    }
+    let receiver = Receiver::start().await;
+    receiver.set_status(503);
+    let spec = HookSpec::new(receiver.url().clone(), SecretString::from(SECRET.to_owned()));
+    let hook = client.ensure_hook(&repo.repo_ref(), &spec, None).await.expect("a new hook").hook;
+    let run = harness.fake().add_run(&repo, &RunSpec::new(vec![JobSpec::failed("test", "boom\n")]));
+    let sent = harness.fake().deliver(&run).await.len();
+    let past = hooks.list_deliveries(&repo.repo_ref(), &hook.id, since).await.expect("the deliveries");
+    assert_eq!(past.len(), sent);
+    assert!(past.windows(2).all(|pair| pair[0].sent_at >= pair[1].sent_at), "newest first: {past:?}");
+    let first = receiver.received().into_iter().next().expect("it arrived");
+    let event_id = harness.provider().webhooks().delivery_id(&first.headers);
+    assert!(past.iter().all(|delivery| delivery.status == Some(503) && !delivery.is_accepted()), "{past:?}");
+    let failed = past.iter().find(|delivery| delivery.event_id == event_id).expect("named by its event id");
+    receiver.set_status(204);
+    let redelivered = hooks.redeliver(&repo.repo_ref(), &hook.id, &failed.id).await;
+    if capabilities.hook_redelivery {
+        redelivered.expect("it is sent again");
+        let received = receiver.wait_for(sent + 1).await;
+        let again = received.last().expect("it arrived");
+        assert_eq!(harness.provider().webhooks().delivery_id(&again.headers), event_id);
+        assert_eq!(again.body, first.body);
+    } else {
+        assert_eq!(redelivered.expect_err("it is not claimed").kind(), ErrorKind::Unsupported);
+    }
+    let none = hooks.list_deliveries(&repo.repo_ref(), &hook.id, harness.fake().now()).await;
+    assert!(none.expect("an empty list").iter().all(|delivery| delivery.is_accepted()));
+    assert_no_unknown_request(harness.fake());
+}
+
+/// One hook of a namespace gets the deliveries of all repositories below it, and of no others.
+pub async fn namespace_hook_serves_all_its_repositories<H: Harness>() {
+    let harness = H::start().await;
+    let (fake, client) = (harness.fake(), harness.client());
+    let claimed = harness.provider().capabilities().namespace_hooks;
+    assert_eq!(client.namespace_hooks().is_some(), claimed, "facet and capability differ");
+    assert_eq!(requests(fake), 0);
+    let Some(hooks) = client.namespace_hooks() else { return };
+    let repos = [fake.add_repo("acme/shop"), fake.add_repo("acme/till")];
+    let other = fake.add_repo("emca/shop");
+    let namespace = fake.namespace("acme");
+    let receiver = Receiver::start().await;
+    let spec = HookSpec::new(receiver.url().clone(), SecretString::from(SECRET.to_owned()));
+    let created = ensure_hook(hooks, &namespace, &spec, None).await.expect("a new hook");
+    assert_eq!(created.action, EnsureHook::Created);
+    let again = ensure_hook(hooks, &namespace, &spec, Some(&created.hook.id)).await.expect("the same");
+    assert_eq!((again.action, fake.namespace_hooks("acme").len()), (EnsureHook::Unchanged, 1));
+    let mut named = Vec::new();
+    for repo in repos.iter().chain([&other]) {
+        let run = fake.add_run(repo, &RunSpec::new(vec![JobSpec::failed("test", "boom\n")]));
+        fake.deliver(&run).await;
+    }
+    let (provider, secrets) = (harness.provider(), Secrets::new(SecretString::from(SECRET.to_owned())));
+    for received in receiver.received() {
+        let delivery = Delivery {
+            headers: &received.headers,
+            query: None,
+            body: &received.body,
+            received_at: fake.now(),
+        };
+        let verified = provider.webhooks().verify(&delivery, &secrets).expect("the proof is right");
+        named.extend(provider.webhooks().parse(&verified).expect("a known payload").repo_id);
+    }
+    named.dedup();
+    assert_eq!(named, [repos[0].forge_id.clone(), repos[1].forge_id.clone()]);
+    hooks.delete_hook(&namespace, &created.hook.id).await.expect("it is gone");
+    assert!(fake.namespace_hooks("acme").is_empty());
+    assert_no_unknown_request(fake);
 }

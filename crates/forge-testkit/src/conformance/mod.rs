@@ -5,6 +5,7 @@
 
 pub mod ci;
 pub mod errors;
+pub mod facts;
 pub mod feedback;
 pub mod hooks;
 pub mod oauth;
@@ -114,6 +115,8 @@ macro_rules! conformance {
                 deleting_twice_is_fine,
                 test_deliveries_arrive,
                 registered_hooks_get_deliveries_that_verify,
+                past_deliveries_are_told_and_sent_again,
+                namespace_hook_serves_all_its_repositories,
             }
             webhooks {
                 every_form_of_proof_is_verified,
@@ -162,6 +165,16 @@ macro_rules! conformance {
                 issue_lives,
                 status_is_set,
                 long_status_is_cut,
+            }
+            facts {
+                what_is_not_claimed_sends_nothing,
+                diff_names_files_and_lines,
+                commits_between_are_newest_first,
+                unknown_commits_are_not_found,
+                last_green_job_is_the_same_job_on_that_branch,
+                failing_tests_of_the_forges_report,
+                annotations_of_a_job,
+                ci_config_at_the_commit,
             }
             errors {
                 rejected_token_is_unauthorized,

@@ -89,10 +89,14 @@ impl Fake {
     /// The hooks of a repository.
     #[must_use]
     pub fn hooks(&self, repo: &RepoHandle) -> Vec<FakeHook> {
+        self.hooks_of_owner(repo.id)
+    }
+
+    pub(crate) fn hooks_of_owner(&self, owner_id: u64) -> Vec<FakeHook> {
         let world = self.world();
         let now = world.now();
         world
-            .hooks_of(repo.id)
+            .hooks_of(owner_id)
             .map(|hook| {
                 let mut events = hook.events.clone();
                 events.sort();

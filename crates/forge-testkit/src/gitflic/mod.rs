@@ -144,6 +144,10 @@ impl Dialect for GitFlic {
         false
     }
 
+    fn ci_config_path(&self) -> Option<&'static str> {
+        Some("gitflic-ci.yaml")
+    }
+
     fn token_prefixes(&self) -> [&'static str; 3] {
         ["gfo-", "gfr-", "gfp-"]
     }

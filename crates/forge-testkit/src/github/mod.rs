@@ -91,6 +91,10 @@ impl Dialect for GitHub {
         ForgeKind::GITHUB
     }
 
+    fn ci_config_path(&self) -> Option<&'static str> {
+        Some(".github/workflows/ci.yml")
+    }
+
     fn token_prefixes(&self) -> [&'static str; 3] {
         ["gho_", "ghr_", "ghp_"]
     }

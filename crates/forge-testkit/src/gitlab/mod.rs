@@ -89,6 +89,10 @@ impl Dialect for GitLab {
         ForgeKind::GITLAB
     }
 
+    fn ci_config_path(&self) -> Option<&'static str> {
+        Some(".gitlab-ci.yml")
+    }
+
     fn token_prefixes(&self) -> [&'static str; 3] {
         ["", "", "glpat-"]
     }
