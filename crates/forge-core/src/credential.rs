@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::{Error, ErrorKind, Result, secret};
+use crate::{Error, ErrorKind, Result, model::Identity, secret};
 
 /// How a credential was obtained, which decides how each forge wants it sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -118,6 +118,15 @@ pub trait CredentialProvider: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`ErrorKind::Unauthorized`] when it cannot be refreshed, [`ErrorKind::InvalidGrant`] when the grant is dead.
     async fn refresh(&self, rejected: &Credential) -> Result<Arc<Credential>>;
+
+    /// Who the credentials belong to, where only this provider can find out: the token of a GitHub App's installation
+    /// cannot ask for its app. `None`: the credential itself can ask.
+    ///
+    /// # Errors
+    /// Whatever the forge gives.
+    async fn identity(&self) -> Result<Option<Identity>> {
+        Ok(None)
+    }
 }
 
 /// A credential that never changes, such as a personal access token.
