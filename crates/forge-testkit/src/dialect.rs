@@ -104,6 +104,11 @@ pub(crate) trait Dialect: Debug + Send + Sync {
         false
     }
 
+    /// Whether a new hook gets a delivery at once, to say that it is there.
+    fn greets_hooks(&self) -> bool {
+        false
+    }
+
     /// Whether the token endpoint says which scopes were granted.
     fn tells_scopes(&self) -> bool {
         true

@@ -175,6 +175,12 @@ impl Fake {
         self.dialect().replaces_hooks()
     }
 
+    /// Whether a new hook of this forge gets a delivery at once, to say that it is there.
+    #[must_use]
+    pub fn greets_hooks(&self) -> bool {
+        self.dialect().greets_hooks()
+    }
+
     /// Whether the token endpoint says which scopes were granted.
     #[must_use]
     pub fn tells_scopes(&self) -> bool {

@@ -30,7 +30,7 @@ pub use deliver::{DeliveryOutcome, Message, SignedRequest};
 pub use fake::{Fake, FakeOptions};
 pub use fault::Fault;
 pub use gitflic::FakeGitFlic;
-pub use github::FakeGitHub;
+pub use github::{FakeApp, FakeCheckRun, FakeGitHub};
 pub use gitlab::FakeGitLab;
 pub use receiver::{Received, Receiver};
 pub use record::{Listener, Presented, Recorded};

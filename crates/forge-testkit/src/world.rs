@@ -334,6 +334,7 @@ pub(crate) struct World {
     pub(crate) quick_actions: Vec<String>,
     pub(crate) rate_limit: Option<RateLimit>,
     pub(crate) bitbucket_dc: crate::bitbucket_dc::State,
+    pub(crate) github: crate::github::State,
 }
 
 impl World {
@@ -375,6 +376,7 @@ impl World {
             quick_actions: Vec::new(),
             rate_limit: None,
             bitbucket_dc: crate::bitbucket_dc::State::default(),
+            github: crate::github::State::default(),
         }
     }
 

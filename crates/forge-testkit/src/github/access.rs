@@ -1,6 +1,6 @@
 //! Who asks, and what they may do.
 
-use super::refuse;
+use super::{apps::Installation, refuse};
 use crate::{
     dialect::Outcome,
     spec::TokenKind,
@@ -12,6 +12,8 @@ use crate::{
 pub(super) struct Caller {
     pub(super) user_id: u64,
     pub(super) token: Token,
+    /// Of an app, where it is not a person who asks.
+    pub(super) installation: Option<Installation>,
 }
 
 /// What a request needs: classic scopes, any of which does, and the permission of a fine-grained token.
@@ -27,10 +29,14 @@ pub(super) fn authenticate(world: &World, request: &Incoming) -> Result<Caller, 
     let header = request.header("authorization");
     let header = header.ok_or_else(|| refuse(401, "Requires authentication"))?;
     let text = header.strip_prefix("Bearer ").or_else(|| header.strip_prefix("token "));
+    let installation = text.and_then(|text| world.installation_of(text)).cloned();
     let token = text.and_then(|text| world.tokens.get(text));
     let token = token.filter(|token| !token.is_revoked && token.expires_at.is_none_or(|at| at > world.now()));
     let token = token.ok_or_else(|| refuse(401, "Bad credentials"))?;
-    Ok(Caller { user_id: token.user_id, token: token.clone() })
+    if installation.as_ref().is_some_and(Installation::is_suspended) {
+        return Err(refuse(403, "This installation has been suspended"));
+    }
+    Ok(Caller { user_id: token.user_id, token: token.clone(), installation })
 }
 
 impl Caller {
@@ -40,6 +46,9 @@ impl Caller {
 
     /// Classic tokens that may not see a private repository are told that there is none.
     pub(super) fn can_see(&self, repo: &Repo) -> bool {
+        if let Some(installation) = &self.installation {
+            return installation.sees(repo);
+        }
         if !repo.is_private {
             return true;
         }
@@ -59,7 +68,8 @@ impl Caller {
                 return Ok(());
             }
             let accepted = format!("{}={wanted}", needs.permission);
-            let reply = refuse(403, "Resource not accessible by personal access token");
+            let who = if self.installation.is_some() { "integration" } else { "personal access token" };
+            let reply = refuse(403, &format!("Resource not accessible by {who}"));
             return Err(Box::new(reply.with_header("x-accepted-github-permissions", &accepted)));
         }
         let is_public_read = !repo.is_private && !needs.is_write;

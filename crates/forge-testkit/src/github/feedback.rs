@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{
     Answer,
     access::{Caller, Needs},
-    invalid, json as shape, page, refuse, unknown,
+    changes, checks, invalid, json as shape, page, refuse, unknown,
 };
 use crate::{
     wire::{Incoming, Reply},
@@ -25,11 +25,13 @@ pub(super) fn route(
 ) -> Answer {
     let method = request.method.as_str();
     let is_write = method != "GET";
+    if matches!(segments, ["check-runs", ..] | ["commits", _, "check-runs"]) {
+        return checks::route(world, request, caller, repo, segments);
+    }
     let permission = match segments {
         ["issues", ..] => "issues",
         ["pulls", ..] | [_, _, "pulls"] => "pull_requests",
         ["statuses", ..] | ["commits", _, "status" | "statuses"] => "statuses",
-        ["check-runs", ..] => "checks",
         _ => "contents",
     };
     let scopes: &[&str] = if permission == "statuses" { &["repo", "repo:status"] } else { &["repo"] };
@@ -91,7 +93,9 @@ pub(super) fn route(
                 .collect();
             Ok(page(world, request, &statuses, None, |status| shape::commit_status(world, status)).into())
         }
-        ("POST" | "PATCH", ["check-runs", ..]) => Err(refuse(403, "You must authenticate via a GitHub App.")),
+        ("GET", ["pulls", _, "files"] | ["commits", _] | ["compare", _] | ["contents", ..]) => {
+            changes::route(world, request, repo, segments)
+        }
         _ => Ok(unknown()),
     }
 }

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     deliver::{Message, SignedRequest, hmac, put},
     dialect::Outcome,
-    wire::{Incoming, Reply},
+    wire::{Incoming, Reply, with_query},
     world::{Hook, Repo, Sent, World},
 };
 
@@ -91,7 +91,7 @@ pub(super) fn route(
                 .filter(|sent| sent.request.hook_id == id)
                 .filter(|sent| !only_failed || !sent.outcome.is_success())
                 .collect();
-            Ok(page(world, request, &sent, None, |sent| shape::delivery(sent)).into())
+            Ok(by_cursor(world, request, &sent).into())
         }
         (_, ["deliveries", delivery, rest @ ..]) => {
             let delivery = delivery.parse::<u64>().unwrap_or(0);
@@ -107,6 +107,24 @@ pub(super) fn route(
             }
         }
         _ => Ok(unknown()),
+    }
+}
+
+/// Deliveries are not paged by number: the next page is where the cursor of the last one says.
+fn by_cursor(world: &World, request: &Incoming, sent: &[&Sent]) -> Reply {
+    let before = request.query("cursor").and_then(|text| text.strip_prefix("v1_")?.parse::<u64>().ok());
+    let rest: Vec<&&Sent> = sent.iter().filter(|sent| before.is_none_or(|id| sent.id < id)).collect();
+    let shown = rest.get(..rest.len().min(request.paging(30).1)).unwrap_or_default();
+    let body = Value::Array(shown.iter().map(|sent| shape::delivery(sent)).collect());
+    let reply = Reply::json(200, &body);
+    match shown.last() {
+        Some(last) if shown.len() < rest.len() => {
+            let url = format!("{}{}", world.base_url, request.path);
+            let cursor = format!("v1_{}", last.id);
+            let next = with_query(&url, request.raw_query.as_deref(), "cursor", &cursor);
+            reply.with_header("link", &format!("<{next}>; rel=\"next\""))
+        }
+        _ => reply,
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) fn user(world: &World, user_id: u64) -> Value {
         "id": user_id,
         "node_id": format!("U_{user_id}"),
         "login": login,
-        "type": "User",
+        "type": if login.ends_with("[bot]") { "Bot" } else { "User" },
         "site_admin": false,
         "name": login,
         "html_url": format!("{}/{login}", world.base_url),
@@ -320,7 +320,7 @@ pub(super) fn comment(world: &World, comment: &FakeComment) -> Value {
         "created_at": time(comment.created_at),
         "updated_at": time(comment.updated_at),
         "author_association": "MEMBER",
-        "performed_via_github_app": null,
+        "performed_via_github_app": world.app_of_bot(comment.author_id),
     });
     if let (Some(object), Value::String(_)) = (value.as_object_mut(), &commit) {
         object.insert("commit_id".to_owned(), commit);
@@ -343,7 +343,7 @@ pub(super) fn issue(world: &World, issue: &FakeIssue) -> Value {
         "html_url": format!("{web}/issues/{}", issue.number),
         "created_at": time(issue.created_at),
         "updated_at": time(issue.updated_at),
-        "performed_via_github_app": null,
+        "performed_via_github_app": world.app_of_bot(issue.author_id),
     })
 }
 

@@ -2,6 +2,9 @@
 
 mod access;
 mod actions;
+mod apps;
+mod changes;
+mod checks;
 mod feedback;
 mod hooks;
 mod json;
@@ -11,17 +14,23 @@ mod repos;
 
 use std::{fmt, io, ops::Deref, time::Duration};
 
-use forge_core::ForgeKind;
+use forge_core::{AppManifest, ForgeKind};
+use http::{HeaderMap, HeaderValue, Method, header};
 use serde_json::{Value, json};
 
 use crate::{
     deliver::{DeliveryOutcome, Message, SignedRequest},
     dialect::{Dialect, Outcome},
     fake::{Fake, FakeOptions},
+    send::send,
     spec::TokenKind,
     wire::{Incoming, Reply, with_query},
-    world::{Hook, RateLimit, Run, World},
+    world::{Hook, RateLimit, Run, World, header_text},
 };
+
+pub use apps::FakeApp;
+pub(crate) use apps::State;
+pub use checks::FakeCheckRun;
 
 /// A fake GitHub on loopback, shaped as an Enterprise Server: the API is below `{base}/api/v3`, OAuth below
 /// `{base}/login/oauth`.
@@ -55,6 +64,75 @@ impl FakeGitHub {
         let fake = Fake::start(Box::new(GitHub), options, "3.19.1").await?;
         fake.set_log_redirect(true);
         Ok(Self(fake))
+    }
+}
+
+/// # Apps
+///
+/// Every app has the same private key, a test key. Its installations see the repositories of one owner.
+impl FakeGitHub {
+    /// Makes an app with the permissions that this product asks for.
+    #[must_use]
+    pub fn add_app(&self, slug: &str) -> FakeApp {
+        self.0.world().add_app(slug)
+    }
+
+    /// Installs an app on an owner's repositories; gives the installation's id.
+    #[must_use]
+    pub fn install_app(&self, app_id: &str, owner: &str) -> String {
+        self.0.world().install_app(app_id, owner)
+    }
+
+    /// Suspends an installation, or lifts that.
+    pub fn suspend_installation(&self, installation_id: &str, is_suspended: bool) {
+        self.0.world().suspend_installation(installation_id, is_suspended);
+    }
+
+    /// Removes an installation; its tokens die with it.
+    pub fn delete_installation(&self, installation_id: &str) {
+        self.0.world().delete_installation(installation_id);
+    }
+
+    /// What the owner has granted, e.g. `[("actions", "read")]`, for the tokens minted from now on.
+    pub fn set_installation_permissions(&self, installation_id: &str, permissions: &[(&str, &str)]) {
+        self.0.world().set_installation_permissions(installation_id, permissions);
+    }
+
+    /// Life of the installation tokens minted from now on; an hour at first.
+    pub fn set_installation_token_lifetime(&self, lifetime: Duration) {
+        let seconds = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
+        self.0.world().set_installation_token_seconds(seconds);
+    }
+
+    /// How many installation tokens were minted.
+    #[must_use]
+    pub fn minted_tokens(&self) -> usize {
+        self.0.world().minted_tokens()
+    }
+
+    /// The check runs of all repositories, oldest first.
+    #[must_use]
+    pub fn check_runs(&self) -> Vec<FakeCheckRun> {
+        self.0.world().github.check_runs.clone()
+    }
+
+    /// Plays the browser: posts the manifest, says yes, and gives the address that it was sent back to.
+    ///
+    /// # Errors
+    /// When the fake shows an error page instead of sending the browser back; the text is the page's.
+    pub async fn submit_manifest(&self, manifest: &AppManifest) -> io::Result<url::Url> {
+        let manifest_text = manifest.manifest.to_string();
+        let body: String = url::form_urlencoded::byte_serialize(manifest_text.as_bytes()).collect();
+        let body = format!("manifest={body}");
+        let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
+        let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, kind)]);
+        let limit = Duration::from_secs(5);
+        let (status, headers, page) =
+            send(Method::POST, &manifest.create_url, &headers, body.into(), limit).await?;
+        if !status.is_redirection() {
+            return Err(io::Error::other(format!("{status}: {}", String::from_utf8_lossy(&page))));
+        }
+        url::Url::parse(&header_text(&headers, "location")).map_err(io::Error::other)
     }
 }
 
@@ -123,6 +201,10 @@ impl Dialect for GitHub {
         &["workflow_run", "workflow_job"]
     }
 
+    fn greets_hooks(&self) -> bool {
+        true
+    }
+
     fn counts_run_attempts(&self) -> bool {
         true
     }
@@ -138,6 +220,11 @@ impl Dialect for GitHub {
     fn route(&self, world: &mut World, request: &Incoming) -> Outcome {
         let segments: Vec<&str> = request.segments.iter().map(String::as_str).collect();
         match segments.as_slice() {
+            ["settings", "apps", "new"] | ["organizations", _, "settings", "apps", "new"]
+                if request.method == Method::POST =>
+            {
+                apps::create_page(world, request)
+            }
             ["login", "oauth", rest @ ..] => oauth::pages(world, request, rest),
             ["api", "v3", rest @ ..] => {
                 api(world, request, rest).unwrap_or_else(|refusal| Outcome::Reply(*refusal))
@@ -217,8 +304,15 @@ fn api(world: &mut World, request: &Incoming, segments: &[&str]) -> Answer {
     if let ["applications", client_id, rest @ ..] = segments {
         return oauth::applications(world, request, client_id, rest);
     }
+    if apps::is_for_apps(segments) {
+        return apps::route(world, request, segments);
+    }
     let caller = access::authenticate(world, request)?;
     let outcome = match (request.method.as_str(), segments) {
+        (_, ["user", ..]) if caller.installation.is_some() => {
+            Err(refuse(403, "Resource not accessible by integration"))
+        }
+        ("GET", ["installation", "repositories"]) => apps::as_installation(world, request, &caller),
         ("GET", ["user"]) => Ok(Reply::json(200, &json::user(world, caller.user_id)).into()),
         ("GET", ["meta"]) => {
             let body = json!({ "installed_version": world.version, "hooks": ["127.0.0.0/8"] });
