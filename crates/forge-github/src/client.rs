@@ -7,8 +7,8 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use forge_core::{
-    BoxStream, Capabilities, Ci, Credential, CredentialKind, CredentialProvider, Error, ErrorKind, Feedback,
-    ForgeClient, ForgeKind, Hooks, Repos, Result,
+    BoxStream, Capabilities, Ci, Credential, CredentialKind, CredentialProvider, Error, ErrorKind, Facts,
+    Feedback, ForgeClient, ForgeKind, Hooks, Repos, Result,
     model::{Account, Identity, RepoRef},
 };
 use forge_http::{
@@ -37,7 +37,7 @@ pub(crate) struct GitHubClient {
     base_url: Url,
     pub(crate) api: ApiClient,
     pub(crate) credentials: Arc<dyn CredentialProvider>,
-    /// The login of the credential's user, once it was needed; `None` inside for an app's installation.
+    /// The login of the credential's user, once it was needed; `None` inside where it cannot be known.
     own_login: Arc<OnceLock<Option<String>>>,
 }
 
@@ -66,14 +66,22 @@ impl GitHubClient {
     /// GitHub answers 301 (307 where the method must stay) with the address by id when a repository was renamed or
     /// transferred: rest/using-the-rest-api/best-practices, "Follow redirects".
     pub(crate) async fn send(&self, call: Call) -> Result<Response> {
-        let mut request = self.request(&call, &call.path);
+        self.send_adjusted(call, |request| request).await
+    }
+
+    /// As [`GitHubClient::send`], with something else about each request.
+    pub(crate) async fn send_adjusted<F>(&self, call: Call, adjust: F) -> Result<Response>
+    where
+        F: Fn(Request) -> Request + Send + Sync,
+    {
+        let mut request = adjust(self.request(&call, &call.path));
         for _ in 0..MAX_REDIRECTS {
             let response = request.send().await?;
             if !is_redirect(&response) {
                 return Ok(response);
             }
             let target = redirect_target(&response)?;
-            request = if call.method == Method::GET {
+            request = adjust(if call.method == Method::GET {
                 allow_redirects(self.api.get_url(target).operation(&call.operation))
             } else {
                 let path = self.path_of(&target).ok_or_else(|| {
@@ -82,7 +90,7 @@ impl GitHubClient {
                         .with_hint("check the base URL")
                 })?;
                 self.request(&call, &path)
-            };
+            });
         }
         Err(Error::new(ErrorKind::UnexpectedResponse, "GitHub redirects in a circle")
             .with_forge(ForgeKind::GITHUB)
@@ -122,13 +130,13 @@ impl GitHubClient {
         })
     }
 
-    /// The login of the credential's user; `None` for an app's installation, which has none.
+    /// The login of the credential's user; `None` for an app's installation of which only the token is known.
     pub(crate) async fn own_login(&self) -> Result<Option<String>> {
         if let Some(login) = self.own_login.get() {
             return Ok(login.clone());
         }
         let login = if self.is_installation().await? {
-            None
+            self.credentials.identity().await?.map(|identity| identity.account.login)
         } else {
             let user: wire::User = self.get("user".to_owned(), "read the token's user".to_owned()).await?;
             Some(user.login)
@@ -214,6 +222,10 @@ impl ForgeClient for GitHubClient {
     fn feedback(&self) -> Option<&dyn Feedback> {
         Some(self)
     }
+
+    fn facts(&self) -> Option<&dyn Facts> {
+        Some(self)
+    }
 }
 
 impl GitHubClient {
@@ -222,7 +234,15 @@ impl GitHubClient {
         let path = "installation/repositories?per_page=1".to_owned();
         let response = self.send(get(path, "read the installation's repositories".to_owned())).await?;
         response.json::<wire::RepositoryPage>()?;
-        Ok(identity(Account::new("installation", "installation"), response.headers()))
+        let mut found = identity(Account::new("installation", "installation"), response.headers());
+        if let Some(app) = self.credentials.identity().await? {
+            found.account = app.account;
+            found.scopes = app.scopes;
+            found.missing_scopes = app.missing_scopes;
+            // Its tokens are minted anew for ever.
+            found.expires_at = None;
+        }
+        Ok(found)
     }
 }
 
@@ -322,7 +342,7 @@ impl Dialect for GitHubDialect {
     fn authorize(&self, credential: &Credential, headers: &mut HeaderMap) -> Result<()> {
         let secret = credential.secret().expose_secret();
         let text = match credential.user() {
-            // Only the endpoints under /applications take the app's own id and secret.
+            // Only the endpoints under /applications take an OAuth application's own id and secret.
             Some(user) => format!("Basic {}", STANDARD.encode(format!("{user}:{secret}"))),
             None => format!("Bearer {secret}"),
         };

@@ -10,6 +10,10 @@ use jiff::Timestamp;
 /// GitHub docs, rest/using-the-rest-api/rate-limits-for-the-rest-api: without a header, wait at least a minute.
 const SECONDARY_LIMIT_WAIT: Duration = Duration::from_secs(60);
 
+/// What to do about a suspended installation of an app.
+const SUSPENDED_HINT: &str =
+    "the app's installation is suspended: whoever did that can lift it on the installation's settings page";
+
 /// The error of an answer that is no success.
 ///
 /// A 403 is a rate limit, a missing single sign-on or a missing permission, and has to be asked in this order: GitHub
@@ -31,7 +35,7 @@ pub(crate) fn classify(answer: &Answer<'_>) -> Error {
             .with_retry(Retry::After(wait))
             .with_hint("wait; all tokens and OAuth apps of one user share one limit"),
             None if answer.status.as_u16() == 429 => error.with_retry(Retry::After(SECONDARY_LIMIT_WAIT)),
-            None => error.with_hint(forbidden_hint(answer.headers)),
+            None => error.with_hint(forbidden_hint(answer)),
         },
         404 => error.with_hint(match scopes_hint(answer.headers) {
             Some(scopes) => format!("check the name, and that the token may see it: {scopes}"),
@@ -88,7 +92,11 @@ pub(crate) fn remaining(headers: &HeaderMap) -> Option<(u64, Option<Timestamp>)>
     Some((remaining, number("x-ratelimit-reset").and_then(|at| Timestamp::from_second(at).ok())))
 }
 
-fn forbidden_hint(headers: &HeaderMap) -> String {
+fn forbidden_hint(answer: &Answer<'_>) -> String {
+    let headers = answer.headers;
+    if answer.message().is_some_and(|message| message.contains("installation has been suspended")) {
+        return SUSPENDED_HINT.to_owned();
+    }
     let sso = headers.get("x-github-sso").and_then(|value| value.to_str().ok()).unwrap_or_default();
     if sso.starts_with("required") {
         return "the organisation requires single sign-on: authorise the token for it in the token's settings".to_owned();

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use crate::{
+    check_runs,
     client::{Call, GitHubClient, More, repo_path, segment, shown},
     wire::{Author, IssueAnswer, PostedComment, StatusAnswer},
 };
@@ -112,7 +113,11 @@ impl Feedback for GitHubClient {
         self.send(call).await.map(drop)
     }
 
+    /// As an app a check run, otherwise a commit status: only apps may write check runs.
     async fn set_status(&self, repo: &RepoRef, sha: &str, status: &CommitStatus) -> Result<Posted> {
+        if self.is_installation().await? {
+            return check_runs::set(self, repo, sha, status).await;
+        }
         let state = match status.state {
             StatusState::Pending => "pending",
             StatusState::Success => "success",
@@ -195,11 +200,12 @@ impl GitHubClient {
 
     async fn find_issue(&self, repo: &RepoRef, path: &str, marker: &str) -> Result<Option<IssueAnswer>> {
         let creator = match self.own_login().await? {
-            Some(login) => {
+            // GitHub does not say how this filter names a bot; author and marker are looked at anyway.
+            Some(login) if !login.ends_with("[bot]") => {
                 let login: String = form_urlencoded::byte_serialize(login.as_bytes()).collect();
                 format!("&creator={login}")
             }
-            None => String::new(),
+            _ => String::new(),
         };
         let path = Ok(format!("{path}?state=open{creator}&per_page=100"));
         let mut issues = self.list(path, format!("list issues of {}", shown(repo)), |response| {
@@ -217,8 +223,8 @@ impl GitHubClient {
         Ok(None)
     }
 
-    /// Whether the credential's account wrote it. An installation has no login that it could read; what a bot has
-    /// written through an app is the nearest that shows.
+    /// Whether the credential's account wrote it. Of an installation token that was given as it is no login is known;
+    /// what a bot has written through an app is the nearest that shows.
     async fn is_ours(&self, author: Option<&Author>, app: Option<&Value>) -> Result<bool> {
         let Some(author) = author else { return Ok(false) };
         Ok(match self.own_login().await? {
@@ -228,7 +234,7 @@ impl GitHubClient {
     }
 }
 
-fn posted(id: u64, web_url: Option<String>, action: PostAction) -> Posted {
+pub(crate) fn posted(id: u64, web_url: Option<String>, action: PostAction) -> Posted {
     let mut posted = Posted::new(id.to_string(), action);
     posted.web_url = web_url;
     posted
@@ -252,7 +258,7 @@ fn is_same_text(theirs: Option<&str>, ours: &str) -> bool {
     theirs.is_some_and(|theirs| plain(theirs) == plain(ours))
 }
 
-fn cut(text: &str, max_chars: usize) -> String {
+pub(crate) fn cut(text: &str, max_chars: usize) -> String {
     if text.chars().count() <= max_chars {
         return text.to_owned();
     }

@@ -1,9 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+mod app;
 mod builder;
+mod check_runs;
 mod ci;
 mod client;
 mod error;
+mod facts;
 mod feedback;
 mod hooks;
 mod oauth;

@@ -3,13 +3,19 @@
 use std::sync::Arc;
 
 use forge_core::{
-    Capabilities, CredentialProvider, Error, ErrorKind, ForgeClient, ForgeKind, Instance, OAuthApp,
-    OAuthFlow, Provider, Result, WebhookReceiver,
+    AppKey, AppSetup, Capabilities, CredentialProvider, Error, ErrorKind, ForgeClient, ForgeKind, Instance,
+    OAuthApp, OAuthFlow, Provider, Result, WebhookReceiver,
 };
 use forge_http::HttpClient;
 use url::Url;
 
-use crate::{builder::GitHubBuilder, client::GitHubClient, oauth::GitHubOAuth, webhook::GitHubWebhooks};
+use crate::{
+    app::{InstallationTokens, ManifestSetup},
+    builder::GitHubBuilder,
+    client::GitHubClient,
+    oauth::GitHubOAuth,
+    webhook::GitHubWebhooks,
+};
 
 /// What this adapter can do. A comment may have 65,536 characters, but GitHub counts those outside of the basic plane
 /// otherwise; the rest is room for that.
@@ -20,7 +26,13 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities::NONE
     .with_ci(true, false)
     .with_comments(true, true, true, 60_000)
     .with_issues()
-    .with_status();
+    .with_status()
+    .with_apps()
+    .with_hook_deliveries(true)
+    .with_changes()
+    .with_green_jobs()
+    .with_annotations()
+    .with_ci_config();
 
 /// GitHub: github.com, GHE.com and Enterprise Server.
 #[derive(Debug, Clone)]
@@ -73,6 +85,15 @@ impl Provider for GitHub {
     ) -> Result<Arc<dyn ForgeClient>> {
         let api = api_url(instance)?;
         Ok(Arc::new(GitHubClient::new(self.http.clone(), instance.base_url().clone(), api, credentials)))
+    }
+
+    fn app_setup(&self, instance: &Instance) -> Result<Option<Box<dyn AppSetup>>> {
+        let api = api_url(instance)?;
+        Ok(Some(Box::new(ManifestSetup::new(self.http.clone(), instance.base_url().clone(), api))))
+    }
+
+    fn installation(&self, instance: &Instance, key: &AppKey) -> Result<Arc<dyn CredentialProvider>> {
+        Ok(Arc::new(InstallationTokens::new(self.http.clone(), api_url(instance)?, key)?))
     }
 }
 

@@ -3,14 +3,16 @@
 //! Every field but ids is optional: versions differ, and a null must not cost the answer.
 
 mod ci;
+mod facts;
 mod feedback;
 mod repo;
 
 pub(crate) use ci::{Job, JobPage, Run, RunPage};
-pub(crate) use feedback::{Author, IssueAnswer, PostedComment, StatusAnswer};
+pub(crate) use facts::{AnnotationAnswer, CommitAnswer, Comparison, FileAnswer, OneCommit};
+pub(crate) use feedback::{Author, CheckRunAnswer, CheckRunPage, IssueAnswer, PostedComment, StatusAnswer};
 use forge_core::model::{Conclusion, RefType, Status};
 use jiff::Timestamp;
-pub(crate) use repo::{HookAnswer, PullRequestAnswer, Repository, RepositoryPage, User};
+pub(crate) use repo::{DeliveryAnswer, HookAnswer, PullRequestAnswer, Repository, RepositoryPage, User};
 
 pub(crate) fn status(word: &str) -> Status {
     match word {
@@ -79,6 +81,6 @@ pub(crate) fn time(text: Option<&str>) -> Option<Timestamp> {
     text?.parse().ok()
 }
 
-fn non_empty(text: Option<String>) -> Option<String> {
+pub(crate) fn non_empty(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.is_empty())
 }

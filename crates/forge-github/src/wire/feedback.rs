@@ -35,3 +35,33 @@ pub(crate) struct Author {
 pub(crate) struct StatusAnswer {
     pub(crate) id: u64,
 }
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct CheckRunPage {
+    pub(crate) check_runs: Vec<CheckRunAnswer>,
+}
+
+/// GitHub docs, rest/checks/runs.
+#[derive(Debug, Deserialize)]
+pub(crate) struct CheckRunAnswer {
+    pub(crate) id: u64,
+    pub(crate) name: Option<String>,
+    pub(crate) external_id: Option<String>,
+    pub(crate) status: Option<String>,
+    pub(crate) conclusion: Option<String>,
+    pub(crate) details_url: Option<String>,
+    pub(crate) html_url: Option<String>,
+    pub(crate) output: Option<CheckOutput>,
+    pub(crate) app: Option<CheckApp>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct CheckOutput {
+    pub(crate) title: Option<String>,
+    pub(crate) summary: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct CheckApp {
+    pub(crate) slug: Option<String>,
+}

@@ -1,4 +1,5 @@
 use forge_core::model::{self, RepoRef};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -109,6 +110,28 @@ impl HookAnswer {
             });
         }
         hook
+    }
+}
+
+/// GitHub docs, rest/repos/webhooks, "List deliveries for a repository webhook".
+#[derive(Debug, Deserialize)]
+pub(crate) struct DeliveryAnswer {
+    id: u64,
+    guid: Option<String>,
+    pub(crate) delivered_at: Timestamp,
+    status_code: Option<i64>,
+    event: Option<String>,
+}
+
+impl DeliveryAnswer {
+    pub(crate) fn into_model(self) -> model::HookDelivery {
+        let event = self.event.unwrap_or_default();
+        let mut delivery = model::HookDelivery::new(self.id.to_string(), event, self.delivered_at);
+        delivery.event_id = non_empty(self.guid);
+        // 0 when there was no answer.
+        delivery.status =
+            self.status_code.and_then(|code| u16::try_from(code).ok()).filter(|code| *code >= 100);
+        delivery
     }
 }
 

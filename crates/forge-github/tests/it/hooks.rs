@@ -2,6 +2,7 @@
 
 use forge_core::{EnsureHook, ErrorKind, ForgeClientExt as _, model::HookSpec};
 use futures_util::TryStreamExt as _;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use wiremock::ResponseTemplate;
 
@@ -118,4 +119,59 @@ async fn the_last_failure_is_shown() {
     forge.on("GET", "/repos/northwind/shop/hooks?per_page=100", answer(200, &json!([failed]))).await;
     let listed: Vec<_> = forge.client.hooks().unwrap().list_hooks(&repo()).try_collect().await.unwrap();
     assert_eq!(listed[0].health.last_failure.as_deref(), Some("HTTP 502: Bad[31m Gateway"));
+}
+
+#[tokio::test]
+async fn deliveries_are_read_by_cursor_as_far_back_as_asked() {
+    let forge = Forge::start().await;
+    let path = "/repos/northwind/shop/hooks/5150/deliveries?per_page=100";
+    let delivery = |id: u64, at: &str, code: Value| {
+        json!({
+            "id": id, "guid": format!("guid-{id}"), "delivered_at": at, "redelivery": false, "duration": 0.27,
+            "status": "OK", "status_code": code, "event": "workflow_run", "action": "completed",
+            "installation_id": null, "repository_id": 123, "throttled_at": null,
+        })
+    };
+    let next = format!("<{}&cursor=v1_2>; rel=\"next\"", forge.url(path));
+    let first = json!([
+        delivery(30_000_000_004, "2026-10-02T08:00:04Z", json!(202)),
+        delivery(30_000_000_003, "2026-10-02T08:00:03Z", json!(0)),
+    ]);
+    forge.on("GET", path, answer(200, &first).insert_header("link", &*next)).await;
+    let second = json!([
+        delivery(30_000_000_002, "2026-10-02T08:00:02Z", json!(503)),
+        delivery(30_000_000_001, "2026-10-02T08:00:01Z", Value::Null),
+    ]);
+    let further = format!("<{}&cursor=v1_1>; rel=\"next\"", forge.url(path));
+    forge
+        .on("GET", &format!("{path}&cursor=v1_2"), answer(200, &second).insert_header("link", &*further))
+        .await;
+
+    let since: Timestamp = "2026-10-02T08:00:02.9Z".parse().unwrap();
+    let hooks = forge.client.hooks().unwrap();
+    let found = hooks.list_deliveries(&repo(), "5150", since).await.unwrap();
+    let told: Vec<_> = found.iter().map(|it| (it.id.as_str(), it.event_id.as_deref(), it.status)).collect();
+    assert_eq!(
+        told,
+        [
+            ("30000000004", Some("guid-30000000004"), Some(202)),
+            ("30000000003", Some("guid-30000000003"), None),
+            ("30000000002", Some("guid-30000000002"), Some(503)),
+        ]
+    );
+    assert_eq!(forge.asked().await.len(), 2, "older pages are not asked for");
+}
+
+#[tokio::test]
+async fn a_redelivery_is_asked_for_once() {
+    let forge = Forge::start().await;
+    let path = "/repos/northwind/shop/hooks/5150/deliveries/30000000002/attempts";
+    forge.once("POST", path, answer(202, &json!({}))).await;
+    forge.on("POST", path, ResponseTemplate::new(502)).await;
+    let hooks = forge.client.hooks().unwrap();
+    hooks.redeliver(&repo(), "5150", "30000000002").await.unwrap();
+    let error = hooks.redeliver(&repo(), "5150", "30000000002").await.unwrap_err();
+    assert_eq!((error.kind(), forge.asked().await.len()), (ErrorKind::Forge, 2));
+    let error = hooks.redeliver(&repo(), "5150", "..").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }

@@ -2,10 +2,13 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
 #![expect(clippy::disallowed_methods, reason = "tests look at the secrets that they made")]
 
+mod app;
 mod ci;
 mod conformance;
 mod errors;
+mod facts;
 mod feedback;
+mod foreign;
 mod hooks;
 mod oauth;
 mod quirks;
