@@ -1,5 +1,7 @@
 //! What changed, what was green before, what the forge itself has noted.
 
+#![expect(clippy::indexing_slicing, reason = "a case that cannot go on may panic, like every test")]
+
 use std::time::Duration;
 
 use forge_core::{

@@ -1,5 +1,7 @@
 //! Hooks.
 
+#![expect(clippy::indexing_slicing, reason = "a case that cannot go on may panic, like every test")]
+
 use std::time::Duration;
 
 use forge_core::{
