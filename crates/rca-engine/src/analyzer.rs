@@ -247,7 +247,10 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 impl Reader {
     fn read_line(&mut self, number: u64, raw: &[u8]) {
         // Archives inside logs leave NULs at the ends; one byte in three is a file that is no log.
-        self.binary_bytes += raw.iter().filter(|byte| **byte < 9).count() as u64;
+        // So many bytes at a time that their count fits a byte, which the compiler makes wide steps of.
+        for bytes in raw.chunks(255) {
+            self.binary_bytes += u64::from(bytes.iter().map(|byte| u8::from(*byte < 9)).sum::<u8>());
+        }
         self.decoder.decode(raw);
         let cleanup = self.decoder.events().iter().any(|event| matches!(event, Event::Cleanup(_)));
         if cleanup && self.cleanup_tail.is_none() && !self.steps.in_cleanup() {

@@ -10,6 +10,7 @@ mod custom;
 mod detectors;
 mod frame;
 mod input;
+mod literals;
 mod rank;
 mod recognised;
 pub mod redact;

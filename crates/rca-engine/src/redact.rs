@@ -2,7 +2,8 @@
 //!
 //! [`Redactor`] reads a log in chunks of any size and writes it with every secret replaced by
 //! `[REDACTED:<kind>]`. Line ends are kept one to one, so line numbers stay true. Memory is bounded
-//! (about 200 KiB) whatever the length of the log or of a line, and time is linear.
+//! (about 200 KiB, a few MiB on lines made of nothing but beginnings of secrets) whatever the length of
+//! the log or of a line, and time is linear.
 //!
 //! ```
 //! use rca_engine::redact::Redactor;

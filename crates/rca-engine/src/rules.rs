@@ -2,10 +2,10 @@
 
 use std::sync::{LazyLock, OnceLock};
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use regex::Regex;
 
 use crate::detectors;
+use crate::literals::Literals;
 use crate::report::{Category, Retry};
 
 /// What a matching line means for the failure.
@@ -146,7 +146,7 @@ impl Rule {
 pub(crate) struct RuleSet {
     rules: Vec<&'static Rule>,
     patterns: Vec<OnceLock<Option<Regex>>>,
-    gate: Option<AhoCorasick>,
+    gate: Literals,
     /// For each literal of the gate, the rules that need it.
     owners: Vec<Vec<u16>>,
 }
@@ -190,12 +190,7 @@ impl RuleSet {
                 }
             }
         }
-        let gate = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .match_kind(MatchKind::Standard)
-            .kind(Some(AhoCorasickKind::DFA))
-            .build(&literals)
-            .ok();
+        let gate = Literals::new(&literals);
         let patterns = rules.iter().map(|_| OnceLock::new()).collect();
         Self { rules, patterns, gate, owners }
     }
@@ -229,23 +224,13 @@ impl RuleSet {
     /// Fills `matched` with the rules that match `line`, in the order of the rules.
     pub(crate) fn matches(&self, line: &str, matched: &mut Vec<u16>) {
         matched.clear();
-        let Some(gate) = &self.gate else { return };
-        // Most lines have no literal at all, and that is the cheapest thing to find out.
-        if !gate.is_match(line) {
-            return;
-        }
-        for hit in gate.find_overlapping_iter(line) {
-            if let Some(list) = self.owners.get(hit.pattern().as_usize()) {
-                for rule in list {
-                    if !matched.contains(rule) {
-                        matched.push(*rule);
-                    }
+        self.gate.each(line.as_bytes(), |hit| {
+            for rule in self.owners.get(hit.literal).into_iter().flatten() {
+                if !matched.contains(rule) {
+                    matched.push(*rule);
                 }
             }
-        }
-        if matched.is_empty() {
-            return;
-        }
+        });
         matched.sort_unstable();
         matched.retain(|&rule| self.pattern(rule).is_some_and(|pattern| pattern.is_match(line)));
     }
@@ -256,6 +241,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::{Role, RuleSet};
+    use crate::literals::SHORTEST;
 
     #[test]
     fn every_rule_matches_its_lines_and_not_the_others() {
@@ -270,6 +256,9 @@ mod tests {
             }
             if set.pattern(index).is_none() {
                 faults.push(format!("{} does not compile", rule.id));
+            }
+            for literal in rule.literals.iter().filter(|literal| literal.len() < SHORTEST) {
+                faults.push(format!("{}: {literal:?} is too short to be found", rule.id));
             }
             if rule.yes.is_empty() {
                 faults.push(format!("{} has no positive line", rule.id));

@@ -1,7 +1,8 @@
-//! Checks of the repository itself: `cargo xtask tidy`.
+//! Checks of the repository itself: `cargo xtask tidy` and `cargo xtask instructions`.
 //!
 //! What `docs/ARCHITECTURE.md` says of layers is checked here, so that it stays true.
 
+mod instructions;
 mod layers;
 mod tree;
 
@@ -12,14 +13,22 @@ use std::{
 };
 
 fn main() -> anyhow::Result<ExitCode> {
-    let command = std::env::args().nth(1);
-    if command.as_deref() != Some("tidy") {
-        writeln!(io::stderr(), "usage: cargo xtask tidy")?;
-        return Ok(ExitCode::from(2));
-    }
     let root = workspace_root();
-    let mut faults = layers::check(&root)?;
-    faults.extend(tree::check(&root)?);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["tidy"] => tidy(&root),
+        ["instructions"] => instructions::run(&root, false),
+        ["instructions", "--update"] => instructions::run(&root, true),
+        _ => {
+            writeln!(io::stderr(), "usage: cargo xtask tidy\n       cargo xtask instructions [--update]")?;
+            Ok(ExitCode::from(2))
+        }
+    }
+}
+
+fn tidy(root: &Path) -> anyhow::Result<ExitCode> {
+    let mut faults = layers::check(root)?;
+    faults.extend(tree::check(root)?);
     if faults.is_empty() {
         writeln!(io::stdout(), "tidy: layers and tree are as documented")?;
         return Ok(ExitCode::SUCCESS);

@@ -28,7 +28,7 @@ impl Chain {
                 self.open.push(number);
                 self.other = 0;
             }
-        } else if is_exception(line) || line.split_once(": ").is_some_and(|(_, rest)| is_exception(rest)) {
+        } else if is_exception(line) || after_colon(line).is_some_and(is_exception) {
             self.close();
             self.open.push(number);
         } else if !self.open.is_empty() {
@@ -54,9 +54,20 @@ impl Chain {
     }
 }
 
+/// What stands behind the first `: `.
+fn after_colon(line: &str) -> Option<&str> {
+    let ends = memchr::memchr_iter(b':', line.as_bytes()).map(|at| at + 1);
+    ends.filter_map(|end| line.get(end..)?.strip_prefix(' ')).next()
+}
+
 /// Whether the line begins with the qualified name of an exception: `java.io.IOException`.
 fn is_exception(line: &str) -> bool {
-    let name = line.split([':', ' ']).next().unwrap_or_default();
+    let end = memchr::memchr2(b':', b' ', line.as_bytes()).unwrap_or(line.len());
+    let name = line.get(..end).unwrap_or_default();
+    // Every line is asked, and hardly any name ends so.
+    if !matches!(name.as_bytes().last(), Some(b'n' | b'r' | b'e')) {
+        return false;
+    }
     let Some((package, class)) = name.rsplit_once('.') else { return false };
     (class.ends_with("Exception") || class.ends_with("Error") || class.ends_with("Failure"))
         && package.starts_with(|character: char| character.is_ascii_lowercase())

@@ -4,6 +4,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::literals::Literals;
+
 /// What one line of the block says.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Said<'a> {
@@ -38,6 +40,10 @@ static FRAME: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
+/// One of these is in every frame.
+static FRAME_SIGNS: LazyLock<Literals> =
+    LazyLock::new(|| Literals::new(["File \"", "at ", "❯ ", ".php:", ".rb:", ".ex:", ".exs:"]));
+
 /// Reads one line below the heading of the failed test `name`.
 pub(crate) fn read<'a>(name: &str, text: &'a str, in_traceback: bool) -> Said<'a> {
     let mut said = Said::default();
@@ -50,7 +56,8 @@ pub(crate) fn read<'a>(name: &str, text: &'a str, in_traceback: bool) -> Said<'a
         said.ends_traceback = true;
         return said;
     }
-    if let Some(captures) = FRAME.as_ref().and_then(|frame| frame.captures(text)) {
+    let frame = FRAME.as_ref().filter(|_| FRAME_SIGNS.is_match(text.as_bytes()));
+    if let Some(captures) = frame.and_then(|frame| frame.captures(text)) {
         let group = |file: &str, line: &str| {
             Some((captures.name(file)?.as_str(), captures.name(line)?.as_str().parse().ok()?))
         };

@@ -59,11 +59,6 @@ impl Known {
         Some(Self { forms, pieces, automaton })
     }
 
-    /// Whether any form, or a long piece of one, stands in the text.
-    pub(super) fn is_in(&self, text: &[u8]) -> bool {
-        self.automaton.is_match(text)
-    }
-
     /// Finds every form, and every long piece of one.
     pub(super) fn find(&self, view: &View<'_>, mut found: impl FnMut(Range<usize>)) {
         let mut done = 0..0;

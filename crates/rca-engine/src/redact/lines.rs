@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::Redactions;
 use super::known::Known;
-use super::scan::{Scope, detect, has_literal, is_base64};
-use super::skim::{Search, clean_line, may_join};
+use super::scan::{Scope, Span, detect, has_literal, is_base64};
+use super::skim::{Clean, clean_line, is_joined};
 use super::view::View;
 
 /// A longer line is looked at in windows of this size.
@@ -15,7 +15,7 @@ const OVERLAP: usize = 16 * 1024;
 /// What stays of the written part of a line for the look to the left.
 const CONTEXT: usize = 1024;
 /// How far two lines are put together.
-const SEAM: usize = 2048;
+pub(super) const SEAM: usize = 2048;
 /// A key block without an end does not go on for ever.
 const BLOCK_LINES: usize = 600;
 
@@ -56,10 +56,9 @@ pub(super) struct Lines {
 
 impl Lines {
     pub(super) fn push(&mut self, chunk: &[u8], known: Option<&Known>, out: &mut Vec<u8>) {
-        let mut search = Search::default();
         let mut at = 0;
         while at < chunk.len() {
-            at = self.skim(chunk, at, &mut search, known, out);
+            at = self.skim(chunk, at, known, out);
             let rest = chunk.get(at..).unwrap_or_default();
             let room = rest.len().min(WINDOW - self.line.raw.len().min(WINDOW));
             let window = rest.get(..room).unwrap_or(rest);
@@ -75,46 +74,39 @@ impl Lines {
         }
     }
 
-    /// Writes the lines from `from` on that cannot carry a secret, without a copy of each, and gives
-    /// where they end. The last of them is held, as every line is until the next is seen.
-    fn skim(
-        &mut self,
-        chunk: &[u8],
-        from: usize,
-        search: &mut Search,
-        known: Option<&Known>,
-        out: &mut Vec<u8>,
-    ) -> usize {
+    /// Writes the lines from `from` on that carry no secret, without a copy of each, and gives where
+    /// they end. The last of them is held, as every line is until the next is seen.
+    fn skim(&mut self, chunk: &[u8], from: usize, known: Option<&Known>, out: &mut Vec<u8>) -> usize {
         if !self.line.raw.is_empty() || self.block.is_some() || self.is_dropping {
             return from;
         }
-        let Some(mut line) = clean_line(chunk, from, search, known) else { return from };
+        let Some(mut line) = clean_line(chunk, from, known) else { return from };
         let text = |range: &Range<usize>| chunk.get(range.clone()).unwrap_or_default();
         if let Some(held) = &mut self.held {
             // The line before may carry anything, so the seam is looked at in full.
-            let view = View::of(content(text(&line)));
-            seam(held, &mut self.line.cuts, &view, content_start(&view), known);
+            seam(held, &mut self.line.cuts, &line.view, content_start(&line.view), known);
             if !self.line.cuts.is_empty() {
-                self.line.raw.extend_from_slice(text(&line));
+                self.line.raw.extend_from_slice(text(&line.range));
                 settle(&mut self.line.cuts, 0);
                 self.hold(out);
-                return line.end;
+                return line.range.end;
             }
             write(held, held.raw.len(), out, &mut self.redactions);
         }
-        while let Some(next) = clean_line(chunk, line.end, search, known) {
-            if may_join(content(text(&line)), content(text(&next)), known) {
+        while let Some(next) = clean_line(chunk, line.range.end, known) {
+            if is_joined(&line.view, &next.view, known) {
                 break;
             }
             line = next;
         }
-        out.extend_from_slice(text(&(from..line.start)));
+        let Clean { range, .. } = line;
+        out.extend_from_slice(text(&(from..range.start)));
         let held = self.held.get_or_insert_default();
         held.raw.clear();
         held.cuts.clear();
         held.written = 0;
-        held.raw.extend_from_slice(text(&line));
-        line.end
+        held.raw.extend_from_slice(text(&range));
+        range.end
     }
 
     pub(super) fn finish(&mut self, known: Option<&Known>, out: &mut Vec<u8>) -> Redactions {
@@ -421,24 +413,28 @@ fn seam(held: &mut Piece, cuts: &mut Vec<Cut>, view: &View<'_>, start: usize, kn
         }
         return;
     }
-    let mut joined = before.slice(tail..before.len()).to_vec();
-    joined.extend_from_slice(rest);
-    if known.is_none() && !has_literal(&joined) && rest.len() < 20 {
-        return;
-    }
-    for span in detect(&View::of(&joined), known, Scope::Seam) {
-        if span.range.start < middle && span.range.end > middle {
-            held.cuts.push(Cut {
-                range: before.raw(tail + span.range.start..before.len()),
-                kind: span.kind,
-                is_counted: true,
-            });
-            cuts.push(Cut {
-                range: view.raw(start..start + span.range.end - middle),
-                kind: span.kind,
-                is_counted: false,
-            });
-        }
+    for span in across(before.slice(tail..before.len()), rest, known) {
+        held.cuts.push(Cut {
+            range: before.raw(tail + span.range.start..before.len()),
+            kind: span.kind,
+            is_counted: true,
+        });
+        cuts.push(Cut {
+            range: view.raw(start..start + span.range.end - middle),
+            kind: span.kind,
+            is_counted: false,
+        });
     }
     settle(&mut held.cuts, held.written);
+}
+
+/// What begins in the end of a line and goes on in the beginning of the next.
+pub(super) fn across(tail: &[u8], head: &[u8], known: Option<&Known>) -> Vec<Span> {
+    let joined = [tail, head].concat();
+    if known.is_none() && head.len() < 20 && !has_literal(&joined) {
+        return Vec::new();
+    }
+    let mut spans = detect(&View::of(&joined), known, Scope::Seam);
+    spans.retain(|span| span.range.start < tail.len() && span.range.end > tail.len());
+    spans
 }

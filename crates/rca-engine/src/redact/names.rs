@@ -29,7 +29,12 @@ pub(super) fn named_value(view: &View<'_>, hit: Range<usize>) -> Named {
     if view.before(start) == b':' && view.at(end) == b':' {
         return Named { name_end: end, value: None };
     }
-    let value = kind_of(view.slice(start..end)).and_then(|kind| value_of(view, start..end, kind));
+    // Most of what is named so has no value behind it, which is cheaper to see than what the name means.
+    let name = start..end;
+    let value = lead_of(view, &name).and_then(|lead| {
+        let kind = kind_of(view.slice(name.clone()))?;
+        value_of(view, name, kind, lead)
+    });
     Named { name_end: end, value }
 }
 
@@ -167,7 +172,18 @@ enum Separator {
     Element,
 }
 
-fn value_of(view: &View<'_>, name: Range<usize>, kind: &'static str) -> Option<(Range<usize>, &'static str)> {
+/// What leads from a name to its value.
+struct Lead {
+    separator: Separator,
+    /// Where the value begins.
+    begin: usize,
+    is_flag: bool,
+    is_quoted_name: bool,
+    /// Only passwords are written so, as in SQL: `PASSWORD 'x'`.
+    is_password_only: bool,
+}
+
+fn lead_of(view: &View<'_>, name: &Range<usize>) -> Option<Lead> {
     let is_flag = view.at(name.start) == b'-' && view.at(name.start + 1) == b'-';
     let mut at = name.end;
     let mut is_quoted_name = false;
@@ -177,6 +193,7 @@ fn value_of(view: &View<'_>, name: Range<usize>, kind: &'static str) -> Option<(
     }
     let spaces = |at: usize| view.run_end(at, 32, |byte| matches!(byte, b' ' | b'\t'));
     let sign = spaces(at);
+    let mut is_password_only = false;
     let (separator, begin) = if view.at(sign) == b'=' && matches!(view.at(sign + 1), b'=' | b'~') {
         return None;
     } else if view.at(sign) == b'=' || matches!(view.slice(sign..sign + 2), b":=" | b"?=") {
@@ -198,13 +215,28 @@ fn value_of(view: &View<'_>, name: Range<usize>, kind: &'static str) -> Option<(
         (Separator::Equals, name.end + 6)
     } else if view.at(at) == b'>' && view.before(name.start) == b'<' {
         (Separator::Element, at + 1)
-    } else if sign > at
-        && (is_flag || is_netrc(view, &name) || matches!(view.at(sign), b'\'') && kind == "password")
-    {
+    } else if sign > at {
+        is_password_only = !is_flag && !is_netrc(view, name);
+        if is_password_only && view.at(sign) != b'\'' {
+            return None;
+        }
         (Separator::Space, sign)
     } else {
         return None;
     };
+    Some(Lead { separator, begin, is_flag, is_quoted_name, is_password_only })
+}
+
+fn value_of(
+    view: &View<'_>,
+    name: Range<usize>,
+    kind: &'static str,
+    lead: Lead,
+) -> Option<(Range<usize>, &'static str)> {
+    let Lead { separator, begin, is_flag, is_quoted_name, is_password_only } = lead;
+    if is_password_only && kind != "password" {
+        return None;
+    }
     match kind {
         "authorization" => return header(view, begin).map(|range| (range, kind)),
         "cookie" => {

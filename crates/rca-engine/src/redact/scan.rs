@@ -4,21 +4,18 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
-
 use super::families::{Alphabet, FAMILIES, Family};
 use super::known::{Known, base64};
 use super::names::{header, is_placeholder, looks_random, named_value};
 use super::view::View;
+use crate::literals::{Hit, Literals, SHORTEST};
 
 /// How far a token is followed.
 const REACH: usize = 2 * super::lines::WINDOW;
 /// What is read of a token before it is known to be one.
 const PROBE: usize = 256;
 /// Every run of at least this many token bytes is looked at.
-pub(super) const RUN: usize = 24;
-/// No literal of the gate is longer.
-pub(super) const LONGEST: usize = 48;
+const RUN: usize = 24;
 
 /// A part of a line that must not leave, in visible bytes.
 #[derive(Debug, Clone)]
@@ -57,10 +54,14 @@ enum Literal {
     Base64(usize),
 }
 
+/// The literals, and what each of them may begin.
 struct Gate {
-    automaton: AhoCorasick,
-    literals: Vec<Literal>,
+    literals: Literals,
+    kinds: Vec<Literal>,
 }
+
+/// An Azure client secret: three characters and a digit stand before the mark.
+const AZURE: &str = "Q~";
 
 const NAMES: &[&str] = &[
     "pass",
@@ -89,13 +90,20 @@ const NAMES: &[&str] = &[
 
 static GATE: LazyLock<Gate> = LazyLock::new(|| {
     let mut patterns: Vec<Vec<u8>> = Vec::new();
-    let mut literals = Vec::new();
-    let mut add = |pattern: Vec<u8>, literal| {
+    let mut kinds = Vec::new();
+    let mut add = |pattern: Vec<u8>, kind| {
         patterns.push(pattern);
-        literals.push(literal);
+        kinds.push(kind);
     };
     for (index, family) in FAMILIES.iter().enumerate() {
-        add(family.prefix.into(), Literal::Family(index));
+        if family.prefix == AZURE {
+            // Too short to be looked for by itself; a digit stands before it.
+            for digit in b'0'..=b'9' {
+                add([&[digit], AZURE.as_bytes()].concat(), Literal::Family(index));
+            }
+        } else {
+            add(family.prefix.into(), Literal::Family(index));
+        }
     }
     for name in NAMES {
         add((*name).into(), Literal::Name);
@@ -120,13 +128,8 @@ static GATE: LazyLock<Gate> = LazyLock::new(|| {
     add("private+key".into(), Literal::PrivateKey);
     add("private%20key".into(), Literal::PrivateKey);
     add("eyJ".into(), Literal::Jwt);
-    debug_assert!(patterns.iter().all(|pattern| pattern.len() <= LONGEST), "a literal is too long");
-    let automaton = AhoCorasick::builder()
-        .ascii_case_insensitive(true)
-        .kind(Some(AhoCorasickKind::DFA))
-        .build(&patterns)
-        .expect("the literals are constant and few");
-    Gate { automaton, literals }
+    debug_assert!(patterns.iter().all(|pattern| pattern.len() >= SHORTEST), "a literal is too short");
+    Gate { literals: Literals::new(patterns), kinds }
 });
 
 /// What is found, sorted and without overlaps.
@@ -146,73 +149,73 @@ fn literals(view: &View<'_>, gate: &Gate, scope: Scope, spans: &mut Vec<Span>) {
     // Each of these keeps the work linear: what was read to its end is not read again.
     let (mut family_end, mut web_end, mut name_end, mut encoded_end, mut key_end) = (0, 0, 0, 0, 0);
     let mut run = 0..0;
-    for hit in gate.automaton.find_overlapping_iter(view.text()) {
-        let Some(literal) = gate.literals.get(hit.pattern().as_usize()) else { continue };
+    for Hit { literal, range: hit } in gate.literals.all(view.text()) {
+        let Some(literal) = gate.kinds.get(literal) else { continue };
         if scope == Scope::Raw && !matches!(literal, Literal::Family(_)) {
             continue;
         }
         let mut add = |range: Range<usize>, kind, rank| spans.push(Span { range, kind, rank });
         match *literal {
-            Literal::Family(index) if hit.start() >= family_end => {
+            Literal::Family(index) if hit.start >= family_end => {
                 let Some(family) = FAMILIES.get(index) else { continue };
-                if let Some(range) = token(view, family, hit.range()) {
+                if let Some(range) = token(view, family, hit.end - family.prefix.len()..hit.end) {
                     family_end = range.end;
                     add(range, family.kind, 1);
                 }
             }
-            Literal::Jwt if hit.start() >= web_end && view.slice(hit.range()) == b"eyJ" => {
-                let (end, is_token) = jwt(view, hit.start());
+            Literal::Jwt if hit.start >= web_end && view.slice(hit.clone()) == b"eyJ" => {
+                let (end, is_token) = jwt(view, hit.start);
                 web_end = end;
                 if is_token {
-                    add(hit.start()..end, "jwt", 2);
+                    add(hit.start..end, "jwt", 2);
                 }
             }
             Literal::Url => {
-                if let Some(range) = url_credentials(view, hit.end()) {
+                if let Some(range) = url_credentials(view, hit.end) {
                     add(range, "url-credentials", 3);
                 }
             }
-            Literal::PrivateKey if hit.start() >= key_end => {
-                if let Some(range) = private_key(view, hit.range()) {
+            Literal::PrivateKey if hit.start >= key_end => {
+                if let Some(range) = private_key(view, hit) {
                     key_end = range.end;
                     add(range, "private-key", 1);
                 }
             }
-            Literal::Name if scope != Scope::Seam && hit.start() >= name_end => {
-                let named = named_value(view, hit.range());
+            Literal::Name if scope != Scope::Seam && hit.start >= name_end => {
+                let named = named_value(view, hit);
                 name_end = named.name_end;
                 if let Some((range, kind)) = named.value {
                     name_end = name_end.max(range.end);
                     add(range, kind, 4);
                 }
             }
-            Literal::Bearer if scope != Scope::Seam && view.is_boundary(hit.start()) => {
-                if let Some(range) = header(view, hit.start())
+            Literal::Bearer if scope != Scope::Seam && view.is_boundary(hit.start) => {
+                if let Some(range) = header(view, hit.start)
                     .filter(|range| range.len() >= 12 && looks_random(view.slice(range.clone())))
                 {
                     add(range, "authorization", 4);
                 }
             }
             Literal::UserFlag
-                if scope != Scope::Seam && matches!(view.before(hit.start()), 0 | b' ' | b'\t') =>
+                if scope != Scope::Seam && matches!(view.before(hit.start), 0 | b' ' | b'\t') =>
             {
-                if let Some(range) = user_flag(view, hit.end()) {
+                if let Some(range) = user_flag(view, hit.end) {
                     add(range, "password", 4);
                 }
             }
-            Literal::Base64(lead) if scope != Scope::Decoded && hit.start() >= encoded_end => {
-                if hit.start() >= run.end {
-                    run = view.run_start(hit.start(), REACH, is_base64)
-                        ..view.run_end(hit.start(), REACH, is_base64);
+            Literal::Base64(lead) if scope != Scope::Decoded && hit.start >= encoded_end => {
+                if hit.start >= run.end {
+                    run = view.run_start(hit.start, REACH, is_base64)
+                        ..view.run_end(hit.start, REACH, is_base64);
                 }
-                if is_encoded_secret(view, &run, hit.start().saturating_sub(lead)) {
+                if is_encoded_secret(view, &run, hit.start.saturating_sub(lead)) {
                     encoded_end = run.end;
                     let end = view.run_end(run.end, 2, |byte| byte == b'=');
                     add(run.start..end, "encoded-secret", 2);
                 }
             }
-            Literal::EncodedUrl if scope == Scope::Line && hit.start() >= encoded_end => {
-                encoded_end = encoded_url(view, hit.start(), &mut |range| add(range, "url-credentials", 3));
+            Literal::EncodedUrl if scope == Scope::Line && hit.start >= encoded_end => {
+                encoded_end = encoded_url(view, hit.start, &mut |range| add(range, "url-credentials", 3));
             }
             _ => {}
         }
@@ -224,8 +227,7 @@ fn token(view: &View<'_>, family: &Family, hit: Range<usize>) -> Option<Range<us
         return None;
     }
     let mut start = hit.start;
-    if family.prefix == "Q~" {
-        // An Azure client secret: three characters and a digit stand before the mark.
+    if family.prefix == AZURE {
         start = start.checked_sub(4)?;
     } else if family.prefix.starts_with('.') {
         start = view.run_start(start, 64, |byte| Alphabet::Word.has(byte));
@@ -240,7 +242,7 @@ fn token(view: &View<'_>, family: &Family, hit: Range<usize>) -> Option<Range<us
     if !is_mixed || probe.len() < family.least {
         return None;
     }
-    let is_tilde = family.prefix == "Q~";
+    let is_tilde = family.prefix == AZURE;
     let mut end = view.run_end(hit.end, REACH, |byte| family.alphabet.has(byte) || is_tilde && byte == b'~');
     if end - hit.end >= family.least {
         // A second token, or a longer form that is not known yet, may hang on to it.
@@ -534,14 +536,7 @@ fn merge(mut spans: Vec<Span>) -> Vec<Span> {
     merged
 }
 
-/// Where the first literal of the automaton begins.
-pub(super) fn first_literal(text: &[u8]) -> Option<usize> {
-    // Of the literals that end first any may begin first; one on an earlier line would have ended
-    // there, so the line of the one that is reported is right.
-    GATE.automaton.find(text).map(|hit| hit.start())
-}
-
-/// Whether the automaton has anything to say about a piece of text.
+/// Whether a text has anything that a secret may begin with.
 pub(super) fn has_literal(text: &[u8]) -> bool {
-    GATE.automaton.is_match(text)
+    GATE.literals.is_match(text)
 }

@@ -10,41 +10,43 @@ const ESCAPE: u8 = 0x1b;
 #[derive(Debug)]
 pub(super) struct View<'a> {
     text: Cow<'a, [u8]>,
-    /// Raw index of every visible byte; empty when nothing was taken out.
-    map: Vec<usize>,
+    /// Where something was taken out: the index of the visible byte behind it, and that byte's raw index.
+    gaps: Vec<(usize, usize)>,
 }
 
 impl<'a> View<'a> {
     /// Views the raw bytes of a line.
     pub(super) fn of(raw: &'a [u8]) -> Self {
-        if memchr::memchr3(ESCAPE, b'\r', 0, raw).is_none() {
-            return Self { text: Cow::Borrowed(raw), map: Vec::new() };
-        }
+        let next = |from: usize| memchr::memchr3(ESCAPE, b'\r', 0, raw.get(from..).unwrap_or_default());
+        let Some(mut gap) = next(0) else { return Self::raw_of(raw) };
         let mut text = Vec::with_capacity(raw.len());
-        let mut map = Vec::with_capacity(raw.len());
+        let mut gaps: Vec<(usize, usize)> = Vec::new();
         let mut index = 0;
-        while let Some(&byte) = raw.get(index) {
-            match byte {
-                ESCAPE => index += escape_length(raw.get(index..).unwrap_or_default()),
-                b'\r' | 0 => index += 1,
-                _ => {
-                    text.push(byte);
-                    map.push(index);
-                    index += 1;
-                }
+        loop {
+            text.extend_from_slice(raw.get(index..gap).unwrap_or_default());
+            index = gap;
+            index += match raw.get(index) {
+                Some(&ESCAPE) => escape_length(raw.get(index..).unwrap_or_default()),
+                Some(b'\r' | 0) => 1,
+                _ => break,
+            };
+            match gaps.last_mut() {
+                Some(last) if last.0 == text.len() => last.1 = index,
+                _ => gaps.push((text.len(), index)),
             }
+            gap = next(index).map_or(raw.len(), |at| index + at);
         }
-        Self { text: Cow::Owned(text), map }
+        Self { text: Cow::Owned(text), gaps }
     }
 
     /// The bytes as they are.
     pub(super) const fn raw_of(raw: &'a [u8]) -> Self {
-        Self { text: Cow::Borrowed(raw), map: Vec::new() }
+        Self { text: Cow::Borrowed(raw), gaps: Vec::new() }
     }
 
     /// Whether anything was taken out.
     pub(super) fn is_edited(&self) -> bool {
-        !self.map.is_empty()
+        !self.gaps.is_empty()
     }
 
     pub(super) fn text(&self) -> &[u8] {
@@ -71,20 +73,24 @@ impl<'a> View<'a> {
 
     /// Whether something invisible stood right before the byte at `index`.
     pub(super) fn gap_before(&self, index: usize) -> bool {
-        match (index.checked_sub(1).and_then(|before| self.map.get(before)), self.map.get(index)) {
-            (Some(before), Some(here)) => before + 1 != *here,
-            _ => false,
-        }
+        index > 0 && index < self.len() && self.gaps.binary_search_by_key(&index, |gap| gap.0).is_ok()
     }
 
     /// The raw bytes that a range of visible bytes stands for.
     pub(super) fn raw(&self, range: Range<usize>) -> Range<usize> {
-        if self.map.is_empty() {
+        if self.gaps.is_empty() {
             return range;
         }
-        let start = self.map.get(range.start).copied().unwrap_or(0);
-        let last = range.end.checked_sub(1).and_then(|last| self.map.get(last));
+        let start = self.raw_index(range.start).unwrap_or(0);
+        let last = range.end.checked_sub(1).and_then(|last| self.raw_index(last));
         start..last.map_or(start, |last| last + 1)
+    }
+
+    /// The raw index of a visible byte.
+    fn raw_index(&self, index: usize) -> Option<usize> {
+        let before = self.gaps.partition_point(|gap| gap.0 <= index).checked_sub(1);
+        let (visible, raw) = before.and_then(|at| self.gaps.get(at)).copied().unwrap_or((0, 0));
+        (index < self.len()).then_some(raw + index - visible)
     }
 
     /// The end of the run of bytes of `class` that begins at `from`, looking at most `limit` far.

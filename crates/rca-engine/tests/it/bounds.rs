@@ -21,9 +21,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn pieces_do_not_change_the_report(which in 0_usize..12, sizes in prop::collection::vec(1_usize..200, 1..20)) {
-        let logs = fixtures("test");
-        let (_, log) = &logs[which % logs.len()];
+    fn pieces_do_not_change_the_report(
+        class in prop::sample::select(vec!["build", "config", "dependency", "infra", "test"]),
+        which in any::<prop::sample::Index>(),
+        sizes in prop::collection::vec(1_usize..2000, 1..20),
+    ) {
+        let logs = fixtures(class);
+        let (_, log) = which.get(&logs);
         prop_assert_eq!(in_pieces(log, &sizes), analyze(log));
     }
 

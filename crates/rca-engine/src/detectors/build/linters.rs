@@ -36,7 +36,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::cause("xcpretty.compile", CompileError, 82, &["❌ "], r"^\s*❌\s+(?P<file>\S+?):(?P<line>\d+):(?P<column>\d+): (?P<message>.+)")
         .span(0, 3)
         .tested(&["❌  /b/Till.swift:7:9: 'drawer' is inaccessible"], &["✅ ok"]),
-    Rule::cause("shellcheck.finding", LintFormat, 78, &["(error):", "(warning):", "(info):", "(style):", " line ", "^-"], r"^(?:In (?P<file>\S+) line (?P<line>\d+):$|\s*\^-+\^? SC\d{4} )")
+    Rule::cause("shellcheck.finding", LintFormat, 78, &["(error):", "(warning):", "(info):", "(style):", " line ", "- SC", "^ SC"], r"^(?:In (?P<file>\S+) line (?P<line>\d+):$|\s*\^-+\^? SC\d{4} )")
         .span(0, 3)
         .tested(&["In deploy.sh line 12:", "     ^--^ SC2086 (info): Double quote to prevent"], &["SC2086"]),
     Rule::cause("yamllint.finding", LintFormat, 76, &["  error  "], r"^\s+(?P<line>\d+):(?P<column>\d+)\s+error\s+.+\([\w-]+\)$")

@@ -44,7 +44,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::cause("r.install", CompileError, 54, &["Installation failed.", "installation of package", "compilation failed for package"], r"^\s*(?:Installation failed\.$|ERROR: compilation failed for package|.*installation of package .+ had non-zero exit status)")
         .span(1, 2)
         .tested(&["Installation failed.", "ERROR: compilation failed for package 'purse'"], &["Installation ok"]),
-    Rule::cause("latex.error", CompileError, 72, &["! "], r"^! (?:LaTeX Error: |Undefined control sequence|Missing |Package \S+ Error|Emergency stop).*")
+    Rule::cause("latex.error", CompileError, 72, &["! LaTeX Error", "! Undefined control", "! Missing ", "! Package ", "! Emergency stop"], r"^! (?:LaTeX Error: |Undefined control sequence|Missing |Package \S+ Error|Emergency stop).*")
         .span(0, 4)
         .tested(&["! LaTeX Error: File `purse.sty' not found."], &["! ok"]),
     Rule::cause("protoc.error", CompileError, 78, &[".proto:"], r"^(?P<file>\S+\.proto):(?P<line>\d+):(?P<column>\d+): ?(?P<message>.+)")

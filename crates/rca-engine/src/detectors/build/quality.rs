@@ -8,7 +8,7 @@ use crate::report::Category::{LintFormat, PolicyCheck, TypeCheck};
 use crate::rules::Rule;
 
 pub(crate) const RULES: &[Rule] = &[
-    Rule::cause("links.broken", PolicyCheck, 74, &["http", "[404] ", "[410] ", "[ERROR] "], r"^\s*(?:(?:\d+\.|\[[✖✗xX]\]|✖|\[(?:4\d\d|5\d\d|ERROR|TIMEOUT)\]|\(line +\d+\) broken)\s+(?:\[L\d+\]\s+)?(?:[45]\d\d https?://|https?://\S+\s.*(?:\b[45]\d\d\b|[Tt]ime(?:d )?[Oo]ut|refused|[Ff]ailed|[Nn]ot [Ff]ound|[Ee]rror))|\[(?:404|410|ERROR)\] <?https?://\S+|.*[Ee]xternal link https?://\S+ failed)")
+    Rule::cause("links.broken", PolicyCheck, 74, &[". http", "] http", "] <http", "✖ http", "broken http", "0 http", "1 http", "2 http", "3 http", "4 http", "5 http", "6 http", "7 http", "8 http", "9 http", "  http", "\thttp", "link http"], r"^\s*(?:(?:\d+\.|\[[✖✗xX]\]|✖|\[(?:4\d\d|5\d\d|ERROR|TIMEOUT)\]|\(line +\d+\) broken)\s+(?:\[L\d+\]\s+)?(?:[45]\d\d https?://|https?://\S+\s.*(?:\b[45]\d\d\b|[Tt]ime(?:d )?[Oo]ut|refused|[Ff]ailed|[Nn]ot [Ff]ound|[Ee]rror))|\[(?:404|410|ERROR)\] <?https?://\S+|.*[Ee]xternal link https?://\S+ failed)")
         .span(0, 3)
         .tested(&["  [✖] https://menu.example.org/x → Status: 404", "3. [L12] https://menu.example.org/ Net::OpenTimeout", "[404] https://menu.example.org/gone | Network error: Not Found"], &["3. https://menu.example.org/", "[✓] https://menu.example.org/ 200"]),
     Rule::cause("links.heading", PolicyCheck, 76, &["> Links", "BROKEN LINKS", "broken links", "Broken links"], r"(?i)^\s*(?:> Links\s*$|(?:[1-9]\d* )?broken links?(?: found)?[:.]?$)")
