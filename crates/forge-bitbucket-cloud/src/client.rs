@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use forge_core::{
-    BoxStream, Capabilities, Ci, Credential, CredentialKind, CredentialProvider, Error, ErrorKind, Feedback,
+    BoxStream, Capabilities, Ci, Credential, CredentialKind, CredentialProvider, Error, ErrorKind, Facts, Feedback,
     ForgeClient, ForgeKind, Hooks, Repos, Result,
     model::{Account, Identity, RepoRef},
 };
@@ -273,6 +273,10 @@ impl ForgeClient for BitbucketCloudClient {
     }
 
     fn feedback(&self) -> Option<&dyn Feedback> {
+        Some(self)
+    }
+
+    fn facts(&self) -> Option<&dyn Facts> {
         Some(self)
     }
 }

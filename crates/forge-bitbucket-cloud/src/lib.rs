@@ -3,6 +3,7 @@
 mod ci;
 mod client;
 mod error;
+mod facts;
 mod feedback;
 mod hooks;
 mod oauth;

@@ -20,7 +20,11 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities::NONE
     .with_hooks(false)
     .with_ci(false, false)
     .with_comments(true, true, true, 30_000)
-    .with_status();
+    .with_status()
+    .with_changes()
+    .with_green_jobs()
+    .with_test_reports()
+    .with_ci_config();
 
 /// Bitbucket Cloud at bitbucket.org.
 ///

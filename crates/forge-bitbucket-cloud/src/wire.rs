@@ -3,10 +3,12 @@
 //! Nearly every field is optional: the API description lacks some and declares others wrongly.
 
 mod ci;
+mod facts;
 mod feedback;
 mod repo;
 
 pub(crate) use ci::{Pipeline, Step};
+pub(crate) use facts::{ChangedPath, CommitAnswer, TestCase, TestReasons, TestSummary};
 pub(crate) use feedback::{CommentAnswer, PullRequestAnswer};
 use jiff::Timestamp;
 pub(crate) use repo::{HookAnswer, Repository, User, WorkspaceAccess};

@@ -37,12 +37,21 @@ struct Target {
     ref_name: Option<String>,
     source: Option<Value>,
     commit: Option<Commit>,
+    selector: Option<Selector>,
     pullrequest: Option<PullRequestId>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Commit {
     hash: Option<String>,
+}
+
+/// Which pipeline of the configuration it is.
+#[derive(Debug, Deserialize)]
+struct Selector {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    pattern: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -130,6 +139,13 @@ impl Pipeline {
             }
         }
         if let Some(target) = self.target {
+            // Only custom pipelines have a name; the others are chosen by branch, tag or pull request.
+            run.name = target
+                .selector
+                .filter(|selector| {
+                    selector.kind.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case("custom"))
+                })
+                .and_then(|selector| non_empty(selector.pattern));
             run.sha = target.commit.and_then(|commit| non_empty(commit.hash));
             if let Some(pull_request) = target.pullrequest.and_then(|pull_request| pull_request.id) {
                 run.pull_requests.push(pull_request.to_string());

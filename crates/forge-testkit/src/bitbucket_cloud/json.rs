@@ -15,6 +15,7 @@ pub(super) const REPO: u32 = 0x33;
 pub(super) const PIPELINE: u32 = 0x44;
 pub(super) const STEP: u32 = 0x55;
 pub(super) const HOOK: u32 = 0x66;
+pub(super) const TEST: u32 = 0x77;
 
 /// A UUID in braces, as Bitbucket prints them in JSON and wants them in paths.
 pub(super) fn uuid(kind: u32, id: u64) -> String {

@@ -1,6 +1,7 @@
 //! The fake Bitbucket Cloud.
 
 mod access;
+mod changes;
 mod feedback;
 mod hooks;
 mod json;

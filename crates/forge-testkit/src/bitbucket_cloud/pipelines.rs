@@ -1,5 +1,8 @@
 //! Pipelines, steps, logs.
 
+use forge_core::model::ReportedTest;
+use serde_json::json;
+
 use super::{Answer, State, access::Caller, json as shape, page, refuse, unknown};
 use crate::{
     blob_store::ranged,
@@ -47,9 +50,8 @@ pub(super) fn route(
             let job_id = find_step(world, state, repo, id, step)?.id;
             log(world, request, job_id)
         }
-        [id, "steps", step, "test_reports"] => {
-            find_step(world, state, repo, id, step)?;
-            Err(refuse(404, "No test reports found"))
+        [id, "steps", step, "test_reports", ref rest @ ..] => {
+            test_reports(world, request, find_step(world, state, repo, id, step)?, rest)
         }
         _ => Ok(unknown()),
     }
@@ -94,6 +96,55 @@ fn list(world: &World, request: &Incoming, repo: &Repo) -> Answer {
         runs.reverse();
     }
     page(world, request, &runs, 100, |run| shape::pipeline(world, run))
+}
+
+/// What failed between two tests that did not; the API description has no schema for any of it.
+fn test_reports(world: &World, request: &Incoming, job: &Job, segments: &[&str]) -> Answer {
+    if job.failing_tests.is_empty() {
+        return Err(refuse(404, "No test reports found"));
+    }
+    let failing = job.failing_tests.len();
+    match segments {
+        [] => Ok(Reply::json(
+            200,
+            &json!({
+                "type": "pipeline_test_report_summary",
+                "number_of_test_cases": failing + 2,
+                "number_of_successful_test_cases": 2,
+                "number_of_failed_test_cases": failing,
+                "number_of_error_test_cases": 0,
+                "number_of_skipped_test_cases": 0,
+            }),
+        )
+        .into()),
+        ["test_cases"] => {
+            let green = |name: &str| ReportedTest::new(name);
+            let mut cases: Vec<(u64, ReportedTest, &str)> = vec![(0, green("begins"), "SUCCESSFUL")];
+            cases.extend((1..).zip(&job.failing_tests).map(|(id, test)| (id, test.clone(), "FAILED")));
+            cases.push((0, green("ends"), "SUCCESSFUL"));
+            page(world, request, &cases, 100, |(id, test, status)| {
+                json!({
+                    "type": "pipeline_test_case",
+                    "uuid": shape::uuid(shape::TEST, *id),
+                    "fully_qualified_name": format!("{}.{}", test.suite.as_deref().unwrap_or("all"), test.name),
+                    "name": test.name,
+                    "class_name": test.suite,
+                    "status": status,
+                    "duration": "PT0.042S",
+                })
+            })
+        }
+        ["test_cases", id, "test_case_reasons"] => {
+            let place = shape::number(shape::TEST, id).and_then(|id| usize::try_from(id.checked_sub(1)?).ok());
+            let test = place.and_then(|place| job.failing_tests.get(place));
+            let test = test.ok_or_else(|| refuse(404, "Test case not found"))?;
+            let reasons: Vec<&String> = test.message.iter().collect();
+            page(world, request, &reasons, 100, |message| {
+                json!({ "type": "pipeline_test_case_reason", "message": message, "stack_trace": message })
+            })
+        }
+        _ => Ok(unknown()),
+    }
 }
 
 /// A link to the storage once the step has ended, the bytes so far before; 404 whatever the reason there is none.

@@ -6,7 +6,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
 use super::{
-    Answer, State, access::Caller, feedback, hooks, json as shape, page, pipelines, refuse, terms, unknown,
+    Answer, State, access::Caller, changes, feedback, hooks, json as shape, page, pipelines, refuse, terms, unknown,
 };
 use crate::{
     wire::{Incoming, Reply},
@@ -68,6 +68,9 @@ pub(super) fn route(
     let is_by_name = !name.starts_with('{');
     if is_by_name && !repo.name().eq_ignore_ascii_case(name) {
         return Err(Box::new(moved(world, request, &repo)));
+    }
+    if let Some(answer) = changes::route(world, request, caller, &repo, rest) {
+        return answer;
     }
     match rest {
         [] if request.method == http::Method::GET => {
