@@ -102,7 +102,7 @@ impl Ci for DcClient {
         if matches!(job.status, Status::Queued | Status::Running) {
             return Err(told(Error::new(ErrorKind::NotReady, "the build has not ended")));
         }
-        match self.settings.sources.iter().find(|source| source.holds(&url)) {
+        match self.settings.log_sources.find(&url) {
             Some(source) => source.open(&url, options, &operation).await,
             None => Err(told(not_configured(&url))),
         }
@@ -118,7 +118,7 @@ impl DcClient {
     ///
     /// Only the old interface lists them (the new one gives one by its key), and that one is global to the commit: a
     /// fork that shares it has its statuses there too. Where a key is there twice, that of this repository is kept.
-    async fn statuses(&self, repo: &RepoRef, sha: &str, operation: &str) -> Result<Vec<BuildStatus>> {
+    pub(crate) async fn statuses(&self, repo: &RepoRef, sha: &str, operation: &str) -> Result<Vec<BuildStatus>> {
         let path = format!("build-status/1.0/commits/{sha}");
         let query = [("orderBy", "NEWEST"), ("limit", "100")];
         let all: Vec<BuildStatus> = self.list(Ok(path), &query, operation.to_owned()).try_collect().await?;
@@ -182,7 +182,7 @@ impl DcClient {
         Ok(rich.and_then(|status| status.git_ref).filter(|name| !name.is_empty()))
     }
 
-    fn assemble(&self, repo: &RepoRef, sha: &str, statuses: &[BuildStatus]) -> Run {
+    pub(crate) fn assemble(&self, repo: &RepoRef, sha: &str, statuses: &[BuildStatus]) -> Run {
         let has = |state: &str| statuses.iter().any(|status| status.state() == state);
         let mut run = Run::new(sha);
         run.sha = Some(sha.to_owned());

@@ -7,8 +7,8 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use forge_core::{
-    BoxStream, Capabilities, Ci, Credential, CredentialProvider, Error, ErrorKind, Feedback, ForgeClient,
-    ForgeKind, Hooks, Repos, Result,
+    BoxStream, Capabilities, Ci, Credential, CredentialProvider, Error, ErrorKind, Facts, Feedback,
+    ForgeClient, ForgeKind, Hooks, Repos, Result,
     model::{Account, Identity, RepoRef},
 };
 use forge_http::{Answer, ApiClient, Dialect, HttpClient, Next, RateLimit, Request, Response, pages};
@@ -182,7 +182,7 @@ impl ForgeClient for DcClient {
         let request = self.api.get("api/1.0/repos").query(&[("permission", "REPO_READ"), ("limit", "1")]);
         let response = self.send(request.operation(operation)).await?;
         response.json::<wire::Page<wire::Repository>>()?;
-        let Some(name) = error::user_name(response.headers()) else {
+        let Some(name) = self.name_of(&response).await? else {
             return Err(Error::new(ErrorKind::Unauthorized, "the server takes the token for nobody's")
                 .with_forge(ForgeKind::BITBUCKET_DC)
                 .with_operation(operation)
@@ -216,6 +216,10 @@ impl ForgeClient for DcClient {
         Some(self)
     }
 
+    fn namespace_hooks(&self) -> Option<&dyn Hooks> {
+        Some(self)
+    }
+
     fn ci(&self) -> Option<&dyn Ci> {
         Some(self)
     }
@@ -223,12 +227,31 @@ impl ForgeClient for DcClient {
     fn feedback(&self) -> Option<&dyn Feedback> {
         Some(self)
     }
+
+    fn facts(&self) -> Option<&dyn Facts> {
+        Some(self)
+    }
 }
 
 impl DcClient {
+    /// Whom the server takes the token for; `None` when for nobody. A token of a project or repository belongs to no
+    /// person, so that its header may be missing: it is good when it may write to anything, which nobody may unnamed.
+    async fn name_of(&self, response: &Response) -> Result<Option<String>> {
+        if let Some(name) = error::user_name(response.headers()) {
+            return Ok(Some(name));
+        }
+        let request = self.api.get("api/1.0/repos").query(&[("permission", "REPO_WRITE"), ("limit", "1")]);
+        let request = request.operation("check what the token may write to");
+        let writable: wire::Page<wire::Repository> = self.send(request).await?.json()?;
+        Ok((!writable.values.is_empty()).then(|| "access-token".to_owned()))
+    }
+
     /// Looked up by slug, which is the name in lower case but for rare characters. Tokens of projects and repositories
     /// belong to users that cannot be looked up: the name has to do for those.
     async fn account(&self, name: String) -> Result<Account> {
+        if self.user_name().is_none() {
+            return Ok(Account::new(name.clone(), name));
+        }
         let path = format!("api/1.0/users/{}", segment(&name.to_lowercase())?);
         match self.get::<wire::User>(&path, "read the token's user".to_owned()).await {
             Ok(user) => {

@@ -14,7 +14,9 @@ use serde_json::{Value, json};
 
 use crate::{
     client::{DcClient, repo_path, segment, shown},
-    error, wire,
+    error,
+    version::Version,
+    wire,
 };
 
 /// Data Center itself announces no build status: pushes and pull requests say when to look. Sorted.
@@ -27,8 +29,13 @@ const NAME: &str = "Forge RCA";
 impl Hooks for DcClient {
     fn list_hooks(&self, repo: &RepoRef) -> BoxStream<'static, Result<Hook>> {
         let query = [("statistics", "true"), ("limit", "100")];
+        let (client, place) = (self.clone(), repo.clone());
         self.list(hooks_path(repo), &query, format!("list hooks of {}", shown(repo)))
             .map_ok(wire::HookAnswer::into_model)
+            .or_else(move |error| {
+                let (client, place) = (client.clone(), place.clone());
+                async move { Err(client.explain_absent(&place, error).await) }
+            })
             .boxed()
     }
 
@@ -36,8 +43,10 @@ impl Hooks for DcClient {
         let body = hook_body(spec, &self.wanted_events().await?);
         let request = self.api.post(&hooks_path(repo)?).json(&body);
         let request = request.operation(format!("create a hook of {}", shown(repo)));
-        let hook: wire::HookAnswer = self.send(request).await?.json()?;
-        Ok(hook.into_model())
+        match self.send(request).await {
+            Ok(response) => Ok(response.json::<wire::HookAnswer>()?.into_model()),
+            Err(error) => Err(self.explain_absent(repo, error).await),
+        }
     }
 
     async fn update_hook(&self, repo: &RepoRef, hook_id: &str, spec: &HookSpec) -> Result<Hook> {
@@ -94,6 +103,23 @@ impl Hooks for DcClient {
 }
 
 impl DcClient {
+    /// A server that is too old for hooks of projects does not know their address.
+    async fn explain_absent(&self, repo: &RepoRef, error: Error) -> Error {
+        if repo.full_name.contains('/') || !error::is_absent(&error) {
+            return error;
+        }
+        match self.version().await {
+            Ok(Some(version)) if version < Version::PROJECT_HOOKS => Error::new(
+                ErrorKind::Unsupported,
+                format!("Bitbucket {}.{} has no hooks of projects", version.0, version.1),
+            )
+            .with_forge(ForgeKind::BITBUCKET_DC)
+            .with_operation(format!("manage hooks of project {}", shown(repo)))
+            .with_hint("register hooks of its repositories, or upgrade to 8.11 or later"),
+            _ => error,
+        }
+    }
+
     /// An event for build statuses where the server lists one (an app may add it); pushes and pull requests otherwise,
     /// as far as the server knows them: it refuses a hook with an unknown event.
     async fn wanted_events(&self) -> Result<Vec<String>> {

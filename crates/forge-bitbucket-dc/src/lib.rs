@@ -4,6 +4,7 @@ mod builder;
 mod ci;
 mod client;
 mod error;
+mod facts;
 mod feedback;
 mod hooks;
 mod log_source;
@@ -15,6 +16,6 @@ mod webhook;
 mod wire;
 
 pub use builder::BitbucketDcBuilder;
-pub use log_source::{LogSource, LogSourceKind};
+pub use log_source::{LogSource, LogSourceKind, LogSources};
 pub use provider::BitbucketDc;
 pub use webhook::BitbucketDcWebhooks;

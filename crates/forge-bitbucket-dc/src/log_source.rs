@@ -4,7 +4,10 @@
 
 mod places;
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use forge_core::{
@@ -93,6 +96,61 @@ impl LogSource {
             Arc::new(LogDialect(self.kind)),
         );
         ConnectedSource { kind: self.kind, base_url: self.base_url.clone(), api }
+    }
+}
+
+/// The log sources of an adapter, which may be replaced while it is in use: what is read next goes by the new list.
+///
+/// Copies are the same list. Whoever shares an adapter shares its log sources: a build status may point anywhere, so that
+/// tenants who must not read each other's logs need an adapter with a list of its own each. An adapter costs nothing but
+/// its list; the HTTP client can be shared.
+///
+/// ```
+/// use forge_bitbucket_dc::{BitbucketDc, LogSource, LogSourceKind, LogSources};
+/// # fn main() -> forge_core::Result<()> {
+/// # let http = forge_http::HttpClient::builder().build()?;
+/// let sources = LogSources::new(&http);
+/// let bitbucket = BitbucketDc::builder(http).with_log_sources(&sources).build();
+/// // Later, when the settings change:
+/// let token = "11aa22bb".to_owned().into();
+/// sources.replace([LogSource::new(LogSourceKind::TeamCity, "https://ci.example.com", token)?]);
+/// # drop(bitbucket);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct LogSources {
+    http: HttpClient,
+    sources: Arc<RwLock<Vec<Arc<ConnectedSource>>>>,
+}
+
+impl LogSources {
+    /// An empty list, whose servers are asked over `http`.
+    #[must_use]
+    pub fn new(http: &HttpClient) -> Self {
+        Self { http: http.clone(), sources: Arc::default() }
+    }
+
+    /// These, in place of all that were there before. A log that is being read is read to its end. Where the addresses
+    /// of two are one below the other, the longer address counts for what lies below it.
+    pub fn replace(&self, sources: impl IntoIterator<Item = LogSource>) {
+        let connected = sources.into_iter().map(|source| Arc::new(source.connect(&self.http))).collect();
+        *self.sources.write().unwrap_or_else(PoisonError::into_inner) = connected;
+    }
+
+    /// The one that the build at `url` belongs to.
+    pub(crate) fn find(&self, url: &Url) -> Option<Arc<ConnectedSource>> {
+        let sources = self.sources.read().unwrap_or_else(PoisonError::into_inner);
+        let holding = sources.iter().filter(|source| source.holds(url));
+        holding.max_by_key(|source| source.base_url.path().len()).map(Arc::clone)
+    }
+}
+
+/// Names the servers, shows no secret.
+impl fmt::Debug for LogSources {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sources = self.sources.read().unwrap_or_else(PoisonError::into_inner);
+        formatter.debug_list().entries(sources.iter()).finish()
     }
 }
 

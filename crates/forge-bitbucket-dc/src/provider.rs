@@ -10,7 +10,7 @@ use forge_http::HttpClient;
 use url::Url;
 
 use crate::{
-    builder::BitbucketDcBuilder, client::DcClient, log_source::ConnectedSource, oauth::DcOAuth,
+    builder::BitbucketDcBuilder, client::DcClient, log_source::LogSources, oauth::DcOAuth,
     webhook::BitbucketDcWebhooks,
 };
 
@@ -22,7 +22,10 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities::NONE
     .with_hooks(true)
     .with_ci(false, false)
     .with_comments(true, true, true, 30_000)
-    .with_status();
+    .with_status()
+    .with_namespace_hooks()
+    .with_changes()
+    .with_green_jobs();
 
 /// Bitbucket Data Center, formerly Bitbucket Server, from 7.6 on.
 #[derive(Debug, Clone)]
@@ -34,7 +37,7 @@ pub struct BitbucketDc {
 /// What all clients of one adapter share.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    pub(crate) sources: Vec<ConnectedSource>,
+    pub(crate) log_sources: LogSources,
     pub(crate) projects: Vec<String>,
     pub(crate) has_insights: bool,
 }

@@ -9,6 +9,8 @@ impl Version {
     pub(crate) const MINIMUM: Self = Self(7, 6);
     /// Build statuses of a repository: Atlassian, "Updating build status for commits".
     pub(crate) const RICH_BUILDS: Self = Self(7, 4);
+    /// Every version from here on has hooks of projects; they came with one after 8.6.
+    pub(crate) const PROJECT_HOOKS: Self = Self(8, 11);
 
     /// `None` where the text does not begin with two numbers.
     pub(crate) fn parse(text: &str) -> Option<Self> {

@@ -3,9 +3,11 @@
 //! Nearly every field is optional: versions differ, and a null must not cost the answer.
 
 mod build;
+mod facts;
 mod time;
 
 pub(crate) use build::{BuildCounts, BuildStatus, conclusion, is_our_key, job_id, status, stripped_ref};
+pub(crate) use facts::{ChangedPath, Commit, DiffAnswer};
 use forge_core::model::{self, RepoRef};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -20,6 +22,13 @@ pub(crate) struct Page<T> {
     pub(crate) is_last_page: Option<bool>,
     #[serde(rename = "nextPageStart")]
     pub(crate) next_page_start: Option<u64>,
+}
+
+impl<T> Page<T> {
+    /// Whether there is another page.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.next_page_start.is_some() && self.is_last_page != Some(true)
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -48,13 +57,6 @@ pub(crate) struct Branch {
     pub(crate) display_id: Option<String>,
     #[serde(rename = "latestCommit")]
     pub(crate) latest_commit: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(crate) struct Commit {
-    pub(crate) id: String,
-    #[serde(rename = "committerTimestamp")]
-    pub(crate) committer_timestamp: Option<Value>,
 }
 
 #[derive(Debug, Deserialize)]

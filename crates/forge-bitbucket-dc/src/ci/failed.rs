@@ -125,27 +125,38 @@ async fn candidates(client: &DcClient, repo: &RepoRef, since: Timestamp) -> Resu
     Ok(found)
 }
 
-/// Those of `chunk` that have a failed build. A server without the bulk question has all of them read.
+/// Those of `chunk` that have a failed build. A server without the question has all of them read.
 async fn with_failures(client: &DcClient, repo: &RepoRef, chunk: &[Candidate]) -> Result<Vec<Candidate>> {
     let shas: Vec<&str> = chunk.iter().map(|candidate| candidate.sha.as_str()).collect();
-    let request = client
-        .api
-        .post("build-status/1.0/commits/stats")
-        .json(&shas)
-        // It only asks.
-        .repeatable()
-        .allow_status(405)
-        .operation(format!("count the failed builds of {}", shown(repo)));
-    match client.send(request).await {
-        Ok(response) if response.status().is_success() => {
-            let counts: HashMap<String, BuildCounts> = response.json()?;
-            let has_failed = |candidate: &&Candidate| {
-                counts.get(&candidate.sha).is_some_and(|counts| counts.failed.unwrap_or(0) > 0)
-            };
-            Ok(chunk.iter().filter(has_failed).cloned().collect())
+    let Some(counts) = client.count_builds(repo, &shas).await? else { return Ok(chunk.to_vec()) };
+    let has_failed =
+        |candidate: &&Candidate| counts.get(&candidate.sha).is_some_and(BuildCounts::has_failed);
+    Ok(chunk.iter().filter(has_failed).cloned().collect())
+}
+
+impl DcClient {
+    /// How many builds of each commit ended how, in one request; `None` where the server cannot say.
+    pub(crate) async fn count_builds(
+        &self,
+        repo: &RepoRef,
+        shas: &[&str],
+    ) -> Result<Option<HashMap<String, BuildCounts>>> {
+        if shas.is_empty() {
+            return Ok(Some(HashMap::new()));
         }
-        Ok(_) => Ok(chunk.to_vec()),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(chunk.to_vec()),
-        Err(error) => Err(error),
+        let request = self
+            .api
+            .post("build-status/1.0/commits/stats")
+            .json(&shas)
+            // It only asks.
+            .repeatable()
+            .allow_status(405)
+            .operation(format!("count the builds of {}", shown(repo)));
+        match self.send(request).await {
+            Ok(response) if response.status().is_success() => response.json().map(Some),
+            Ok(_) => Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }

@@ -69,7 +69,18 @@ impl BuildStatus {
 /// How many statuses of each state a commit has.
 #[derive(Debug, Deserialize)]
 pub(crate) struct BuildCounts {
-    pub(crate) failed: Option<u64>,
+    successful: Option<u64>,
+    failed: Option<u64>,
+}
+
+impl BuildCounts {
+    pub(crate) fn has_good(&self) -> bool {
+        self.successful.unwrap_or(0) > 0
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.unwrap_or(0) > 0
+    }
 }
 
 /// `<commit>:<12 hex digits of the SHA-256 of the build's address>:<key>`.

@@ -61,6 +61,11 @@ impl Caller {
         if self.is_admin(repo) { Ok(()) } else { self.require(9) }
     }
 
+    /// Hooks of a project take more than hooks of all its repositories.
+    pub(super) fn require_project_admin(&self) -> Result<(), Box<Reply>> {
+        if self.token.scopes.iter().any(|scope| scope == "PROJECT_ADMIN") { Ok(()) } else { self.require(9) }
+    }
+
     fn require(&self, level: u8) -> Result<(), Box<Reply>> {
         if self.level() >= level {
             return Ok(());

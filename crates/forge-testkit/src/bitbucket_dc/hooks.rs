@@ -1,38 +1,37 @@
-//! Repository hooks, and how their deliveries are signed.
+//! Hooks of repositories and projects, and how their deliveries are signed.
 
 use http::HeaderMap;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{Answer, access::Caller, json as shape, page, refuse, unknown};
+use super::{Answer, json as shape, page, refuse, unknown};
 use crate::{
     deliver::{Message, SignedRequest, hmac, put},
     dialect::Outcome,
     wire::{Incoming, Reply},
-    world::{Hook, Repo, World},
+    world::{Hook, World},
 };
 
 const PING: &str = "diagnostics:ping";
 
+/// `owner` is the number of a repository or project that the caller may administer.
 pub(super) fn route(
     world: &mut World,
     request: &Incoming,
-    caller: &Caller,
-    repo: &Repo,
+    owner: u64,
     segments: &[&str],
 ) -> Answer {
-    caller.require_admin(repo)?;
     let with_statistics = request.query("statistics") == Some("true");
     match (request.method.as_str(), segments) {
         ("GET", []) => {
-            let hooks: Vec<&Hook> = world.hooks_of(repo.id).collect();
+            let hooks: Vec<&Hook> = world.hooks_of(owner).collect();
             Ok(page(request, &hooks, |hook| shape::hook(world, hook, with_statistics)).into())
         }
         ("POST", []) => {
             let (id, created_at) = (world.next_id(), world.now());
             let mut hook = Hook {
                 id,
-                repo_id: repo.id,
+                repo_id: owner,
                 url: String::new(),
                 events: Vec::new(),
                 is_active: true,
@@ -71,7 +70,7 @@ pub(super) fn route(
         }
         (method, [id, rest @ ..]) => {
             let id = id.parse::<u64>().unwrap_or(0);
-            let hook = world.hooks.get(&id).filter(|hook| hook.repo_id == repo.id).cloned();
+            let hook = world.hooks.get(&id).filter(|hook| hook.repo_id == owner).cloned();
             let missing = || refuse(404, "The webhook does not exist.", "webhook.NoSuchWebhookException");
             let mut hook = hook.ok_or_else(missing)?;
             match (method, rest) {

@@ -141,7 +141,7 @@ pub(super) fn hook(world: &World, hook: &Hook, with_statistics: bool) -> Value {
         "configuration": {},
         "url": hook.url,
         "active": hook.is_active,
-        "scopeType": "repository",
+        "scopeType": if world.repo(hook.repo_id).is_some() { "repository" } else { "project" },
         "sslVerificationRequired": hook.verifies_tls,
     });
     if let (Some(secret), Some(configuration)) = (&hook.secret, value.get_mut("configuration")) {

@@ -2,6 +2,7 @@
 
 mod access;
 mod builds;
+mod changes;
 mod ci_servers;
 mod feedback;
 mod hooks;
@@ -207,7 +208,7 @@ impl Dialect for BitbucketDc {
     }
 
     fn full_scopes(&self) -> &'static [&'static str] {
-        &["PROJECT_READ", "REPO_ADMIN"]
+        &["PROJECT_ADMIN", "REPO_ADMIN"]
     }
 
     fn read_only(&self) -> (TokenKind, &'static [&'static str]) {

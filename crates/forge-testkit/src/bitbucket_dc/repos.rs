@@ -1,8 +1,8 @@
 //! Users, projects, repositories, branches, commits, pull requests.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Answer, access::Caller, builds, feedback, hooks, json as shape, page, refuse, unknown};
+use super::{Answer, access::Caller, builds, changes, feedback, hooks, json as shape, page, refuse, unknown, version};
 use crate::{
     wire::{Incoming, Reply},
     world::{Pull, Repo, Run, World},
@@ -26,6 +26,15 @@ pub(super) fn route(world: &mut World, request: &Incoming, caller: &Caller, segm
             Ok(page(request, &keys, |key| shape::project(world, key)).into())
         }
         ("GET", ["projects", project, "repos"]) => Ok(list(world, request, caller, Some(project)).into()),
+        (_, ["projects", project, "webhooks", rest @ ..]) if version(world) >= (8, 8) => {
+            let is_there = world.repos.values().any(|repo| caller.can_see(repo) && repo.owner() == *project);
+            if !is_there {
+                return Err(refuse(404, "Project does not exist.", "project.NoSuchProjectException"));
+            }
+            caller.require_project_admin()?;
+            let id = world.namespace_id(project);
+            hooks::route(world, request, id, rest)
+        }
         (_, ["projects", project, "repos", slug, rest @ ..]) => {
             let repo = find(world, caller, project, slug)?;
             below(world, request, caller, &repo, rest)
@@ -64,6 +73,9 @@ fn below(world: &mut World, request: &Incoming, caller: &Caller, repo: &Repo, se
     if repo.is_archived && method != "GET" {
         return Err(refuse(409, "The repository is archived.", "repository.RepositoryArchivedException"));
     }
+    if let Some(answer) = changes::route(world, request, repo, segments) {
+        return answer;
+    }
     match (method, segments) {
         ("GET", []) => Ok(Reply::json(200, &shape::repository(world, repo)).into()),
         ("GET", ["branches", "default"]) => {
@@ -87,6 +99,9 @@ fn below(world: &mut World, request: &Incoming, caller: &Caller, repo: &Repo, se
         ("GET", ["commits"]) => {
             let until = request.query("until").unwrap_or("main");
             let branch = until.strip_prefix("refs/heads/").unwrap_or(until);
+            if !branches(world, repo).iter().any(|(name, _)| name == branch) {
+                return changes::commits(world, request, repo, until);
+            }
             let mut runs: Vec<&Run> = world
                 .runs
                 .values()
@@ -95,7 +110,7 @@ fn below(world: &mut World, request: &Incoming, caller: &Caller, repo: &Repo, se
             runs.sort_by_key(|run| std::cmp::Reverse((run.created_at, run.id)));
             let mut seen = std::collections::HashSet::new();
             runs.retain(|run| seen.insert(run.sha.clone()));
-            Ok(page(request, &runs, |run| commit(&run.sha, run.created_at)).into())
+            Ok(page(request, &runs, |run| changes::commit(&run.sha, run.created_at)).into())
         }
         ("GET", ["commits", sha]) => {
             let run = world.runs.values().find(|run| run.repo_id == repo.id && run.sha == *sha);
@@ -106,9 +121,8 @@ fn below(world: &mut World, request: &Incoming, caller: &Caller, repo: &Repo, se
             let is_posted = world.bitbucket_dc.posted.iter().any(|build| build.sha == *sha);
             let at = run.map(|run| run.created_at).or_else(|| pull.map(|pull| pull.created_at));
             let at = at.or_else(|| is_posted.then(|| world.now()));
-            let at =
-                at.ok_or_else(|| refuse(404, "Commit does not exist", "commit.NoSuchCommitException"))?;
-            Ok(Reply::json(200, &commit(sha, at)).into())
+            let at = at.ok_or_else(changes::no_commit)?;
+            Ok(Reply::json(200, &changes::commit(sha, at)).into())
         }
         ("GET", ["commits", sha, "pull-requests"]) => {
             let pulls: Vec<&Pull> =
@@ -135,23 +149,13 @@ fn below(world: &mut World, request: &Incoming, caller: &Caller, repo: &Repo, se
                 .collect();
             Ok(page(request, &pulls, |pull| shape::pull(world, pull)).into())
         }
-        (_, ["webhooks", rest @ ..]) => hooks::route(world, request, caller, repo, rest),
+        (_, ["webhooks", rest @ ..]) => {
+            caller.require_admin(repo)?;
+            hooks::route(world, request, repo.id, rest)
+        }
         (_, ["commits", sha, "builds"]) => builds::per_repository(world, request, caller, repo, sha),
         _ => feedback::route(world, request, caller, repo, segments),
     }
-}
-
-fn commit(sha: &str, at: jiff::Timestamp) -> Value {
-    json!({
-        "id": sha,
-        "displayId": sha.get(..11),
-        "author": { "name": "robin", "emailAddress": "robin@example.com" },
-        "authorTimestamp": shape::time(at),
-        "committer": { "name": "robin", "emailAddress": "robin@example.com" },
-        "committerTimestamp": shape::time(at),
-        "message": "Change something",
-        "parents": [],
-    })
 }
 
 /// Name and newest commit, the latest changed first.
