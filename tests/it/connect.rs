@@ -131,6 +131,46 @@ async fn the_browser_callback_connects_and_a_refusal_is_told() {
     server.stop().await;
 }
 
+#[tokio::test]
+async fn an_access_token_of_bitbucket_cloud_finds_its_repository_in_the_workspace_that_is_given() {
+    let fake = FakeBitbucketCloud::start().await;
+    let server = TestServer::start().await;
+    let token = fake.add_token(
+        &TokenSpec::new(TokenKind::FineGrained, &["repository", "pullrequest:write", "webhook", "pipeline"])
+            .with_login("repository-bot"),
+    );
+    let shop = fake.add_repo("acme/shop");
+    let hidden = fake.add_repo("acme/payroll");
+    fake.set_access(&hidden, "repository-bot", 0);
+    fake.add_repo("emca/elsewhere");
+    let body = |workspace: &str| {
+        json!({
+            "base_url": fake.base_url().as_str(),
+            "token": secrecy::ExposeSecret::expose_secret(&token),
+            "workspace": workspace,
+            "mode": "webhook",
+            "backfill": {"enabled": false},
+        })
+    };
+    let path = "/v1/integrations/bitbucket-cloud/token";
+    for wrong in ["", "acme/shop", "two words"] {
+        let error = server.post(path, body(wrong)).await.expect_error(422, "invalid_field");
+        assert!(error.contains("workspace"), "{error}");
+    }
+    let id = server.post(path, body("acme")).await.expect(201)["id"].as_str().unwrap().to_owned();
+    server.monitor(&id, &shop).await;
+    let list = server.get(&format!("/v1/integrations/{id}/repositories")).await.expect(200);
+    let names: Vec<&str> =
+        list["items"].as_array().unwrap().iter().map(|item| item["full_name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["acme/shop"]);
+    assert_eq!(
+        fake.count("GET", "/2.0/user/workspaces"),
+        0,
+        "it may not list workspaces, and is not asked to"
+    );
+    server.stop().await;
+}
+
 async fn with_token(server: &TestServer, forge: &str, base_url: &str, token: &str) -> crate::support::Answer {
     server
         .post(&format!("/v1/integrations/{forge}/token"), json!({"base_url": base_url, "token": token}))

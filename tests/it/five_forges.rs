@@ -68,13 +68,17 @@ async fn deliver(fake: &Fake, repo: &RepoHandle, spec: RunSpec) {
     }
 }
 
-async fn server_with_jenkins(fake: &FakeBitbucketDc) -> TestServer {
-    let source = LogSource {
+fn jenkins(fake: &FakeBitbucketDc) -> LogSource {
+    LogSource {
         kind: LogSourceKind::Jenkins,
         base_url: fake.ci_url(CiServer::Jenkins).parse().unwrap(),
         username: Some(FakeBitbucketDc::CI_USER.to_owned()),
         token: FakeBitbucketDc::CI_TOKEN.to_owned().into(),
-    };
+    }
+}
+
+async fn server_with_jenkins(fake: &FakeBitbucketDc) -> TestServer {
+    let source = jenkins(fake);
     TestServer::start_with(|config| config.log_sources.push(source)).await
 }
 
@@ -96,16 +100,19 @@ async fn bitbucket_dc_pull_request_with_logs_at_jenkins() {
         assert_eq!(analysis["report"]["status"], "cause_found", "{analysis:#}");
         assert_eq!(analysis["branch"], "feature/refund", "{analysis:#}");
     }
-    server.idle().await;
     let target = Target::Pull(pull.number.to_string());
-    let comments = live_comments(&fake, &repo, &target, 1).await;
-    assert_eq!(comments.len(), 1, "one living comment: {comments:#?}");
-    let told = comments[0].body.clone();
-    for part in ["test", "build", "mismatched types"] {
-        assert!(told.contains(part), "'{part}' is missing in:\n{told}");
-    }
-    let reports = fake.insights_reports();
-    assert!(reports.iter().any(|(sha, ..)| sha == RED), "{reports:#?}");
+    // The task of the push goes on looking, so that the server is never idle.
+    let told = eventually("both failures are told", async || {
+        let comments = live_comments(&fake, &repo, &target, 1).await;
+        assert_eq!(comments.len(), 1, "one living comment: {comments:#?}");
+        let told = comments[0].body.clone();
+        ["test", "build", "mismatched types"].iter().all(|part| told.contains(part)).then_some(told)
+    })
+    .await;
+    eventually("the status comes with a report", async || {
+        fake.insights_reports().iter().any(|(sha, ..)| sha == RED).then_some(())
+    })
+    .await;
 
     // The mending commit is another run.
     let green = RunSpec::new(vec![JobSpec::green("test"), JobSpec::green("build")])
@@ -145,6 +152,50 @@ async fn bitbucket_dc_waits_for_builds_that_nobody_announces() {
     let comments = live_comments(&fake, &repo, &Target::Commit(RED.to_owned()), 1).await;
     assert_eq!(comments.len(), 1);
     server.stop().await;
+}
+
+/// A build is run again and passes, without a push: nothing is delivered.
+async fn dc_build_run_again(mode: &str) {
+    let fake = FakeBitbucketDc::start().await;
+    let source = jenkins(&fake);
+    let server = TestServer::start_with(|config| {
+        config.log_sources.push(source);
+        config.poll_interval = 1;
+    })
+    .await;
+    let repo = fake.add_repo("acme/shop");
+    let integration = server.connect(&fake).await;
+    server.patch(&format!("/v1/integrations/{integration}"), json!({"mode": mode})).await.expect(200);
+    server.monitor(&integration, &repo).await;
+    let jobs = vec![JobSpec::failed("test", pytest_log())];
+    let run = fake.add_run(&repo, &RunSpec::new(jobs).with_branch("main").with_sha(RED));
+    fake.deliver(&run).await;
+    let target = Target::Commit(RED.to_owned());
+    let told = live_comments(&fake, &repo, &target, 1).await.remove(0).body;
+    fake.rerun(&run, &[JobSpec::green("test")]);
+    let turned = eventually("the comment turns green", async || {
+        let comments = fake.comments(&repo, &target);
+        (comments[0].body != told).then_some(comments)
+    })
+    .await;
+    assert_eq!(turned.len(), 1, "still one comment");
+    assert!(turned[0].body.to_lowercase().contains("fixed"), "{}", turned[0].body);
+    let deliveries = server.get("/v1/deliveries").await.expect(200);
+    assert_eq!(
+        deliveries["items"][0]["status"], "done",
+        "what was said of the failure stays: {deliveries:#}"
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn bitbucket_dc_build_that_is_run_again_turns_the_comment_green_by_the_pushs_task() {
+    dc_build_run_again("webhook").await;
+}
+
+#[tokio::test]
+async fn bitbucket_dc_build_that_is_run_again_turns_the_comment_green_by_the_poll() {
+    dc_build_run_again("hybrid").await;
 }
 
 #[tokio::test]

@@ -11,8 +11,8 @@ use std::{
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use forge_core::{
-    BoxStream, Capabilities, Ci, Credential, CredentialKind, CredentialProvider, Error, ErrorKind, Facts, Feedback,
-    ForgeClient, ForgeKind, Hooks, Repos, Result,
+    BoxStream, Capabilities, Ci, Credential, CredentialKind, CredentialProvider, Error, ErrorKind, Facts,
+    Feedback, ForgeClient, ForgeKind, Hooks, Repos, Result,
     model::{Account, Identity, RepoRef},
 };
 use forge_http::{Answer, ApiClient, Dialect, HttpClient, Next, RateLimit, Request, Response, pages};

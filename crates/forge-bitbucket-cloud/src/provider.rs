@@ -28,8 +28,8 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities::NONE
 
 /// Bitbucket Cloud at bitbucket.org.
 ///
-/// A base URL such as `https://bitbucket.org/acme` limits the listing of repositories to the workspace `acme`, for
-/// access tokens, which cannot list workspaces.
+/// The namespace of the instance, or a base URL such as `https://bitbucket.org/acme`, limits the listing of repositories
+/// to the workspace `acme`, for access tokens, which cannot list workspaces.
 #[derive(Debug, Clone)]
 pub struct BitbucketCloud {
     http: HttpClient,
@@ -100,14 +100,14 @@ impl Place {
             "api.bitbucket.org" => return Err(wrong_base("is the address of the API")),
             _ => false,
         };
-        let mut workspace = None;
+        let mut workspace = instance.namespace().map(str::to_owned);
         if is_cloud {
             let path = web.path().trim_matches('/').to_owned();
             let path = path.strip_suffix("/workspace/overview").unwrap_or(&path);
             if path.contains('/') {
                 return Err(wrong_base("is the address of a repository or page"));
             }
-            workspace = (!path.is_empty()).then(|| path.to_owned());
+            workspace = workspace.or_else(|| (!path.is_empty()).then(|| path.to_owned()));
             web.set_path("");
         }
         let api = match instance.api_base_url() {

@@ -54,8 +54,8 @@ impl BitbucketCloudClient {
                     .with_forge(ForgeKind::BITBUCKET_CLOUD)
                     .with_operation("list repositories")
                     .with_hint(
-                        "name the repository as workspace/repository, or give https://bitbucket.org/<workspace> as \
-                         the base URL",
+                        "give the token's workspace beside it (or https://bitbucket.org/<workspace> as the base URL), \
+                         or name the repository as workspace/repository",
                     ))
             }
         })

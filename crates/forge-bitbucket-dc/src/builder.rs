@@ -64,11 +64,7 @@ impl BitbucketDcBuilder {
             sources.replace(self.log_sources);
             sources
         });
-        let settings = Settings {
-            log_sources,
-            projects: self.projects,
-            has_insights: self.has_insights,
-        };
+        let settings = Settings { log_sources, projects: self.projects, has_insights: self.has_insights };
         BitbucketDc::from_parts(self.http, Arc::new(settings))
     }
 }

@@ -118,7 +118,12 @@ impl DcClient {
     ///
     /// Only the old interface lists them (the new one gives one by its key), and that one is global to the commit: a
     /// fork that shares it has its statuses there too. Where a key is there twice, that of this repository is kept.
-    pub(crate) async fn statuses(&self, repo: &RepoRef, sha: &str, operation: &str) -> Result<Vec<BuildStatus>> {
+    pub(crate) async fn statuses(
+        &self,
+        repo: &RepoRef,
+        sha: &str,
+        operation: &str,
+    ) -> Result<Vec<BuildStatus>> {
         let path = format!("build-status/1.0/commits/{sha}");
         let query = [("orderBy", "NEWEST"), ("limit", "100")];
         let all: Vec<BuildStatus> = self.list(Ok(path), &query, operation.to_owned()).try_collect().await?;

@@ -29,8 +29,7 @@ impl Facts for DcClient {
         let web_url = self.web_url(repo);
         let mut commits = Commits::default();
         commits.is_truncated = page.goes_on();
-        commits.items =
-            page.values.into_iter().map(|commit| commit.into_model(web_url.as_deref())).collect();
+        commits.items = page.values.into_iter().map(|commit| commit.into_model(web_url.as_deref())).collect();
         Ok(commits)
     }
 

@@ -21,6 +21,7 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities::NONE
     .with_signed_deliveries(false)
     .with_hooks(true)
     .with_ci(false, false)
+    .with_unannounced_runs()
     .with_comments(true, true, true, 30_000)
     .with_status()
     .with_namespace_hooks()

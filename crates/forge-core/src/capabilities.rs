@@ -32,6 +32,8 @@ pub struct Capabilities {
     pub apps: bool,
     /// CI runs, jobs and logs can be read.
     pub ci: bool,
+    /// No delivery tells how a run ends: pushes and pull requests say when to look.
+    pub unannounced_runs: bool,
     /// A repeated run keeps its id and counts attempts.
     pub run_attempts: bool,
     /// Runs can start runs that have their own id (child pipelines).
@@ -79,6 +81,7 @@ impl Capabilities {
         hook_redelivery: false,
         apps: false,
         ci: false,
+        unannounced_runs: false,
         run_attempts: false,
         child_runs: false,
         pull_comment: false,
@@ -194,6 +197,13 @@ impl Capabilities {
         self
     }
 
+    /// Claims that no delivery tells how a run ends.
+    #[must_use]
+    pub const fn with_unannounced_runs(mut self) -> Self {
+        self.unannounced_runs = true;
+        self
+    }
+
     /// Claims comments on pull requests and commits, whether they can be edited, and their longest body.
     #[must_use]
     pub const fn with_comments(mut self, pull: bool, commit: bool, edit: bool, max_chars: usize) -> Self {
@@ -235,6 +245,7 @@ impl Capabilities {
             ("hook_redelivery", self.hook_redelivery),
             ("apps", self.apps),
             ("ci", self.ci),
+            ("unannounced_runs", self.unannounced_runs),
             ("run_attempts", self.run_attempts),
             ("child_runs", self.child_runs),
             ("pull_comment", self.pull_comment),

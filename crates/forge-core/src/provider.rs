@@ -18,6 +18,7 @@ pub struct Instance {
     base_url: Url,
     api_base_url: Option<Url>,
     oauth_base_url: Option<Url>,
+    namespace: Option<String>,
 }
 
 impl Instance {
@@ -31,7 +32,8 @@ impl Instance {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] when it is not an http(s) URL, or has a user, password, query or fragment.
     pub fn new(base_url: &str) -> Result<Self> {
-        Ok(Self { base_url: clean(base_url, "base URL")?, api_base_url: None, oauth_base_url: None })
+        let base_url = clean(base_url, "base URL")?;
+        Ok(Self { base_url, api_base_url: None, oauth_base_url: None, namespace: None })
     }
 
     /// The root of the REST API, where it does not follow from the base URL.
@@ -52,6 +54,21 @@ impl Instance {
         Ok(self)
     }
 
+    /// The only namespace to look for repositories in, for credentials that cannot find theirs: the workspace of a
+    /// Bitbucket Cloud access token. Adapters whose credentials can, ignore it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] when it is empty or holds a slash or a space.
+    pub fn with_namespace(mut self, name: &str) -> Result<Self> {
+        let name = name.trim();
+        if name.is_empty() || name.contains(['/', '\\']) || name.contains(char::is_whitespace) {
+            return Err(Error::new(ErrorKind::InvalidInput, "the namespace is not the name of one")
+                .with_hint("give its name as it stands in addresses, without slashes"));
+        }
+        self.namespace = Some(name.to_owned());
+        Ok(self)
+    }
+
     /// The web address, without a trailing slash.
     #[must_use]
     pub fn base_url(&self) -> &Url {
@@ -62,6 +79,12 @@ impl Instance {
     #[must_use]
     pub fn api_base_url(&self) -> Option<&Url> {
         self.api_base_url.as_ref()
+    }
+
+    /// The only namespace to look for repositories in, where one was given.
+    #[must_use]
+    pub fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
     }
 
     /// The root of the OAuth pages, where it was given.

@@ -235,12 +235,20 @@ impl Flow {
                 }
             }
         }
-        let place = self.place(
+        let mut place = self.place(
             forge,
             request.base_url.as_deref(),
             request.api_base_url.as_deref(),
             request.oauth_base_url.as_deref(),
         )?;
+        if let Some(namespace) = &request.workspace {
+            place.instance = place.instance.with_namespace(namespace).map_err(|_| {
+                FlowError::invalid_field(
+                    "workspace",
+                    "is not the name of a workspace as it stands in addresses",
+                )
+            })?;
+        }
         let settings = Settings {
             mode: request.mode,
             perimeter: request.perimeter,

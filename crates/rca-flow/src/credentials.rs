@@ -132,11 +132,15 @@ impl Flow {
     }
 
     pub(crate) fn instance_of(&self, integration: &Integration) -> Result<forge_core::Instance> {
-        instance(
+        let instance = instance(
             &integration.base_url,
             integration.api_base_url.as_deref(),
             integration.oauth_base_url.as_deref(),
-        )
+        )?;
+        match ConnectionData::of(integration).workspace {
+            Some(namespace) => instance.with_namespace(&namespace),
+            None => Ok(instance),
+        }
     }
 
     pub(crate) async fn oauth_app(

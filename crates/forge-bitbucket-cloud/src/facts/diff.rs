@@ -23,7 +23,8 @@ const MAX_TEXT_BYTES: u64 = 8 * 1024 * 1024;
 pub(super) async fn read(client: &BitbucketCloudClient, repo: &RepoRef, change: &Change) -> Result<Diff> {
     let operation = format!("read a change of {}", shown(repo));
     let (list, text) = places(repo, change)?;
-    let all = client.list(Ok(list), operation.clone(), |files: Vec<wire::ChangedPath>| (files, More::AsLinked));
+    let all =
+        client.list(Ok(list), operation.clone(), |files: Vec<wire::ChangedPath>| (files, More::AsLinked));
     let mut files: Vec<wire::ChangedPath> =
         futures_util::StreamExt::take(all, MAX_FILES + 1).try_collect().await?;
     let mut diff = Diff::default();

@@ -116,7 +116,8 @@ impl TestCase {
 
     pub(crate) fn into_model(self) -> ReportedTest {
         let full = self.text(&["fully_qualified_name"]);
-        let mut test = ReportedTest::new(self.text(&["name", "test_name"]).or(full).unwrap_or("unnamed test"));
+        let mut test =
+            ReportedTest::new(self.text(&["name", "test_name"]).or(full).unwrap_or("unnamed test"));
         test.suite = self.text(&["class_name", "test_suite", "suite", "package_name"]).map(str::to_owned);
         test.file = self.text(&["file", "file_path"]).map(str::to_owned);
         test.message = self.message().map(cut);

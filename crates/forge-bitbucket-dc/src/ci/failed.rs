@@ -129,8 +129,7 @@ async fn candidates(client: &DcClient, repo: &RepoRef, since: Timestamp) -> Resu
 async fn with_failures(client: &DcClient, repo: &RepoRef, chunk: &[Candidate]) -> Result<Vec<Candidate>> {
     let shas: Vec<&str> = chunk.iter().map(|candidate| candidate.sha.as_str()).collect();
     let Some(counts) = client.count_builds(repo, &shas).await? else { return Ok(chunk.to_vec()) };
-    let has_failed =
-        |candidate: &&Candidate| counts.get(&candidate.sha).is_some_and(BuildCounts::has_failed);
+    let has_failed = |candidate: &&Candidate| counts.get(&candidate.sha).is_some_and(BuildCounts::has_failed);
     Ok(chunk.iter().filter(has_failed).cloned().collect())
 }
 

@@ -39,8 +39,7 @@ impl ChangedPath {
             _ => FileChange::Modified,
         };
         let mut file = model::ChangedFile::new(self.path?.into_text()?, change);
-        file.old_path =
-            self.source.and_then(PathAnswer::into_text).filter(|_| change == FileChange::Renamed);
+        file.old_path = self.source.and_then(PathAnswer::into_text).filter(|_| change == FileChange::Renamed);
         Some(file)
     }
 }
@@ -132,8 +131,10 @@ impl Commit {
     pub(crate) fn into_model(self, web_url: Option<&str>) -> model::Commit {
         let url = web_url.map(|repository| format!("{repository}/commits/{}", self.id));
         let mut commit = model::Commit::new(self.id, self.message.as_deref().unwrap_or_default());
-        commit.author =
-            self.author.and_then(|author| author.display_name.or(author.name)).filter(|name| !name.is_empty());
+        commit.author = self
+            .author
+            .and_then(|author| author.display_name.or(author.name))
+            .filter(|name| !name.is_empty());
         commit.committed_at = time(self.committer_timestamp.as_ref());
         commit.web_url = url;
         commit

@@ -96,7 +96,8 @@ fn statistics(file: &FileSpec) -> Value {
         FileChange::Removed => ("removed", old, Value::Null),
         FileChange::Renamed => ("renamed", old, new),
     };
-    let count = |sign: char| file.patch.iter().flat_map(|it| it.lines()).filter(|it| it.starts_with(sign)).count();
+    let count =
+        |sign: char| file.patch.iter().flat_map(|it| it.lines()).filter(|it| it.starts_with(sign)).count();
     json!({
         "type": "diffstat", "status": status, "old": old, "new": new,
         "lines_added": count('+'), "lines_removed": count('-'),
@@ -118,7 +119,8 @@ fn text(file: &FileSpec) -> String {
     }
     text.push_str("index 1b2c3d4..5e6f7a8 100644\n");
     // A name with a space is followed by a tab.
-    let shown = |sign: &str, name: &str| format!("{sign}/{name}{}", if name.contains(' ') { "\t" } else { "" });
+    let shown =
+        |sign: &str, name: &str| format!("{sign}/{name}{}", if name.contains(' ') { "\t" } else { "" });
     let (old, new) = match file.change {
         FileChange::Added => ("/dev/null".to_owned(), shown("b", new)),
         FileChange::Removed => (shown("a", old), "/dev/null".to_owned()),

@@ -135,13 +135,18 @@ fn test_reports(world: &World, request: &Incoming, job: &Job, segments: &[&str])
             })
         }
         ["test_cases", id, "test_case_reasons"] => {
-            let place = shape::number(shape::TEST, id).and_then(|id| usize::try_from(id.checked_sub(1)?).ok());
+            let place =
+                shape::number(shape::TEST, id).and_then(|id| usize::try_from(id.checked_sub(1)?).ok());
             let test = place.and_then(|place| job.failing_tests.get(place));
             let test = test.ok_or_else(|| refuse(404, "Test case not found"))?;
             let reasons: Vec<&String> = test.message.iter().collect();
-            page(world, request, &reasons, 100, |message| {
-                json!({ "type": "pipeline_test_case_reason", "message": message, "stack_trace": message })
-            })
+            page(
+                world,
+                request,
+                &reasons,
+                100,
+                |message| json!({ "type": "pipeline_test_case_reason", "message": message, "stack_trace": message }),
+            )
         }
         _ => Ok(unknown()),
     }

@@ -6,7 +6,8 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
 use super::{
-    Answer, State, access::Caller, changes, feedback, hooks, json as shape, page, pipelines, refuse, terms, unknown,
+    Answer, State, access::Caller, changes, feedback, hooks, json as shape, page, pipelines, refuse, terms,
+    unknown,
 };
 use crate::{
     wire::{Incoming, Reply},

@@ -144,8 +144,7 @@ fn hunks(patch: &str) -> Vec<Value> {
             Some((_, text)) => ("CONTEXT", text),
             None => ("CONTEXT", ""),
         };
-        let shown =
-            json!({ "source": source, "destination": destination, "line": text, "truncated": false });
+        let shown = json!({ "source": source, "destination": destination, "line": text, "truncated": false });
         source += u64::from(kind != "ADDED");
         destination += u64::from(kind != "REMOVED");
         match segments.last_mut() {

@@ -15,12 +15,7 @@ use crate::{
 const PING: &str = "diagnostics:ping";
 
 /// `owner` is the number of a repository or project that the caller may administer.
-pub(super) fn route(
-    world: &mut World,
-    request: &Incoming,
-    owner: u64,
-    segments: &[&str],
-) -> Answer {
+pub(super) fn route(world: &mut World, request: &Incoming, owner: u64, segments: &[&str]) -> Answer {
     let with_statistics = request.query("statistics") == Some("true");
     match (request.method.as_str(), segments) {
         ("GET", []) => {

@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use super::{Answer, access::Caller, builds, changes, feedback, hooks, json as shape, page, refuse, unknown, version};
+use super::{
+    Answer, access::Caller, builds, changes, feedback, hooks, json as shape, page, refuse, unknown, version,
+};
 use crate::{
     wire::{Incoming, Reply},
     world::{Pull, Repo, Run, World},

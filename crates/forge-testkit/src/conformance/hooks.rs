@@ -205,6 +205,8 @@ pub async fn registered_hooks_get_deliveries_that_verify<H: Harness>() {
         let kind = if harness.fake().tells_runs() { EventKind::Run } else { EventKind::Push };
         triggers += usize::from(event.triggers_rca && event.kind == kind);
     }
+    let is_unannounced = provider.capabilities().unannounced_runs;
+    assert_eq!(is_unannounced, !harness.fake().tells_runs(), "how runs end is told by deliveries, or not");
     assert_eq!(triggers, 1, "one delivery begins the analysis of one failed run");
 }
 

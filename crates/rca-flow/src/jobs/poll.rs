@@ -1,14 +1,17 @@
 //! Asking the forge for failures that no hook told us of, and keeping the list of repositories fresh.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use forge_core::{ErrorKind, ForgeClientExt};
 use futures_util::TryStreamExt;
 use jiff::SignedDuration;
-use rca_store::{ClaimedTask, HookChange, Integration, Repository, Write};
+use rca_store::{AnalysisFilter, ClaimedTask, HookChange, Integration, PageRequest, Repository, Write};
 use serde_json::{Value, json};
 
-use super::{Context, JobError, JobResult, Origin, Settlement, integration_of, plan_run, sync_task};
+use super::{
+    Context, JobError, JobResult, Origin, Settlement, feedback::state_mark, feedback_task, integration_of,
+    plan_run, sync_task,
+};
 use crate::{
     connect::timestamp,
     flow::{Flow, now},
@@ -26,15 +29,25 @@ const SYNC_EVERY_MS: i64 = 10 * 60 * 1000;
 /// More failures than this in one look are left to the next.
 const MOST_RUNS: usize = 100;
 
+/// Red comments are looked at again every so many looks.
+const WAKE_EVERY: i64 = 5;
+/// So many of them at a time, those of the newest failures.
+const MOST_WOKEN: usize = 20;
+/// What has failed longer ago is left as it stands until a delivery tells of it.
+const MENDED_WITHIN_MS: i64 = 24 * 60 * 60 * 1000;
+
 pub(super) async fn run(flow: &Flow, task: &ClaimedTask) -> JobResult {
     let integration = integration_of(flow, task).await?;
     let mode = mode_of(&integration);
     let interval =
         if mode == Mode::Webhook { SYNC_EVERY_MS } else { flow.config().poll_interval_ms.max(1000) };
     let mut pause = Duration::from_millis(u64::try_from(interval).unwrap_or(60_000));
-    let writes = upkeep(flow, &integration).await?;
+    let mut writes = upkeep(flow, &integration).await?;
     if mode != Mode::Webhook && integration.auth != "webhook_only" {
         let client = flow.client(&integration).await?;
+        if mode == Mode::Polling || client.capabilities().unannounced_runs {
+            writes.extend(wake_red(flow, &integration, interval).await?);
+        }
         for repository in flow.all_repositories(&integration, Some(true)).await? {
             let context = Context {
                 integration: integration.clone(),
@@ -118,6 +131,41 @@ async fn missed(flow: &Flow, repository: &Repository) -> Result<Vec<Write>, JobE
             ..HookChange::default()
         },
     }])
+}
+
+/// Wakes the comments that say a failure, now and then: a run that is repeated and passes is announced by nobody here.
+/// Each reads its runs again, and says something only where that has changed.
+async fn wake_red(flow: &Flow, integration: &Integration, interval: i64) -> Result<Vec<Write>, JobError> {
+    let (workspace, at) = (&integration.workspace, now().as_millisecond());
+    let mark = format!("woken:{}", integration.id);
+    let last = flow.store().get_mark(workspace, &mark).await?.and_then(|mark| mark.as_i64());
+    if last.is_some_and(|last| at - last < WAKE_EVERY * interval) {
+        return Ok(Vec::new());
+    }
+    let mut writes = vec![Write::SetMark { workspace: workspace.clone(), name: mark, value: json!(at) }];
+    let filter = AnalysisFilter {
+        integration: Some(integration.id.clone()),
+        since: Some(at - MENDED_WITHIN_MS),
+        ..AnalysisFilter::default()
+    };
+    let failures = flow.store().list_analyses(workspace, &filter, &PageRequest::first(500)).await?;
+    let mut seen = BTreeSet::new();
+    for analysis in &failures.items {
+        let Some(target) = analysis.data.get("target").filter(|target| target.is_object()) else { continue };
+        let Some(key) = target.get("key").and_then(Value::as_str) else { continue };
+        if !seen.insert((&analysis.repository_key, key)) {
+            continue;
+        }
+        let state = flow.store().get_mark(workspace, &state_mark(&analysis.repository_key, key)).await?;
+        if state.is_some_and(|state| state == "red") {
+            let task = feedback_task(&integration.id, workspace, &analysis.repository_key, target);
+            writes.push(Write::Enqueue(task));
+            if writes.len() > MOST_WOKEN {
+                break;
+            }
+        }
+    }
+    Ok(writes)
 }
 
 async fn upkeep(flow: &Flow, integration: &Integration) -> Result<Vec<Write>, JobError> {

@@ -15,11 +15,11 @@ use super::{
     feedback::{passed_mark, state_mark},
     feedback_task, field, plan_run,
 };
-use crate::{flow::Flow, monitor::repo_ref, receive::delivered};
+use crate::{flow::Flow, integrations::mode_of, monitor::repo_ref, receive::delivered, types::Mode};
 
 /// How long the API may lag behind its own hooks.
 const LAG: Duration = Duration::from_mins(2);
-/// How long the builds of a push are waited for, where the forge tells of pushes and not of builds.
+/// How long the builds of a push are waited for and watched, where the forge tells of pushes and not of builds.
 const BUILD_WAIT: Duration = Duration::from_hours(6);
 /// So many passed runs of a branch are remembered: one for each of a few workflows.
 const KEPT_RUNS: usize = 6;
@@ -91,7 +91,9 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
             reason,
             analyses: plan.analyses.into_iter().map(|(analysis, _)| analysis.id).collect(),
         });
-        if is_unannounced && age < BUILD_WAIT && has_running_jobs(&context, &run).await? {
+        // Nobody announces either that they are run again without a push. Where the forge is polled, the poll sees it.
+        let is_alone = mode_of(&context.integration) == Mode::Webhook;
+        if is_unannounced && age < BUILD_WAIT && (is_alone || has_running_jobs(&context, &run).await?) {
             return Ok(Settlement { writes, ..Settlement::wait(until_next_look(age)) });
         }
         return Ok(Settlement::done(writes));
@@ -103,6 +105,10 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
             return Ok(Settlement::done(writes));
         }
     }
+    if is_unannounced && has_analyses(flow, &context, &run).await? {
+        // It did before; what was said of it then stays.
+        return Ok(Settlement::done(writes));
+    }
     writes.extend(ignored("the run did not fail"));
     Ok(Settlement::done(writes))
 }
@@ -110,6 +116,18 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
 /// Often at first, when somebody waits for it.
 fn until_next_look(age: Duration) -> Duration {
     (age / 4).clamp(Duration::from_secs(2), Duration::from_mins(5))
+}
+
+async fn has_analyses(flow: &Flow, context: &Context, run: &Run) -> Result<bool, JobError> {
+    let filter = AnalysisFilter {
+        integration: Some(context.integration.id.clone()),
+        repository: Some(context.repository.id.clone()),
+        run_id: Some(run.id.clone()),
+        ..AnalysisFilter::default()
+    };
+    let workspace = &context.integration.workspace;
+    let found = flow.store().list_analyses(workspace, &filter, &PageRequest::first(1)).await?;
+    Ok(!found.items.is_empty())
 }
 
 /// Whether other builds of the commit may still fail.
