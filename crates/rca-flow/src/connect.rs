@@ -596,8 +596,9 @@ fn denied(forge: ForgeKind, error: &str) -> FlowError {
         "access_denied" => ("access_denied", "the request for access was declined at the forge"),
         "invalid_scope" if forge == ForgeKind::BITBUCKET_CLOUD => (
             "invalid_scope",
-            "the OAuth consumer lacks permissions: tick Account read, Repositories read, Pull requests write, \
-             Webhooks read and write, Pipelines read, Issues write",
+            "the OAuth consumer lacks permissions: in the workspace's settings under OAuth consumers tick Account: Read, \
+             Workspace membership: Read, Projects: Read, Repositories: Read, Pull requests: Read and Write, Webhooks: \
+             Read and write, Pipelines: Read, save, and connect again",
         ),
         "invalid_scope" => {
             ("invalid_scope", "the OAuth application may not ask for the scopes that are needed")

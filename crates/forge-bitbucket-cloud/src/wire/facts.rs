@@ -143,6 +143,7 @@ impl TestReasons {
                 let text = reason.get(name).and_then(Value::as_str).unwrap_or_default().trim();
                 // A trace usually begins with the message.
                 if !text.is_empty() && !parts.iter().any(|part| part.contains(text)) {
+                    parts.retain(|part| !text.contains(part));
                     parts.push(text);
                 }
             }

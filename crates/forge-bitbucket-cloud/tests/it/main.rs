@@ -7,6 +7,7 @@
 
 mod conformance;
 mod errors;
+mod facts;
 mod oauth;
 mod quirks;
 mod requests;

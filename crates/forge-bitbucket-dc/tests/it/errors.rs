@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use forge_core::{ErrorKind, ForgeKind, Retry};
+use serde_json::{Value, json};
 use wiremock::ResponseTemplate;
 
 use crate::server::{Forge, REPO, answer, refusal};
@@ -93,4 +94,33 @@ async fn pages_and_wrong_types_are_told_without_their_text() {
     assert!(error.message().contains("web page") && !error.message().contains("Log in"), "{error}");
     let typed = answer(200, &serde_json::json!({"id": "x", "slug": 7}));
     assert_eq!(error_of(typed).await.kind(), ErrorKind::UnexpectedResponse);
+}
+
+/// Tokens of projects and repositories belong to no person: they are good when they may write to something.
+#[tokio::test]
+async fn a_token_without_a_name_is_good_where_it_may_write() {
+    let list = |permission: &str| format!("/api/1.0/repos?permission={permission}&limit=1");
+    let repository = json!({"id": 84, "slug": "shop", "project": {"key": "NW"}, "public": false});
+    for (writable, is_good) in [(json!([repository]), true), (json!([]), false)] {
+        let forge = Forge::start().await;
+        let page = |values: &Value| {
+            ResponseTemplate::new(200).set_body_json(json!({"values": values, "isLastPage": true}))
+        };
+        forge.on("GET", &list("REPO_READ"), page(&json!([repository]))).await;
+        forge.on("GET", &list("REPO_WRITE"), page(&writable)).await;
+        let version = ResponseTemplate::new(200).set_body_json(json!({"version": "9.4.3"}));
+        forge.on("GET", "/api/1.0/application-properties", version).await;
+        match forge.client.whoami().await {
+            Ok(identity) => {
+                assert!(is_good, "it is nobody's");
+                assert_eq!(identity.account.login, "access-token");
+                assert_eq!(identity.server_version.as_deref(), Some("9.4.3"));
+            }
+            Err(error) => {
+                assert!(!is_good, "{error:?}");
+                assert_eq!(error.kind(), ErrorKind::Unauthorized);
+                assert!(error.hint().is_some());
+            }
+        }
+    }
 }

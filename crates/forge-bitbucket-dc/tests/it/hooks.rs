@@ -180,3 +180,24 @@ async fn a_test_that_our_side_did_not_take_is_an_error() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_server_before_hooks_of_projects_says_so() {
+    let project = RepoRef::new("", "NW");
+    let missing = || ResponseTemplate::new(404).set_body_raw("<status>404</status>", "application/xml");
+    let list = "/api/1.0/projects/NW/webhooks?statistics=true&limit=100";
+    for (version, kind) in [("8.6.2", ErrorKind::Unsupported), ("9.4.0", ErrorKind::NotFound)] {
+        let forge = Forge::start().await;
+        forge.on("GET", list, missing()).await;
+        forge.on("GET", EVENTS, ResponseTemplate::new(404)).await;
+        forge.on("POST", "/api/1.0/projects/NW/webhooks", missing()).await;
+        let version = json!({ "version": version });
+        forge.on("GET", "/api/1.0/application-properties", answer(200, &version)).await;
+        let hooks = forge.client.namespace_hooks().unwrap();
+        let listed: forge_core::Result<Vec<_>> = hooks.list_hooks(&project).try_collect().await;
+        assert_eq!(listed.unwrap_err().kind(), kind);
+        let error = hooks.create_hook(&project, &spec()).await.unwrap_err();
+        assert_eq!(error.kind(), kind);
+        assert!(error.hint().is_some(), "{error:?}");
+    }
+}

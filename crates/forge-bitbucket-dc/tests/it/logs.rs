@@ -1,6 +1,6 @@
 //! Log sources: which address is asked for which build, and what is never asked.
 
-use forge_bitbucket_dc::{LogSource, LogSourceKind};
+use forge_bitbucket_dc::{LogSource, LogSourceKind, LogSources};
 use forge_core::{
     ErrorKind, LogOptions,
     model::{Conclusion, Job, Status},
@@ -227,4 +227,56 @@ fn a_log_source_shows_no_token_and_takes_web_addresses_only() {
         let error = LogSource::new(LogSourceKind::Jenkins, bad, CI_TOKEN.to_owned().into()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{bad}");
     }
+}
+
+#[tokio::test]
+async fn the_list_of_log_sources_can_be_replaced_while_it_is_in_use() {
+    let log = "job/shop/22/logText/progressiveText";
+    let (old, new) = (server(&format!("/ci/{log}")).await, server(&format!("/ci/{log}")).await);
+    let source = |base: &str, token: &str| {
+        let source = LogSource::new(LogSourceKind::Jenkins, base, token.to_owned().into()).unwrap();
+        source.with_username("robot")
+    };
+    let sources = LogSources::new(&forge_testkit::conformance::http_client());
+    let forge = Forge::with(|builder| builder.with_log_sources(&sources)).await;
+    let at = |server: &MockServer| format!("{}/ci/job/shop/22/", server.uri());
+    let none = read(&forge, &at(&old)).await.unwrap_err();
+    assert_eq!(none.kind(), ErrorKind::Unsupported);
+
+    sources.replace([source(&format!("{}/ci", old.uri()), CI_TOKEN)]);
+    assert_eq!(read(&forge, &at(&old)).await.unwrap(), b"boom\n");
+
+    // The old server is gone from the list, and its credential is not sent any more, not even to itself.
+    sources.replace([source(&format!("{}/ci", new.uri()), CI_TOKEN)]);
+    assert_eq!(read(&forge, &at(&old)).await.unwrap_err().kind(), ErrorKind::Unsupported);
+    assert_eq!(read(&forge, &at(&new)).await.unwrap(), b"boom\n");
+    assert_eq!(old.received_requests().await.unwrap().len(), 1);
+
+    // Of two that hold the address the nearer one counts.
+    let wide = source(&new.uri(), "another-token");
+    sources.replace([wide, source(&format!("{}/ci", new.uri()), CI_TOKEN)]);
+    assert_eq!(read(&forge, &at(&new)).await.unwrap(), b"boom\n");
+    assert!(!format!("{sources:?}").contains(CI_TOKEN), "{sources:?}");
+}
+
+/// A megabyte comes through whole, and is cut where it is too much.
+#[tokio::test]
+async fn a_long_log_of_jenkins_is_streamed_to_the_limit() {
+    let ci = MockServer::start().await;
+    let log = "0123456789abcdef\n".repeat(70_000);
+    Mock::given(matchers::path("/job/shop/22/logText/progressiveText"))
+        .and(matchers::query_param("start", "0"))
+        .respond_with(
+            ResponseTemplate::new(200)
+                .set_body_raw(log.clone(), "text/plain")
+                .insert_header("x-text-size", log.len().to_string().as_str()),
+        )
+        .mount(&ci)
+        .await;
+    let forge = forge_with(LogSourceKind::Jenkins, &ci.uri()).await;
+    assert_eq!(read(&forge, &format!("{}/job/shop/22/", ci.uri())).await.unwrap().len(), log.len());
+    let job = job(&format!("{}/job/shop/22/", ci.uri()));
+    let stream = forge.client.ci().unwrap().job_log(&repo(), &job, LogOptions::new(1000)).await.unwrap();
+    let (bytes, is_cut) = stream.read_to_end().await.unwrap();
+    assert_eq!((bytes.len(), is_cut), (1000, true));
 }

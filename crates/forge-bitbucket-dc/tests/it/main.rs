@@ -3,6 +3,7 @@
 
 mod ci;
 mod errors;
+mod facts;
 mod feedback;
 mod hooks;
 mod logs;
