@@ -43,9 +43,11 @@ pub(super) async fn read(client: &DcClient, repo: &RepoRef, change: &Change) -> 
     }
     let mut lines = lines(client, &format!("{place}/diff"), &query, &operation).await?;
     for file in files {
+        let is_copy = file.is_copy();
         let Some(mut file) = file.into_model() else { continue };
         file.lines = match file.change {
             FileChange::Removed => Some(Vec::new()),
+            _ if is_copy => None,
             _ => lines.remove(&file.path),
         };
         diff.files.push(file);

@@ -30,6 +30,11 @@ pub(crate) struct ChangedPath {
 }
 
 impl ChangedPath {
+    /// Of a copy the server shows what differs from the file that it was made of; to its path every line is new.
+    pub(crate) fn is_copy(&self) -> bool {
+        self.kind.as_deref() == Some("COPY")
+    }
+
     /// `None` where no path is said.
     pub(crate) fn into_model(self) -> Option<model::ChangedFile> {
         let change = match self.kind.as_deref().unwrap_or_default() {

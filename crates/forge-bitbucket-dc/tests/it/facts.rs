@@ -81,7 +81,7 @@ async fn lines_count_only_of_files_that_are_shown_whole() {
         file("cut-segment.rs", |file| file["hunks"][0]["segments"][1]["truncated"] = json!(true)),
         json!({ "destination": { "toString": "logo.png" }, "binary": true }),
         json!({ "source": { "toString": "gone.rs" }, "destination": null, "hunks": [] }),
-        // Moved or copied without another change.
+        // Moved without another change, and copied: there all lines are new.
         json!({ "destination": { "toString": "new.rs" }, "hunks": [] }),
         json!({ "destination": { "toString": "copy.rs" } }),
     ]);
