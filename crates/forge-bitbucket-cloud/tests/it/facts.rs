@@ -188,19 +188,24 @@ async fn commits_name_people_and_no_addresses() {
     assert_eq!(forge.asked().await.len(), 1);
 }
 
+fn set(value: &mut Value, name: &str, new: Value) {
+    value.as_object_mut().unwrap().insert(name.to_owned(), new);
+}
+
 fn run(number: u64, result: &str, custom: Option<&str>) -> Value {
     let mut pipeline = fixture("pipeline.json");
-    pipeline["build_number"] = json!(number);
-    pipeline["uuid"] = json!(format!("{{9b1f0c55-3a2d-4e0b-8a7c-{number:012}}}"));
-    pipeline["state"] = json!({ "name": "COMPLETED", "result": { "name": result } });
+    set(&mut pipeline, "build_number", json!(number));
+    set(&mut pipeline, "uuid", json!(format!("{{9b1f0c55-3a2d-4e0b-8a7c-{number:012}}}")));
+    set(&mut pipeline, "state", json!({ "name": "COMPLETED", "result": { "name": result } }));
     let selector = match custom {
         Some(name) => json!({ "type": "custom", "pattern": name }),
         None => json!({ "type": "branches", "pattern": "main" }),
     };
-    pipeline["target"] = json!({
+    let target = json!({
         "type": "pipeline_ref_target", "ref_type": "branch", "ref_name": "main",
         "commit": { "hash": HEAD }, "selector": selector,
     });
+    set(&mut pipeline, "target", target);
     pipeline
 }
 
@@ -210,7 +215,7 @@ fn steps_path(number: u64) -> String {
 
 fn step(result: &str) -> Value {
     let mut step = fixture("step.json");
-    step["state"] = json!({ "name": "COMPLETED", "result": { "name": result } });
+    set(&mut step, "state", json!({ "name": "COMPLETED", "result": { "name": result } }));
     step
 }
 
@@ -266,7 +271,7 @@ async fn looking_for_a_green_step_spends_no_more_than_31_requests() {
 /// The job's step, and where its report is.
 async fn with_step(forge: &Forge) -> (Job, String) {
     let step = fixture("step.json");
-    let uuid = step["uuid"].as_str().unwrap().to_owned();
+    let uuid = step.get("uuid").and_then(Value::as_str).unwrap().to_owned();
     let encoded = uuid.replace('{', "%7B").replace('}', "%7D");
     let place = format!("{REPO}/pipelines/{PIPELINE}/steps/{encoded}");
     forge.on("GET", &format!("{REPO}/pipelines/17"), answer(200, &fixture("pipeline.json"))).await;

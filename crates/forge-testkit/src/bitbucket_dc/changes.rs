@@ -120,9 +120,12 @@ fn diff(change: &ChangeSpec) -> Value {
     })
 }
 
+/// Lines of one kind.
+type Segment = (&'static str, Vec<Value>);
+
 /// The hunks of a unified diff as the server prints them: segments of lines of one kind, each line with its places.
 fn hunks(patch: &str) -> Vec<Value> {
-    let mut hunks: Vec<(Vec<u64>, Vec<(&str, Vec<Value>)>)> = Vec::new();
+    let mut hunks: Vec<(Vec<u64>, Vec<Segment>)> = Vec::new();
     let (mut source, mut destination) = (0, 0);
     for line in patch.lines() {
         if let Some(header) = line.strip_prefix("@@ -") {
