@@ -125,6 +125,10 @@ impl Dialect for GitFlic {
         1
     }
 
+    fn names_logs(&self) -> bool {
+        true
+    }
+
     fn links_pages(&self) -> bool {
         false
     }
