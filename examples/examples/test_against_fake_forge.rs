@@ -42,3 +42,8 @@ async fn main() -> anyhow::Result<()> {
     println!("notes posted: {}", fake.count("POST", "/api/v4/projects/*/merge_requests/*/notes"));
     Ok(())
 }
+
+#[test]
+fn it_runs() -> anyhow::Result<()> {
+    main()
+}

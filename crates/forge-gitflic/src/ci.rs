@@ -168,6 +168,6 @@ impl GitFlicClient {
     }
 }
 
-fn pipelines(repo: &RepoRef) -> Result<String> {
+pub(crate) fn pipelines(repo: &RepoRef) -> Result<String> {
     repo_path(repo).map(|path| format!("{path}/cicd/pipeline"))
 }

@@ -7,8 +7,8 @@ use std::sync::{
 
 use async_trait::async_trait;
 use forge_core::{
-    Capabilities, Ci, Credential, CredentialProvider, Error, ErrorKind, Feedback, ForgeClient, ForgeKind,
-    Hooks, Repos, Result,
+    Capabilities, Ci, Credential, CredentialProvider, Error, ErrorKind, Facts, Feedback, ForgeClient,
+    ForgeKind, Hooks, Repos, Result,
     model::{Account, Identity, RepoRef},
 };
 use forge_http::{Answer, ApiClient, Dialect, HttpClient, RateLimit, Request, Response};
@@ -58,6 +58,7 @@ pub(crate) struct GitFlicClient {
 pub(crate) struct Learned {
     lists_pipelines_only: AtomicBool,
     deletes_by_post: AtomicBool,
+    compares_branches_only: AtomicBool,
 }
 
 impl Learned {
@@ -75,6 +76,14 @@ impl Learned {
 
     pub(crate) fn note_deletes_by_post(&self) {
         self.deletes_by_post.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn compares_branches_only(&self) -> bool {
+        self.compares_branches_only.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_compares_branches_only(&self) {
+        self.compares_branches_only.store(true, Ordering::Relaxed);
     }
 }
 
@@ -214,6 +223,10 @@ impl ForgeClient for GitFlicClient {
     fn feedback(&self) -> Option<&dyn Feedback> {
         Some(self)
     }
+
+    fn facts(&self) -> Option<&dyn Facts> {
+        Some(self)
+    }
 }
 
 /// The path of a project: GitFlic addresses them by the aliases of owner and project only.
@@ -233,6 +246,11 @@ pub(crate) fn segment(text: &str) -> Result<String> {
             .with_forge(ForgeKind::GITFLIC));
     }
     Ok(utf8_percent_encode(text, SEGMENT).to_string())
+}
+
+/// A query, encoded.
+pub(crate) fn query(pairs: &[(&str, &str)]) -> String {
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
 
 /// What a person calls the project.

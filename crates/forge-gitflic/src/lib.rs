@@ -6,6 +6,7 @@ mod ci;
 mod client;
 mod clock;
 mod error;
+mod facts;
 mod feedback;
 mod hooks;
 mod oauth;

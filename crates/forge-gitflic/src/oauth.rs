@@ -194,8 +194,9 @@ impl OAuthFlow for GitFlicOAuth {
         _pkce: Option<&Pkce>,
     ) -> Result<TokenSet> {
         let operation = "exchange the OAuth code";
+        // A `GET` that spends the code: when its answer is lost, asking again would only hear that the code is used.
         let prepare =
-            |client: &ApiClient, path: &str| client.get(path).query(&[("code", code.expose_secret())]);
+            |client: &ApiClient, path: &str| client.get(path).query(&[("code", code.expose_secret())]).once();
         let response = self.ask("api/token/access", operation, prepare).await?;
         self.tokens(&response, Grant::Code).map_err(|error| error.with_operation(operation))
     }

@@ -126,7 +126,7 @@ impl<F> Pages<F> {
 
 /// The items: the one array under `_embedded`, whose name differs between resources and versions; `content`; or the
 /// answer itself. An empty list has no `_embedded`.
-fn items(body: &Value) -> Option<&[Value]> {
+pub(crate) fn items(body: &Value) -> Option<&[Value]> {
     match body {
         Value::Array(items) => Some(items),
         Value::Object(fields) => {
@@ -143,7 +143,7 @@ fn items(body: &Value) -> Option<&[Value]> {
     }
 }
 
-fn total_pages(body: &Value) -> Option<usize> {
+pub(crate) fn total_pages(body: &Value) -> Option<usize> {
     let total = body.get("page").unwrap_or(body).get("totalPages")?.as_u64()?;
     usize::try_from(total).ok()
 }

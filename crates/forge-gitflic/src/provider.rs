@@ -24,7 +24,10 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities::NONE
     .with_hooks(false)
     .with_ci(false, false)
     .with_comments(true, false, false, 10_000)
-    .with_issues();
+    .with_issues()
+    .with_changes()
+    .with_green_jobs()
+    .with_ci_config();
 
 /// gitflic.ru allows 500 requests an hour (docs.gitflic.ru, api/intro); others use the same token's share too.
 const CLOUD_REQUESTS_PER_HOUR: u32 = 400;

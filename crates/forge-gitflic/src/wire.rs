@@ -1,5 +1,6 @@
 //! Reading GitFlic's JSON, whose shapes differ between versions and between its documents and what it sends.
 
+mod change;
 mod ci;
 mod repo;
 mod words;
@@ -9,6 +10,7 @@ use forge_http::Response;
 use jiff::Timestamp;
 use serde_json::Value;
 
+pub(crate) use change::{Revision, branch, changed_file, revision};
 pub(crate) use ci::{Artifact, job, number_jobs, run};
 pub(crate) use repo::{User, hook, pull_request, repository, user};
 pub(crate) use words::{branch_or_tag, conclusion_of, status_of};

@@ -211,6 +211,13 @@ impl Request {
         self
     }
 
+    /// Declares that doing it twice does harm whatever its method, so that it is never retried: a `GET` that spends a
+    /// code. A lost answer is then an error, and whoever asked has to find out what became of it.
+    pub fn once(mut self) -> Self {
+        self.is_repeatable = false;
+        self
+    }
+
     /// The largest answer to take, after decompression. 10 MiB unless set.
     pub fn max_body(mut self, bytes: usize) -> Self {
         self.max_body = bytes;

@@ -84,6 +84,11 @@ pub(crate) trait Dialect: Debug + Send + Sync {
         true
     }
 
+    /// Whether answers name the addresses of logs or artifacts, which could lead elsewhere.
+    fn names_logs(&self) -> bool {
+        false
+    }
+
     /// How many requests a listing of repositories takes before its first page.
     fn requests_before_repos(&self) -> usize {
         0

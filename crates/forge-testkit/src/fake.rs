@@ -151,6 +151,12 @@ impl Fake {
         self.dialect().links_pages()
     }
 
+    /// Whether this forge's answers name the addresses of logs or artifacts, which could lead elsewhere.
+    #[must_use]
+    pub fn names_logs(&self) -> bool {
+        self.dialect().names_logs()
+    }
+
     /// How many requests a listing of repositories takes before its first page.
     #[must_use]
     pub fn requests_before_repos(&self) -> usize {

@@ -14,6 +14,7 @@ mod github;
 mod gitlab;
 mod grants;
 pub mod logs;
+mod own;
 mod quick_actions;
 mod receiver;
 mod record;
@@ -32,6 +33,7 @@ pub use fault::Fault;
 pub use gitflic::FakeGitFlic;
 pub use github::{FakeApp, FakeCheckRun, FakeGitHub};
 pub use gitlab::FakeGitLab;
+pub use own::{FakeRepo, FakeRun, FakeState, OwnForge};
 pub use receiver::{Received, Receiver};
 pub use record::{Listener, Presented, Recorded};
 pub use spec::{

@@ -306,6 +306,7 @@ pub(crate) struct World {
     pub(crate) redirects_logs: bool,
     pub(crate) is_blob_missing: bool,
     pub(crate) foreign_next_link: Option<String>,
+    pub(crate) foreign_log_origin: Option<String>,
     last_id: u64,
     last_large_id: u64,
     pub(crate) users: Vec<User>,
@@ -350,6 +351,7 @@ impl World {
             redirects_logs: false,
             is_blob_missing: false,
             foreign_next_link: None,
+            foreign_log_origin: None,
             last_id: 100,
             // Run and job ids of the big forges do not fit into 32 bits.
             last_large_id: 19_000_000_000,

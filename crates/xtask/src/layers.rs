@@ -96,7 +96,7 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<String>> {
     Ok(faults)
 }
 
-fn is_adapter(name: &str) -> bool {
+pub(crate) fn is_adapter(name: &str) -> bool {
     name.starts_with("forge-") && !matches!(name, "forge-core" | "forge-http" | "forge-testkit")
 }
 

@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::layers::is_adapter;
+
 /// Longer source files are split.
 const MOST_LINES: usize = 1000;
 
@@ -20,6 +22,14 @@ const TOP: [&str; 10] = [
     "tests",
     "fixtures",
     "docs",
+];
+
+/// What whoever embeds an adapter looks for in its documentation.
+const ADAPTER_README: [(&str, &str); 4] = [
+    ("```no_run", "example that is compiled"),
+    ("| area | supported |", "table of capabilities"),
+    ("\n## Errors", "section on errors"),
+    ("\n## Limits", "section on limits"),
 ];
 
 /// All faults, one line each.
@@ -44,6 +54,11 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<String>> {
                     faults.push(format!("crates/{name} has no {file}"));
                 }
             }
+        }
+        if is_adapter(&name) {
+            let readme = fs::read_to_string(folder.join("README.md")).unwrap_or_default();
+            let missing = ADAPTER_README.iter().filter(|(text, _)| !readme.contains(text));
+            faults.extend(missing.map(|(_, what)| format!("crates/{name}/README.md has no {what}")));
         }
     }
     let mut sources = Vec::new();

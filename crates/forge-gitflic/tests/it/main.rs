@@ -5,6 +5,7 @@
 mod ci;
 mod conformance;
 mod errors;
+mod facts;
 mod feedback;
 mod hooks;
 mod oauth;

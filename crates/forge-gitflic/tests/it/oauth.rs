@@ -2,7 +2,7 @@
 
 use forge_core::{CsrfState, ErrorKind, Instance, OAuthApp, OAuthFlow, Provider, TokenSet};
 use forge_gitflic::GitFlic;
-use forge_testkit::{FakeGitFlic, Receiver};
+use forge_testkit::{FakeGitFlic, Fault, Receiver};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -89,6 +89,20 @@ async fn a_code_is_exchanged_with_basic_and_without_where_that_is_refused() {
         assert_eq!(requests.len(), if refused.is_some() { 2 } else { 1 });
         assert_eq!(requests[0].headers.get("authorization").unwrap(), "Basic YXBwLTE6YXBwLXNlY3JldA==");
         assert_eq!(requests[0].url.query(), Some("code=the-code"));
+    }
+}
+
+#[tokio::test]
+async fn a_code_whose_answer_is_lost_is_not_sent_again() {
+    let fake = FakeGitFlic::start().await;
+    let app = fake.add_oauth_app(&[redirect().as_str()], &[], false).oauth_app();
+    let flow = GitFlic::new(http()).oauth(&fake.instance(), &app).unwrap().unwrap();
+    for fault in [Fault::CloseAfter, Fault::Status(503)] {
+        fake.forget_requests();
+        fake.fail_next("GET", "/api/token/access", fault);
+        let error = exchange(&*flow).await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::Forge), "{error:?}");
+        assert_eq!(fake.count("*", "**"), 1, "{error:?}");
     }
 }
 

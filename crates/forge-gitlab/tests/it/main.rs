@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics is a test that fails")]
 
 mod api;
+mod authorization_server;
 mod conformance;
 mod oauth;
 mod quirks;

@@ -118,6 +118,16 @@ async fn a_connection_that_breaks_is_tried_again_only_where_that_is_safe() {
 }
 
 #[tokio::test]
+async fn what_must_happen_once_is_sent_once_whatever_its_method() {
+    let lost = Reply::Bytes(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"log".to_vec());
+    for answer in [lost, Reply::Bytes(Vec::new()), Reply::new("503 Busy", &[], "")] {
+        let server = RawServer::start(vec![answer]).await;
+        api(&server.url()).get("/token?code=c").once().send().await.unwrap_err();
+        assert_eq!(server.heard().len(), 1);
+    }
+}
+
+#[tokio::test]
 async fn nobody_listening_is_unreachable() {
     let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let error =

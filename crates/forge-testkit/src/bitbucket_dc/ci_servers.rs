@@ -22,7 +22,8 @@ pub(super) fn root(server: CiServer) -> &'static str {
 /// What the CI server tells Bitbucket as the address of a build.
 pub(super) fn build_url(world: &World, job_id: u64) -> String {
     let server = world.bitbucket_dc.ci_server;
-    let root = format!("{}{}", world.base_url, root(server));
+    let base = world.foreign_log_origin.as_ref().unwrap_or(&world.base_url);
+    let root = format!("{base}{}", root(server));
     match server {
         CiServer::Jenkins => format!("{root}/job/ci/job/feature%252Fx/{job_id}/display/redirect"),
         CiServer::Bamboo => format!("{root}/browse/RCA-CI-JOB1-{job_id}"),

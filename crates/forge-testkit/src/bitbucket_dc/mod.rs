@@ -183,6 +183,11 @@ impl Dialect for BitbucketDc {
         ForgeKind::BITBUCKET_DC
     }
 
+    /// A build status names its build, which has the log.
+    fn names_logs(&self) -> bool {
+        true
+    }
+
     fn run_id(&self, run: &Run) -> String {
         run.sha.clone()
     }

@@ -310,7 +310,7 @@ pub async fn log_redirect_carries_no_credential<H: Harness>() {
     let stored: Vec<_> =
         harness.fake().requests().into_iter().filter(|it| it.listener == Listener::BlobStore).collect();
     assert!(!stored.is_empty(), "the storage was never asked");
-    assert!(stored.iter().all(|request| request.credential.is_none()), "a credential reached the storage");
+    super::errors::assert_nothing_leaked(&harness);
     harness.fake().set_blobs_missing(true);
     let error = read_log(harness.client().as_ref(), &repo, &job, 1000).await.expect_err("not stored yet");
     assert_eq!(error.kind(), ErrorKind::NotReady, "{error}");

@@ -3,15 +3,15 @@
 use std::time::{Duration, Instant};
 
 use forge_core::{
-    Error, ErrorKind, ForgeClient, ForgeClientExt, ForgeKind, Retry,
-    model::{Comment, HookSpec, Repo, Target},
+    Error, ErrorKind, ForgeClient, ForgeClientExt, ForgeKind, LogOptions, Retry,
+    model::{Comment, HookSpec, Job, Repo, Target},
 };
 use futures_util::TryStreamExt;
 use secrecy::SecretString;
 use url::Url;
 
 use super::{Harness, requests, shop};
-use crate::{Fault, Listener, PullSpec};
+use crate::{Fault, JobSpec, Listener, PullSpec, RunSpec};
 
 /// The error names its forge and what was being done, and holds no foreign page.
 fn assert_well_told<H: Harness>(harness: &H, error: &Error) {
@@ -197,12 +197,53 @@ pub async fn foreign_redirect_gets_no_credential<H: Harness>() {
     assert_nothing_leaked(&harness);
 }
 
-fn assert_nothing_leaked<H: Harness>(harness: &H) {
-    let leaked = harness
-        .fake()
-        .requests()
-        .into_iter()
-        .filter(|request| request.listener == Listener::BlobStore && request.credential.is_some())
-        .count();
-    assert_eq!(leaked, 0, "a credential reached another origin");
+/// A call that changes something is not carried to another origin either, and gets no credential from us.
+pub async fn foreign_redirect_of_a_change_gets_no_credential<H: Harness>() {
+    let harness = H::start().await;
+    let repo = shop(harness.fake());
+    let Some(hooks) = harness.client().hooks().map(|_| harness.client()) else { return };
+    for status in [301, 302, 303, 307, 308] {
+        let location = format!("{}/api/anything", harness.fake().blob_store_url());
+        for method in ["POST", "PUT", "PATCH", "DELETE"] {
+            harness.fake().fail_next(method, "**", Fault::Redirect(status, location.clone()));
+        }
+        hooks.ensure_hook(&repo.repo_ref(), &hook_spec(), None).await.expect_err("it is somewhere else");
+        harness.fake().clear_faults();
+    }
+    assert_nothing_leaked(&harness);
+}
+
+/// Where the forge names the address of a log or an artifact, one at another origin gets nothing of ours, whether it is
+/// asked or not.
+pub async fn foreign_log_address_gets_no_credential<H: Harness>() {
+    let harness = H::start().await;
+    let client = harness.client();
+    let (Some(ci), true) = (client.ci(), harness.fake().names_logs()) else { return };
+    let repo = shop(harness.fake());
+    harness.fake().set_log_origin(Some(&harness.fake().blob_store_url()));
+    let run = harness.fake().add_run(&repo, &RunSpec::new(vec![JobSpec::failed("test", "boom\n")]));
+    let jobs: Vec<Job> =
+        ci.list_jobs(&repo.repo_ref(), &run.run_ref()).try_collect().await.expect("the jobs");
+    for job in &jobs {
+        // Another way to the log may be open; that of the address may not be taken for ours.
+        if let Ok(log) = ci.job_log(&repo.repo_ref(), job, LogOptions::default()).await {
+            assert_eq!(log.read_to_end().await.expect("its bytes").0, b"boom\n");
+        }
+    }
+    assert!(!jobs.is_empty());
+    assert_nothing_leaked(&harness);
+}
+
+/// No credential in any of the known forms, and the text of no token anywhere in a request.
+pub(super) fn assert_nothing_leaked<H: Harness>(harness: &H) {
+    let tokens: Vec<String> = harness.fake().world().tokens.keys().cloned().collect();
+    assert!(!tokens.is_empty(), "there was nothing that could leak");
+    for request in harness.fake().requests() {
+        if request.listener != Listener::BlobStore {
+            continue;
+        }
+        assert_eq!(request.credential, None, "a credential reached another origin: {}", request.path);
+        let text = format!("{request:?} {}", String::from_utf8_lossy(&request.body));
+        assert!(!tokens.iter().any(|token| text.contains(token)), "a token reached another origin");
+    }
 }

@@ -189,6 +189,8 @@ macro_rules! conformance {
                 unexpected_json,
                 foreign_next_link_gets_no_credential,
                 foreign_redirect_gets_no_credential,
+                foreign_redirect_of_a_change_gets_no_credential,
+                foreign_log_address_gets_no_credential,
             }
             oauth {
                 code_flow_works,

@@ -48,6 +48,12 @@ impl Fake {
     pub fn set_next_link_origin(&self, origin: Option<&str>) {
         self.world().foreign_next_link = origin.map(str::to_owned);
     }
+
+    /// Where the forge names the addresses of logs and artifacts, they lie at this origin instead of its own: an attack.
+    /// Set it before the runs are added.
+    pub fn set_log_origin(&self, origin: Option<&str>) {
+        self.world().foreign_log_origin = origin.map(str::to_owned);
+    }
 }
 
 /// # What was asked and said

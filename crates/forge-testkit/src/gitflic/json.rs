@@ -156,7 +156,7 @@ pub(super) fn job(world: &World, job: &Job) -> Value {
 pub(super) fn artifacts(world: &World, repo: &Repo, job: &Job, has_trace: bool) -> Vec<Value> {
     let base = format!(
         "{}{API}/project/{}/cicd/job/{}/artifact",
-        world.base_url,
+        world.foreign_log_origin.as_ref().unwrap_or(&world.base_url),
         repo.full_name,
         job_local_id(world, job)
     );

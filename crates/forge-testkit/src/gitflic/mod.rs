@@ -1,6 +1,7 @@
 //! The fake GitFlic.
 
 mod access;
+mod changes;
 mod cicd;
 mod feedback;
 mod hooks;
@@ -27,7 +28,7 @@ use crate::{
 /// `{base}/oauth/authorize` and `{base}/api/token`.
 ///
 /// Its version decides which of the undocumented readings it plays. From 4 on: `owner` objects, single pipelines,
-/// hooks that are deleted by `POST`, snake case at the authorize page. Before: `ownerAlias`, pipelines in lists only,
+/// hooks that are deleted by `POST`, snake case at the authorize page, commits that can be compared. Before: `ownerAlias`, pipelines in lists only,
 /// hooks deleted by `DELETE`, camel case at the authorize page, other list keys. Before 3 a hook has to name every
 /// event. It POSTs the OAuth code to the callback, and puts it into the browser's redirect only when nobody took it.
 ///
@@ -122,6 +123,10 @@ impl Dialect for GitFlic {
     /// Own projects and shared ones are two lists.
     fn requests_after_repos(&self) -> usize {
         1
+    }
+
+    fn names_logs(&self) -> bool {
+        true
     }
 
     fn links_pages(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Projects, and what is below one.
 
-use super::{Answer, access::Caller, cicd, feedback, hooks, json, page, refuse, unknown};
+use super::{Answer, access::Caller, changes, cicd, feedback, hooks, json, page, refuse, unknown};
 use crate::{
     wire::{Incoming, Reply},
     world::{Repo, World},
@@ -41,6 +41,7 @@ fn below(world: &mut World, request: &Incoming, caller: &Caller, repo: &Repo, se
         (_, ["cicd", rest @ ..]) => cicd::route(world, request, repo, rest),
         (_, ["merge-request", rest @ ..]) => feedback::merge_requests(world, request, caller, repo, rest),
         (_, ["issue", rest @ ..]) => feedback::issues(world, request, caller, repo, rest),
+        ("GET", ["commit" | "branch" | "blob", ..]) => changes::route(world, request, repo, segments),
         _ => Ok(unknown()),
     }
 }

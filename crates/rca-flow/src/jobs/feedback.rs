@@ -166,7 +166,13 @@ async fn say(
         ways.push((Way { key: target.key(), target: Some(target), repo: own.clone() }, closed));
     }
     let closed = if !policy.issue {
-        Some("issues are switched off")
+        // What nobody says at the forge has to have its reason here.
+        Some(match (capabilities.issue, place.pr.is_some() || capabilities.commit_comment) {
+            (true, false) => {
+                "issues are switched off, and the forge has no other place for a failure without a pull request"
+            }
+            _ => "issues are switched off",
+        })
     } else if !capabilities.issue {
         Some("the forge has no issues")
     } else {

@@ -184,6 +184,31 @@ async fn the_cascade_falls_through_and_says_why() {
 }
 
 #[tokio::test]
+async fn what_can_be_said_nowhere_has_its_reason() {
+    let world = World::connected().await;
+    world.stub.lock().has_issues_only = true;
+    world.stub.add_failed_run("10", "aaa", &[("unit", PYTEST)], None);
+    world.deliver("d1", &finished("10", true)).await;
+    world.drain().await;
+    let all = analyses(&world).await;
+    let told: Vec<_> = all[0]
+        .feedback
+        .iter()
+        .map(|record| {
+            (record.target.split(':').next().unwrap(), record.state.as_str(), record.reason.as_deref())
+        })
+        .collect();
+    let nowhere =
+        "issues are switched off, and the forge has no other place for a failure without a pull request";
+    let expected = [
+        ("commit", "skipped", Some("the forge has no comments on commits")),
+        ("issue", "skipped", Some(nowhere)),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(all[0].state, "done");
+}
+
+#[tokio::test]
 async fn the_comment_follows_attempts_and_turns_green() {
     let world = World::connected().await;
     world.stub.add_failed_run(

@@ -61,6 +61,8 @@ pub(crate) struct State {
     pub(crate) token_life: Option<SignedDuration>,
     pub(crate) revoked: bool,
     pub(crate) missing_scopes: Vec<String>,
+    /// Commits cannot be commented and have no status; issues are there.
+    pub(crate) has_issues_only: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -352,13 +354,15 @@ impl Provider for Stub {
         self.kind
     }
     fn capabilities(&self) -> Capabilities {
-        Capabilities::NONE
+        let common = Capabilities::NONE
             .with_oauth(true, true)
             .with_signed_deliveries(false)
             .with_hooks(false)
-            .with_ci(true, true)
-            .with_comments(true, true, true, 20_000)
-            .with_status()
+            .with_ci(true, true);
+        if self.lock().has_issues_only {
+            return common.with_comments(true, false, true, 20_000).with_issues();
+        }
+        common.with_comments(true, true, true, 20_000).with_status()
     }
     fn webhooks(&self) -> &dyn WebhookReceiver {
         self
