@@ -4,6 +4,8 @@
 
 mod api;
 mod conformance;
+mod facts;
+mod hooks;
 mod oauth;
 mod quirks;
 mod support;
