@@ -110,6 +110,45 @@ async fn github_pull_request() {
     pull_request_loop(&*FakeGitHub::start().await).await;
 }
 
+/// GitLab: a child pipeline fails while its parent goes on, then the parent fails too; all of it is one comment.
+#[tokio::test]
+async fn gitlab_child_pipelines_share_their_parents_comment() {
+    let fake = FakeGitLab::start().await;
+    let server = TestServer::start().await;
+    let repo = fake.add_repo("acme/shop");
+    let integration = server.connect(&fake).await;
+    server.monitor(&integration, &repo).await;
+    let pull = fake.open_pull(&repo, &PullSpec::new("Refunds", "feature/refund").with_sha(SHA));
+    let grandchild = RunSpec::new(vec![JobSpec::failed("deploy check", pytest_log())]);
+    let child = RunSpec::new(vec![JobSpec::failed("unit", cargo_log())]).with_child(grandchild);
+    let spec = RunSpec::new(vec![JobSpec::green("lint")])
+        .for_pull(&pull)
+        .with_child(child)
+        .with_state(State::Running);
+    let run = fake.add_run(&repo, &spec);
+    fake.deliver(&run).await;
+    let analyses = server.analyses("repository=acme/shop", 2).await;
+    for analysis in &analyses {
+        assert_eq!(analysis["root_run_id"], run.forge_id.as_str(), "{analysis:#}");
+        assert_ne!(analysis["run_id"], run.forge_id.as_str());
+    }
+    server.idle().await;
+    let target = Target::Pull(pull.number.to_string());
+    let comments = live_comments(&fake, &repo, &target, 1).await;
+    let parts = ["unit", "deploy check"];
+    assert!(parts.iter().all(|part| comments[0].body.contains(part)), "{}", comments[0].body);
+
+    fake.set_run_state(&run, State::Failed);
+    fake.deliver(&run).await;
+    server.idle().await;
+    assert_eq!(server.analyses("repository=acme/shop", 2).await.len(), 2, "nothing is analysed twice");
+    let comments = fake.all_comments();
+    assert_eq!(comments.len(), 1, "{comments:#?}");
+    assert!(parts.iter().all(|part| comments[0].body.contains(part)), "{}", comments[0].body);
+    assert!(fake.unknown_requests().is_empty(), "{:?}", fake.unknown_requests());
+    server.stop().await;
+}
+
 pub(crate) async fn commit_loop(fake: &Fake) {
     let server = TestServer::start().await;
     let repo = fake.add_repo("acme/shop");

@@ -3,21 +3,25 @@
 mod jobs;
 mod log;
 mod pulls;
+mod roots;
 
 use async_trait::async_trait;
 use forge_core::{
     BoxStream, Ci, LogOptions, LogStream, Result,
     model::{Job, PullRequest, RefType, RepoRef, Run, RunRef},
 };
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 
 use crate::{
     client::{Client, name_of, number, segment},
     error::absent,
+    facts::BY_PARENT,
     reference::Reference,
     wire,
 };
+
+pub(crate) use roots::Roots;
 
 #[async_trait]
 impl Ci for Client {
@@ -29,7 +33,8 @@ impl Ci for Client {
             .await?
             .json()?;
         let reference = pipeline.git_ref.as_deref().map(Reference::parse);
-        let mut run = pipeline.into_run();
+        // By the commit as GitLab has it, before that of a merge request pipeline gives way to the one people know.
+        let mut run = self.with_root(repo, pipeline.into_run()).await?;
         if let Some(Reference::MergeRequest { iid, is_merged }) = reference {
             self.add_merge_request(repo, &mut run, &iid, is_merged).await?;
         }
@@ -39,7 +44,12 @@ impl Ci for Client {
     fn list_failed_runs(&self, repo: &RepoRef, since: Timestamp) -> BoxStream<'static, Result<Run>> {
         // Child pipelines are in the list only when their source is asked for by name.
         let top = self.list_failed_of(repo, since, None);
-        let children = self.list_failed_of(repo, since, Some("parent_pipeline"));
+        let children = self.list_failed_of(repo, since, Some(BY_PARENT));
+        let (client, repo) = (self.clone(), repo.clone());
+        let children = children.and_then(move |run| {
+            let (client, repo) = (client.clone(), repo.clone());
+            async move { client.with_root(&repo, run).await }
+        });
         top.chain(children).boxed()
     }
 

@@ -12,8 +12,8 @@ use std::{
 
 use async_trait::async_trait;
 use forge_core::{
-    BoxStream, Capabilities, Ci, Credential, CredentialKind, CredentialProvider, Error, ErrorKind, Feedback,
-    ForgeClient, ForgeKind, Hooks, Instance, Repos, Result,
+    BoxStream, Capabilities, Ci, Credential, CredentialKind, CredentialProvider, Error, ErrorKind, Facts,
+    Feedback, ForgeClient, ForgeKind, Hooks, Instance, Repos, Result,
     model::{Identity, RepoRef},
     url as forge_url,
 };
@@ -29,7 +29,9 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use crate::{
+    ci::Roots,
     error::{self, Fault, absent},
+    hooks::HookCalls,
     provider::CAPABILITIES,
     wire,
 };
@@ -37,7 +39,23 @@ use crate::{
 /// What may stand in one path segment as it is: RFC 3986, unreserved.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// A client. All facets are this type; cheap to clone, so that streams can own it.
+/// What a call is about: hooks belong to projects and to groups, all else to projects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owner {
+    Project,
+    Group,
+}
+
+impl Owner {
+    fn root(self) -> &'static str {
+        match self {
+            Self::Project => "projects",
+            Self::Group => "groups",
+        }
+    }
+}
+
+/// A client: what is asked and how. Cheap to clone, so that streams can own it.
 #[derive(Clone)]
 pub(crate) struct Client(Arc<Shared>);
 
@@ -48,6 +66,7 @@ struct Shared {
     credentials: Arc<dyn CredentialProvider>,
     own_id: OnceLock<u64>,
     knows_signing: AtomicBool,
+    roots: Roots,
 }
 
 impl Client {
@@ -67,6 +86,7 @@ impl Client {
             credentials,
             own_id: OnceLock::new(),
             knows_signing: AtomicBool::new(false),
+            roots: Roots::default(),
         })))
     }
 
@@ -74,21 +94,37 @@ impl Client {
         &self.0.api
     }
 
-    /// Sends a request about a project; `build` gets the project's path. A project that has moved answers with a
-    /// redirect to its id (docs api/rest, "Redirects"): the same request then goes to that id, whatever its method.
+    /// The pipelines that are known to have started others.
+    pub(crate) fn roots(&self) -> &Roots {
+        &self.0.roots
+    }
+
+    /// Sends a request about a project; `build` gets the project's path.
     pub(crate) async fn call(
         &self,
         repo: &RepoRef,
         operation: &str,
         build: impl Fn(&ApiClient, &str) -> Request + Send + Sync,
     ) -> Result<Response> {
-        let key = project_key(repo)?;
-        let response = self.send_catching_redirects(operation, &key, &build).await?;
+        self.call_at(Owner::Project, repo, operation, build).await
+    }
+
+    /// As [`Client::call`], about a group too. What has moved answers with a redirect to its id (docs api/rest,
+    /// "Redirects"): the same request then goes to that id, whatever its method.
+    pub(crate) async fn call_at(
+        &self,
+        owner: Owner,
+        repo: &RepoRef,
+        operation: &str,
+        build: impl Fn(&ApiClient, &str) -> Request + Send + Sync,
+    ) -> Result<Response> {
+        let key = key_of(repo)?;
+        let response = self.send_catching_redirects(owner, operation, &key, &build).await?;
         if !response.status().is_redirection() {
             return Ok(response);
         }
-        let id = self.moved_to(&response).filter(|id| *id != key).ok_or(Fault::StrayRedirect)?;
-        let response = self.send_catching_redirects(operation, &id, &build).await?;
+        let id = self.moved_to(owner, &response).filter(|id| *id != key).ok_or(Fault::StrayRedirect)?;
+        let response = self.send_catching_redirects(owner, operation, &id, &build).await?;
         if response.status().is_redirection() {
             return Err(Error::from(Fault::StrayRedirect).with_operation(operation));
         }
@@ -97,24 +133,25 @@ impl Client {
 
     async fn send_catching_redirects(
         &self,
+        owner: Owner,
         operation: &str,
         key: &str,
         build: &(impl Fn(&ApiClient, &str) -> Request + Send + Sync),
     ) -> Result<Response> {
-        let mut request = build(self.api(), &format!("projects/{key}")).operation(operation);
+        let mut request = build(self.api(), &format!("{}/{key}", owner.root())).operation(operation);
         for status in [301, 302, 307, 308] {
             request = request.allow_status(status);
         }
         request.send().await
     }
 
-    fn moved_to(&self, response: &Response) -> Option<String> {
+    fn moved_to(&self, owner: Owner, response: &Response) -> Option<String> {
         let location = response.headers().get(header::LOCATION)?.to_str().ok()?;
         let target = response.url().join(location).ok()?;
         if !forge_url::same_origin(self.api().base(), &target) {
             return None;
         }
-        let (_, rest) = target.path().split_once("/projects/")?;
+        let (_, rest) = target.path().split_once(&format!("/{}/", owner.root()))?;
         let id = rest.split('/').next()?;
         is_number(id).then(|| id.to_owned())
     }
@@ -131,11 +168,30 @@ impl Client {
         T: DeserializeOwned + 'static,
         U: Send + 'static,
     {
+        self.list_at(Owner::Project, repo, operation, build, convert)
+    }
+
+    /// As [`Client::list`], about a group too.
+    pub(crate) fn list_at<T, U>(
+        &self,
+        owner: Owner,
+        repo: &RepoRef,
+        operation: String,
+        build: impl FnOnce(&ApiClient, &str) -> Request + Send + 'static,
+        convert: impl Fn(T) -> U + Send + Sync + 'static,
+    ) -> BoxStream<'static, Result<U>>
+    where
+        T: DeserializeOwned + 'static,
+        U: Send + 'static,
+    {
         let client = self.clone();
         let repo = repo.clone();
         stream::once(async move {
-            let key = client.numeric_key(&repo).await?;
-            let first = build(client.api(), &format!("projects/{key}")).operation(operation);
+            let key = match owner {
+                Owner::Project => client.numeric_key(&repo).await?,
+                Owner::Group => key_of(&repo)?,
+            };
+            let first = build(client.api(), &format!("{}/{key}", owner.root())).operation(operation);
             Ok::<_, Error>(client.pages(first, convert))
         })
         .try_flatten()
@@ -159,7 +215,7 @@ impl Client {
 
     /// The project's key for lists: next links of a moved project would lead away from its old path.
     pub(crate) async fn numeric_key(&self, repo: &RepoRef) -> Result<String> {
-        let key = project_key(repo)?;
+        let key = key_of(repo)?;
         if is_number(&key) {
             return Ok(key);
         }
@@ -214,7 +270,7 @@ impl Client {
         }
     }
 
-    async fn version(&self) -> Result<Option<String>> {
+    pub(crate) async fn version(&self) -> Result<Option<String>> {
         let found: Option<wire::Version> =
             absent(self.api().get("version").operation("get GitLab's version").fetch().await)?;
         Ok(found.map(|found| found.version))
@@ -240,14 +296,35 @@ impl fmt::Debug for Client {
     }
 }
 
+/// What the outside gets: the client with its facets.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    client: Client,
+    hooks: HookCalls,
+    group_hooks: HookCalls,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        http: HttpClient,
+        instance: &Instance,
+        credentials: Arc<dyn CredentialProvider>,
+    ) -> Result<Self> {
+        let client = Client::new(http, instance, credentials)?;
+        let hooks = HookCalls::new(client.clone(), Owner::Project);
+        let group_hooks = HookCalls::new(client.clone(), Owner::Group);
+        Ok(Self { client, hooks, group_hooks })
+    }
+}
+
 #[async_trait]
-impl ForgeClient for Client {
+impl ForgeClient for Connection {
     fn kind(&self) -> ForgeKind {
         ForgeKind::GITLAB
     }
 
     fn base_url(&self) -> &Url {
-        &self.0.base_url
+        &self.client.0.base_url
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -255,31 +332,43 @@ impl ForgeClient for Client {
     }
 
     async fn whoami(&self) -> Result<Identity> {
-        let user = self.user().await?;
+        let client = &self.client;
+        let user = client.user().await?;
+        let is_oauth = client.0.credentials.credential().await?.kind() == CredentialKind::OAuth;
+        let kind = if is_oauth { "OAuth access token" } else { user.token_kind() };
         let mut identity = Identity::new(user.into_account());
-        if let Some(info) = self.token_info().await? {
+        if let Some(info) = client.token_info().await? {
             identity.expires_at = info.expires_at(Timestamp::now());
             identity.missing_scopes = info.missing_scopes();
             identity.scopes = info.into_scopes();
         }
-        identity.server_version = self.version().await?;
+        identity.token_kind = Some(kind.to_owned());
+        identity.server_version = client.version().await?;
         Ok(identity)
     }
 
     fn repos(&self) -> &dyn Repos {
-        self
+        &self.client
     }
 
     fn hooks(&self) -> Option<&dyn Hooks> {
-        Some(self)
+        Some(&self.hooks)
+    }
+
+    fn namespace_hooks(&self) -> Option<&dyn Hooks> {
+        Some(&self.group_hooks)
     }
 
     fn ci(&self) -> Option<&dyn Ci> {
-        Some(self)
+        Some(&self.client)
     }
 
     fn feedback(&self) -> Option<&dyn Feedback> {
-        Some(self)
+        Some(&self.client)
+    }
+
+    fn facts(&self) -> Option<&dyn Facts> {
+        Some(&self.client)
     }
 }
 
@@ -335,13 +424,13 @@ pub(crate) fn append(base: &Url, path: &str) -> Result<Url> {
     })
 }
 
-/// The project as it stands in a path: its id, which survives a rename, else its encoded full path.
-fn project_key(repo: &RepoRef) -> Result<String> {
+/// The project or group as it stands in a path: its id, which survives a rename, else its encoded full path.
+fn key_of(repo: &RepoRef) -> Result<String> {
     let text = if is_number(&repo.id) || repo.full_name.is_empty() { &repo.id } else { &repo.full_name };
-    segment(text, "project")
+    segment(text, "project or group")
 }
 
-/// What people call the project, for errors.
+/// What people call the project or group, for errors.
 pub(crate) fn name_of(repo: &RepoRef) -> &str {
     if repo.full_name.is_empty() { &repo.id } else { &repo.full_name }
 }

@@ -26,6 +26,19 @@ pub(crate) enum Fault {
     /// A body that consists of commands only.
     #[error("GitLab made no comment of the text: it took all of it for quick actions")]
     NoNote,
+    /// A kind of change that this adapter does not know.
+    #[error("this version of the adapter cannot read such a change")]
+    UnknownChange,
+    /// The instance is too old.
+    #[error("{what} came with GitLab {}.{}, and this instance is {version}", since.0, since.1)]
+    TooOld {
+        /// What it cannot do.
+        what: &'static str,
+        /// The version that brought it.
+        since: (u32, u32),
+        /// What it says that it is.
+        version: String,
+    },
     /// The log was erased.
     #[error("the log of this job was erased")]
     LogErased,
@@ -48,6 +61,10 @@ impl From<Fault> for Error {
             ),
             Fault::NoNote => {
                 (ErrorKind::Invalid, "the text has to hold more than lines that begin with a slash")
+            }
+            Fault::UnknownChange => (ErrorKind::Unsupported, "update this adapter"),
+            Fault::TooOld { .. } => {
+                (ErrorKind::Unsupported, "update the instance; polling finds what no hook told")
             }
             Fault::LogErased => (ErrorKind::Gone, "retry the job to get a log"),
             Fault::LogNotReady => {

@@ -7,6 +7,7 @@ mod client;
 mod oauth;
 
 mod ci;
+mod facts;
 mod feedback;
 mod hooks;
 mod repos;

@@ -8,7 +8,7 @@ use forge_core::{
 };
 use forge_http::HttpClient;
 
-use crate::{GitLabBuilder, GitLabWebhooks, client::Client, oauth::GitLabOAuth};
+use crate::{GitLabBuilder, GitLabWebhooks, client::Connection, oauth::GitLabOAuth};
 
 /// What this adapter can do, for every client of it.
 ///
@@ -19,10 +19,16 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities::NONE
     .with_signed_deliveries(true)
     .with_token_deliveries()
     .with_hooks(true)
+    .with_hook_deliveries(true)
+    .with_namespace_hooks()
     .with_ci(false, true)
     .with_comments(true, true, true, 1_000_000)
     .with_issues()
-    .with_status();
+    .with_status()
+    .with_changes()
+    .with_green_jobs()
+    .with_test_reports()
+    .with_ci_config();
 
 /// GitLab: gitlab.com, Self-Managed and Dedicated.
 #[derive(Debug, Clone)]
@@ -66,6 +72,6 @@ impl Provider for GitLab {
         instance: &Instance,
         credentials: Arc<dyn CredentialProvider>,
     ) -> Result<Arc<dyn ForgeClient>> {
-        Ok(Arc::new(Client::new(self.http.clone(), instance, credentials)?))
+        Ok(Arc::new(Connection::new(self.http.clone(), instance, credentials)?))
     }
 }

@@ -3,6 +3,7 @@
 //! Only ids are required. Everything else may be missing, `null` or new: versions differ.
 
 mod ci;
+mod facts;
 mod feedback;
 
 use forge_core::model::{self, Account, Repo};
@@ -10,6 +11,7 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub(crate) use ci::{Bridge, Commit, Downstream, Job, MergeRequest, Pipeline};
+pub(crate) use facts::{Comparison, FileDiff, HookEvent, ListedCommit, TestCase, TestReport};
 pub(crate) use feedback::{
     CommitStatus, Discussion, Issue, IssueBody, IssueState, Note, NoteBody, StatusBody,
 };
@@ -27,6 +29,19 @@ pub(crate) fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Optio
 #[derive(Debug, Deserialize)]
 pub(crate) struct ProjectId {
     pub(crate) id: u64,
+}
+
+/// `GET /projects/:id`, where only the place of the CI configuration matters.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ProjectCi {
+    pub(crate) ci_config_path: Option<String>,
+}
+
+/// `GET /projects/:id/merge_requests/:iid`, where only the number of files matters.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ChangesCount {
+    /// A number as text, with a plus sign where there are more than GitLab looks at.
+    pub(crate) changes_count: Option<String>,
 }
 
 /// `GET /projects`, `GET /projects/:id`.
@@ -102,6 +117,23 @@ pub(crate) struct User {
 }
 
 impl User {
+    /// What kind of token acts as this user. Group and project access tokens have bots of their own, which are called
+    /// `project_<id>_bot_<hash>` (docs user/project/settings/project_access_tokens.md, "Bot users for projects").
+    pub(crate) fn token_kind(&self) -> &'static str {
+        let is_bot_of = |owner: &str| {
+            let rest = self.username.strip_prefix(owner).unwrap_or_default();
+            rest.split_once("_bot")
+                .is_some_and(|(id, _)| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        if is_bot_of("project_") {
+            "project access token"
+        } else if is_bot_of("group_") {
+            "group access token"
+        } else {
+            "personal access token"
+        }
+    }
+
     pub(crate) fn into_account(self) -> Account {
         let mut account = Account::new(self.id.to_string(), self.username);
         account.display_name = self.name.filter(|name| !name.is_empty());

@@ -224,6 +224,7 @@ fn view(analysis: Analysis, feedback: Vec<Feedback>) -> AnalysisView {
         forge: (!is_ingested).then(|| analysis.forge.clone()),
         provider: is_ingested.then_some(analysis.forge),
         repository: analysis.repository,
+        root_run_id: analysis.root_run_id.unwrap_or_else(|| analysis.run_id.clone()),
         run_id: analysis.run_id,
         attempt: u32::try_from(analysis.attempt).unwrap_or(1),
         job_id: analysis.job_id,

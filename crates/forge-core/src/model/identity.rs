@@ -27,6 +27,9 @@ impl Account {
 pub struct Identity {
     /// Who it is.
     pub account: Account,
+    /// What kind of credential it is, in the forge's words, where that can be told: `project access token`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_kind: Option<String>,
     /// The granted scopes; `None` where the forge does not tell, so that only trying shows.
     pub scopes: Option<Vec<String>>,
     /// Scopes that this product needs and that were not granted; empty where the forge does not tell.
@@ -41,6 +44,13 @@ impl Identity {
     /// An identity of which nothing but the account is known.
     #[must_use]
     pub fn new(account: Account) -> Self {
-        Self { account, scopes: None, missing_scopes: Vec::new(), expires_at: None, server_version: None }
+        Self {
+            account,
+            token_kind: None,
+            scopes: None,
+            missing_scopes: Vec::new(),
+            expires_at: None,
+            server_version: None,
+        }
     }
 }

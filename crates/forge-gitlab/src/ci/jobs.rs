@@ -87,7 +87,11 @@ impl Client {
         )
     }
 
-    fn list_bridges_of(&self, repo: &RepoRef, pipeline_id: &str) -> BoxStream<'static, Result<wire::Bridge>> {
+    pub(super) fn list_bridges_of(
+        &self,
+        repo: &RepoRef,
+        pipeline_id: &str,
+    ) -> BoxStream<'static, Result<wire::Bridge>> {
         let operation = format!("list trigger jobs of pipeline {pipeline_id} of {}", name_of(repo));
         let pipeline_id = pipeline_id.to_owned();
         self.list(

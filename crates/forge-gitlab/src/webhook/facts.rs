@@ -38,6 +38,7 @@ fn pipeline(body: &Value) -> Event {
     let mut event = named(body, EventKind::Run);
     let field = |name| text(body, &["object_attributes", name]);
     event.run_id = id(body, &["object_attributes", "id"]);
+    event.parent_run_id = parent(body);
     event.sha = sha(body, &["object_attributes", "sha"]);
     event.pr = id(body, &["merge_request", "iid"]);
     set_reference(&mut event, field("ref"), flag(body, &["object_attributes", "tag"]));
@@ -77,10 +78,20 @@ fn pipeline(body: &Value) -> Event {
     event
 }
 
+/// The pipeline of the same project that started this one. One that another project started is a run of its own: its
+/// commit and its merge requests are its own too.
+fn parent(body: &Value) -> Option<String> {
+    let home = id(body, &["project", "id"]).or_else(|| id(body, &["project_id"]));
+    let elsewhere = id(body, &["source_pipeline", "project", "id"]);
+    let is_here = elsewhere.is_none() || home.is_none() || elsewhere == home;
+    id(body, &["source_pipeline", "pipeline_id"]).filter(|_| is_here)
+}
+
 fn job(body: &Value) -> Event {
     let mut event = named(body, EventKind::Job);
     // `commit.id` is no commit here but the pipeline's id again, so it is not looked at.
     event.run_id = id(body, &["pipeline_id"]);
+    event.parent_run_id = parent(body);
     event.job_id = id(body, &["build_id"]);
     event.job_name = text(body, &["build_name"]).map(str::to_owned);
     event.sha = sha(body, &["sha"]);

@@ -144,6 +144,13 @@ pub(crate) struct Downstream {
     pub(crate) web_url: Option<String>,
 }
 
+impl Downstream {
+    /// Whether it runs in `repo`; where GitLab does not say, it does.
+    pub(crate) fn is_in(&self, repo: &RepoRef) -> bool {
+        self.project_id.is_none_or(|id| id.to_string() == repo.id)
+    }
+}
+
 /// A commit.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Commit {

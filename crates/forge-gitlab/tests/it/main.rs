@@ -5,6 +5,8 @@
 mod api;
 mod authorization_server;
 mod conformance;
+mod facts;
+mod hooks;
 mod oauth;
 mod quirks;
 mod support;

@@ -1,4 +1,4 @@
-//! Project hooks, and how their deliveries are signed.
+//! Hooks of projects and groups, and how their deliveries are signed.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::HeaderMap;
@@ -32,6 +32,7 @@ pub(super) const EVENTS: &[&str] = &[
 ];
 
 const MAX_HOOKS: usize = 100;
+const MAX_GROUP_HOOKS: usize = 50;
 
 fn version_at_least(version: &str, wanted: (u32, u32)) -> bool {
     let mut numbers = version.split(['.', '-']).map(|part| part.parse::<u32>().unwrap_or(0));
@@ -43,7 +44,7 @@ pub(super) fn has_signing_tokens(version: &str) -> bool {
     version_at_least(version, (19, 0))
 }
 
-pub(super) fn route(
+pub(super) fn of_project(
     world: &mut World,
     request: &Incoming,
     caller: &Caller,
@@ -53,19 +54,34 @@ pub(super) fn route(
     if repo.access_of(caller.user_id) < 40 {
         return Err(refuse(403, "403 Forbidden"));
     }
+    route(world, request, repo.id, segments)
+}
+
+/// Only in the paid editions; every user owns every group.
+pub(super) fn of_group(world: &mut World, request: &Incoming, id: &str, segments: &[&str]) -> Answer {
+    let found = id.parse().ok().or_else(|| world.namespaces.get(id).copied());
+    let found = found.filter(|id| world.namespaces.values().any(|known| known == id));
+    match found {
+        Some(id) if world.version.ends_with("-ee") => route(world, request, id, segments),
+        Some(_) => Err(Box::new(Reply::json(404, &json!({ "error": "404 Not Found" })))),
+        None => Err(refuse(404, "404 Group Not Found")),
+    }
+}
+
+fn route(world: &mut World, request: &Incoming, owner: u64, segments: &[&str]) -> Answer {
     let method = request.method.as_str();
     let Some((id, rest)) = segments.split_first() else {
         return match method {
             "GET" => {
-                let hooks: Vec<&Hook> = world.hooks_of(repo.id).collect();
+                let hooks: Vec<&Hook> = world.hooks_of(owner).collect();
                 Ok(page(world, request, &hooks, |hook| shape::hook(world, hook)).into())
             }
-            "POST" => create(world, request, repo),
+            "POST" => create(world, request, owner),
             _ => Ok(unknown()),
         };
     };
     let id = id.parse::<u64>().unwrap_or(0);
-    let hook = world.hooks.get(&id).filter(|hook| hook.repo_id == repo.id).cloned();
+    let hook = world.hooks.get(&id).filter(|hook| hook.repo_id == owner).cloned();
     let hook = hook.ok_or_else(|| refuse(404, "404 Not found"))?;
     match (method, rest) {
         ("GET", []) => Ok(Reply::json(200, &shape::hook(world, &hook)).into()),
@@ -74,7 +90,7 @@ pub(super) fn route(
             world.hooks.remove(&id);
             Ok(Reply::empty(204).into())
         }
-        ("POST", ["test", trigger]) => test(world, repo, &hook, trigger),
+        ("POST", ["test", trigger]) => test(world, &hook, trigger),
         ("GET", ["events"]) if version_at_least(&world.version, (17, 3)) => {
             let sent: Vec<&Sent> =
                 world.sent.iter().rev().filter(|sent| sent.request.hook_id == id).collect();
@@ -93,14 +109,16 @@ pub(super) fn route(
     }
 }
 
-fn create(world: &mut World, request: &Incoming, repo: &Repo) -> Answer {
-    if world.hooks_of(repo.id).count() >= MAX_HOOKS {
-        return Err(refuse(422, "Maximum number of project webhooks (100) exceeded"));
+fn create(world: &mut World, request: &Incoming, owner: u64) -> Answer {
+    let is_project = world.repo(owner).is_some();
+    let (most, what) = if is_project { (MAX_HOOKS, "project") } else { (MAX_GROUP_HOOKS, "group") };
+    if world.hooks_of(owner).count() >= most {
+        return Err(refuse(422, &format!("Maximum number of {what} webhooks ({most}) exceeded")));
     }
     let (id, created_at) = (world.next_id(), world.now());
     let mut hook = Hook {
         id,
-        repo_id: repo.id,
+        repo_id: owner,
         url: String::new(),
         // Push events are on unless they are switched off.
         events: vec!["push_events".to_owned()],
@@ -188,14 +206,16 @@ fn is_local(url: &Url) -> bool {
 }
 
 /// Sends real data of the project; without any there is nothing to test with.
-fn test(world: &World, repo: &Repo, hook: &Hook, trigger: &str) -> Answer {
+fn test(world: &World, hook: &Hook, trigger: &str) -> Answer {
     if !EVENTS.contains(&trigger) {
         return Err(Box::new(Reply::json(400, &json!({ "error": "trigger does not have a valid value" }))));
     }
-    let run = world.runs.values().rev().find(|run| run.repo_id == repo.id);
+    let is_meant = |repo_id: u64| world.hooks_above(repo_id).any(|above| above.id == hook.id);
+    let run = world.runs.values().rev().find(|run| is_meant(run.repo_id));
+    let repo = world.repos.values().find(|repo| !repo.is_empty && is_meant(repo.id));
     let messages = run.map(|run| super::payload::messages(world, run)).unwrap_or_default();
     let message = match trigger {
-        "push_events" if !repo.is_empty => Some(super::payload::push(world, repo)),
+        "push_events" => repo.map(|repo| super::payload::push(world, repo)),
         _ => messages.into_iter().find(|message| message.subscription == trigger),
     };
     let message = message.ok_or_else(|| refuse(422, "Ensure the project has at least one pipeline."))?;
@@ -216,17 +236,33 @@ fn failure_text(outcome: &DeliveryOutcome) -> String {
     }
 }
 
+/// As the API shows it: with all headers but the token, and without a time of its own.
 fn event(sent: &Sent) -> Value {
     let status = sent.outcome.status;
+    let headers: serde_json::Map<String, Value> = sent
+        .request
+        .headers
+        .iter()
+        .map(|(name, value)| {
+            let shown =
+                if name == "x-gitlab-token" { "[REDACTED]" } else { value.to_str().unwrap_or_default() };
+            (name.as_str().to_owned(), json!(shown))
+        })
+        .collect();
+    let answered = match status {
+        Some(_) => json!({ "Date": sent.at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string() }),
+        None => json!({}),
+    };
     json!({
         "id": sent.id,
         "url": sent.request.url,
-        "trigger": sent.request.message.subscription,
-        "request_headers": { "X-Gitlab-Event": sent.request.message.event, "Idempotency-Key": sent.request.delivery_id },
+        "trigger": sent.request.message.subscription.replace("_events", "_hooks"),
+        "request_headers": headers,
         "request_data": {},
+        "response_headers": answered,
+        "response_body": "",
         "response_status": status.map_or_else(|| "internal error".to_owned(), |status| status.to_string()),
         "execution_duration": 0.1,
-        "created_at": shape::time(sent.at),
     })
 }
 

@@ -213,6 +213,7 @@ pub(super) fn merge_request(world: &World, pull: &Pull) -> Value {
         "merge_status": "can_be_merged",
         "detailed_merge_status": "mergeable",
         "discussion_locked": null,
+        "changes_count": super::facts::changes_count(world.change(pull.repo_id, None, &pull.sha)),
         "web_url": format!("{}/-/merge_requests/{}", web_of(world, pull.repo_id), pull.number),
     })
 }
@@ -229,7 +230,6 @@ pub(super) fn hook(world: &World, hook: &Hook) -> Value {
         "url": hook.url,
         "name": null,
         "description": null,
-        "project_id": hook.repo_id,
         "created_at": time(hook.created_at),
         "enable_ssl_verification": hook.verifies_tls,
         "alert_status": alert,
@@ -242,6 +242,8 @@ pub(super) fn hook(world: &World, hook: &Hook) -> Value {
         "repository_update_events": false,
     });
     if let Some(object) = value.as_object_mut() {
+        let owner = if world.repo(hook.repo_id).is_some() { "project_id" } else { "group_id" };
+        object.insert(owner.to_owned(), json!(hook.repo_id));
         for event in super::hooks::EVENTS {
             object.insert((*event).to_owned(), json!(hook.events.iter().any(|it| it == event)));
         }

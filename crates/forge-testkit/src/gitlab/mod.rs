@@ -2,6 +2,7 @@
 
 mod access;
 mod ci;
+mod facts;
 mod feedback;
 mod hooks;
 mod json;
@@ -226,6 +227,10 @@ fn api(world: &mut World, request: &Incoming, segments: &[&str]) -> Answer {
         (_, ["projects", ..]) => {
             caller.require_for(method)?;
             projects::route(world, request, &caller, segments)
+        }
+        (_, ["groups", id, "hooks", rest @ ..]) => {
+            caller.require_for(method)?;
+            hooks::of_group(world, request, id, rest)
         }
         _ => Ok(unknown()),
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Answer, access::Caller, ci, feedback, hooks, json as shape, refuse, unknown};
+use super::{Answer, access::Caller, ci, facts, feedback, hooks, json as shape, refuse, unknown};
 use crate::{
     wire::{Incoming, Reply, with_query},
     world::{Repo, World},
@@ -18,9 +18,12 @@ pub(super) fn route(world: &mut World, request: &Incoming, caller: &Caller, segm
     if repo.is_archived && method != "GET" {
         return Err(refuse(403, "403 Forbidden"));
     }
+    if let Some(answer) = facts::route(world, request, &repo, rest) {
+        return answer;
+    }
     match rest {
         [] if method == "GET" => Ok(Reply::json(200, &shape::project(world, &repo, caller.user_id)).into()),
-        ["hooks", rest @ ..] => hooks::route(world, request, caller, &repo, rest),
+        ["hooks", rest @ ..] => hooks::of_project(world, request, caller, &repo, rest),
         ["pipelines" | "jobs", ..] => ci::route(world, request, &repo, rest),
         _ => feedback::route(world, request, caller, &repo, rest),
     }

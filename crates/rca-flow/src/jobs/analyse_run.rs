@@ -83,6 +83,11 @@ pub(crate) async fn plan_run(
             ..base.clone()
         };
         let (mut analysis, is_new) = flow.store().create_analysis_if_new(analysis).await?;
+        if !is_new && job.run_id != run.id && analysis.root_run_id != base.root_run_id {
+            // The child run was seen before anybody knew what had started it.
+            analysis.root_run_id.clone_from(&base.root_run_id);
+            plan.writes.push(Write::UpsertAnalysis(Box::new(analysis.clone())));
+        }
         if !is_new && origin.post {
             plan.writes.extend(now_posted(&mut analysis, target.as_ref()));
         }

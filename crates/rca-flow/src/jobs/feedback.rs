@@ -377,7 +377,13 @@ async fn tell(context: &Context, analyses: &[Analysis], passed: &[String]) -> Re
             Err(error) => return Err(error.into()),
         }
     }
-    runs.retain(|run| run.status == Status::Completed);
+    let has_children = |run: &Run| {
+        analyses.iter().any(|analysis| {
+            analysis.root_run_id.as_deref() == Some(run.id.as_str()) && analysis.run_id != run.id
+        })
+    };
+    // A child run that has failed is told at once, though the run that started it goes on.
+    runs.retain(|run| run.status == Status::Completed || has_children(run));
     runs.sort_by_key(|run| Reverse(order(run)));
     let mut newest: BTreeMap<String, Run> = BTreeMap::new();
     for run in runs {
@@ -389,11 +395,8 @@ async fn tell(context: &Context, analyses: &[Analysis], passed: &[String]) -> Re
     let mut failing: Vec<Job> = Vec::new();
     let mut has_green = false;
     for run in &newest {
-        let has_children = analyses.iter().any(|analysis| {
-            analysis.root_run_id.as_deref() == Some(run.id.as_str()) && analysis.run_id != run.id
-        });
         let jobs =
-            if run.is_failed() || has_children { failed_jobs(context, run).await? } else { Vec::new() };
+            if run.is_failed() || has_children(run) { failed_jobs(context, run).await? } else { Vec::new() };
         if run.is_failed() || !jobs.is_empty() {
             red.push(run.clone());
             failing.extend(jobs);

@@ -63,6 +63,10 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
         }
         Err(error) => return Err(error.into()),
     };
+    // The forge's answer may not say what started the run, where its delivery does.
+    if run.root_id.is_none() {
+        run.root_id.clone_from(&event.parent_run_id);
+    }
     if run.git_ref.is_none() {
         (run.git_ref, run.ref_type) = (event.git_ref.clone(), event.ref_type);
     }

@@ -173,8 +173,10 @@ pub struct AnalysisView {
     pub provider: Option<String>,
     /// Full name of the repository.
     pub repository: String,
-    /// The run.
+    /// The run that the job ran in.
     pub run_id: String,
+    /// The top run, where that one was started by another (child pipelines); else the same.
+    pub root_run_id: String,
     /// The attempt, from 1.
     pub attempt: u32,
     /// The job.

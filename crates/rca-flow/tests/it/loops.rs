@@ -132,6 +132,69 @@ async fn all_failed_jobs_and_only_those_are_in_one_comment() {
     assert!(!body.contains("allowed") && !body.contains("stopped"), "{body}");
 }
 
+/// A run `10` that goes on and has started run `11`, whose job has failed.
+fn parent_and_child(world: &World) {
+    world.stub.add_failed_run("11", "aaa", &[("unit", PYTEST)], Some("42"));
+    world.stub.add_failed_run("10", "aaa", &[("lint", "sh: 1: ruff: not found\n")], Some("42"));
+    let mut state = world.stub.lock();
+    let of_child = state.jobs["11"][0].clone();
+    let jobs = state.jobs.get_mut("10").unwrap();
+    (jobs[0].status, jobs[0].conclusion) = (Status::Running, None);
+    jobs.push(of_child);
+    let run = state.runs.get_mut("10").unwrap();
+    (run.status, run.conclusion) = (Status::Running, None);
+}
+
+#[tokio::test]
+async fn a_child_run_is_told_in_its_parents_comment_before_the_parent_ends() {
+    let world = World::connected().await;
+    parent_and_child(&world);
+    let mut event = finished("11", true);
+    event.parent_run_id = Some("10".to_owned());
+    world.deliver("d1", &event).await;
+    world.drain().await;
+    let all = analyses(&world).await;
+    assert_eq!((all[0].run_id.as_str(), all[0].root_run_id.as_str()), ("11", "10"));
+    assert!(world.stub.lock().comments[0].body.contains("unit"));
+
+    {
+        let mut state = world.stub.lock();
+        let lint = &mut state.jobs.get_mut("10").unwrap()[0];
+        (lint.status, lint.conclusion) = (Status::Completed, Some(Conclusion::Failure));
+        let run = state.runs.get_mut("10").unwrap();
+        (run.status, run.conclusion) = (Status::Completed, Some(Conclusion::Failure));
+    }
+    world.deliver("d2", &finished("10", true)).await;
+    world.drain().await;
+    assert_eq!(analyses(&world).await.len(), 2, "the child's job is not analysed twice");
+    let state = world.stub.lock();
+    assert_eq!(state.comments.len(), 1);
+    let body = &state.comments[0].body;
+    assert!(body.contains("2 jobs failed") && body.contains("unit") && body.contains("lint"), "{body}");
+}
+
+#[tokio::test]
+async fn a_child_run_that_came_without_its_parent_is_put_below_it_later() {
+    let world = World::connected().await;
+    parent_and_child(&world);
+    world.deliver("d1", &finished("11", true)).await;
+    world.drain().await;
+    assert_eq!(analyses(&world).await[0].root_run_id, "11");
+    let run = |world: &World| {
+        let mut state = world.stub.lock();
+        let run = state.runs.get_mut("10").unwrap();
+        (run.status, run.conclusion) = (Status::Completed, Some(Conclusion::Failure));
+    };
+    run(&world);
+    world.deliver("d2", &finished("10", true)).await;
+    world.drain().await;
+    let all = analyses(&world).await;
+    assert_eq!((all.len(), all[0].root_run_id.as_str()), (1, "10"));
+    let state = world.stub.lock();
+    assert_eq!(state.comments.len(), 1);
+    assert!(state.comments[0].body.contains("1 job failed"), "{}", state.comments[0].body);
+}
+
 #[tokio::test]
 async fn five_hundred_jobs_are_one_comment_within_the_limit() {
     let world = World::connected().await;
