@@ -7,7 +7,8 @@
 //!
 //! Projects are dealt into five folds by a hash of their name, so that logs of one project never stand on
 //! both sides. Fold 0 is the set-aside one: its misses are never listed, so nobody tunes on them.
-//! The confidence levels are fitted on four folds and judged on the fifth, for each fold in turn.
+//! The confidence is fitted on four folds and judged on the fifth, for each fold in turn; the tables that
+//! are printed last belong into `src/rank/confidence.rs`.
 
 #![expect(clippy::indexing_slicing, reason = "a missing key of a JSON value reads as null")]
 
@@ -17,7 +18,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rca_engine::{Analyzer, Baseline, Report, Status};
+use rca_engine::{Analyzer, Baseline, Report, Signs, Status};
 use serde_json::{Value, json};
 
 /// Lines of one evidence item that count.
@@ -30,6 +31,7 @@ const FOLDS: u64 = 5;
 struct Scored {
     id: String,
     group: String,
+    tier: String,
     dialect: String,
     fold: u64,
     /// Rank of the first evidence item that holds a cause line, and the key line.
@@ -42,6 +44,7 @@ struct Scored {
     alarm: Option<bool>,
     summary: Value,
     confidence: f64,
+    signs: Option<Signs>,
 }
 
 fn main() -> io::Result<()> {
@@ -91,7 +94,7 @@ fn main() -> io::Result<()> {
             .map(|row| {
                 json!({"id": row.id, "group": row.group, "fold": row.fold, "cause": row.cause,
                     "key": row.key, "category": row.category, "confidence": row.confidence,
-                    "shown": row.shown, "summary": row.summary})
+                    "shown": row.shown, "signs": row.signs.map(|signs| (signs.lead, signs.went_on)), "summary": row.summary})
             })
             .collect();
         serde_json::to_writer(File::create(out)?, &rows)?;
@@ -137,7 +140,7 @@ fn score(entry: &Value, home: &Path, use_baseline: bool) -> io::Result<Scored> {
     }
     let mut analyzer = Analyzer::new().with_baseline(baseline);
     analyzer.push(&log);
-    let report = analyzer.finish();
+    let (report, signs) = analyzer.finish_with_signs();
 
     let lines: Vec<&[u8]> = log.split(|byte| *byte == b'\n').collect();
     let expect = text("expect");
@@ -177,6 +180,8 @@ fn score(entry: &Value, home: &Path, use_baseline: bool) -> io::Result<Scored> {
         alarm: green.map(|green| rca_engine::analyze(&green).status == Status::CauseFound),
         summary: summary(&report, entry),
         confidence: report.confidence,
+        signs,
+        tier: text("tier"),
     })
 }
 
@@ -252,65 +257,88 @@ fn share(rows: &[&Scored], is_hit: impl Fn(&Scored) -> bool) -> f64 {
     rows.iter().filter(|row| is_hit(row)).count() as f64 / rows.len().max(1) as f64
 }
 
-/// Fits a rising table from what the engine says to how often it is right, and judges it on other projects.
+/// Fits the model to four folds and judges it on the fifth, for each fold in turn; then fits it to all.
 fn print_confidence(print: &mut impl Write, scored: &[Scored]) -> io::Result<()> {
-    let said: Vec<(u64, f64, bool)> = scored
-        .iter()
-        .filter(|row| row.claimed)
-        .map(|row| (row.fold, row.confidence, row.cause == Some(1)))
-        .collect();
-    let as_is: Vec<(f64, bool)> = said.iter().map(|(_, stated, right)| (*stated, *right)).collect();
+    let claims: Vec<&Scored> = scored.iter().filter(|row| row.claimed).collect();
     writeln!(print, "confidence as stated:")?;
-    print_bins(print, as_is)?;
+    print_bins(print, claims.iter().map(|row| (row.confidence, row.cause == Some(1))).collect())?;
+    let signed: Vec<(&Scored, Signs)> = claims.iter().filter_map(|row| Some((*row, row.signs?))).collect();
     let mut judged = Vec::new();
     for fold in 0..FOLDS {
-        let table = fit(said.iter().filter(|row| row.0 != fold).map(|row| (row.1, row.2)));
-        judged.extend(said.iter().filter(|row| row.0 == fold).map(|row| (look_up(&table, row.1), row.2)));
+        let model = fit(signed.iter().filter(|(row, _)| row.fold != fold));
+        let held = signed.iter().filter(|(row, _)| row.fold == fold);
+        judged.extend(held.map(|(row, signs)| (row, predict(&model, signs), row.cause == Some(1))));
     }
     writeln!(print, "confidence fitted on four folds, judged on the fifth:")?;
-    print_bins(print, judged)?;
-    writeln!(print, "table fitted on all (stated, logs, share right):")?;
-    for (stated, count, right) in fit(said.iter().map(|row| (row.1, row.2))) {
-        writeln!(print, "    {stated:.2} {count:>5.0} {right:.3}")?;
+    print_bins(print, judged.iter().map(|(_, stated, right)| (*stated, *right)).collect())?;
+    for tier in ["core", "extended"] {
+        let of_tier: Vec<_> = judged.iter().filter(|(row, ..)| row.tier == tier).collect();
+        if !of_tier.is_empty() && of_tier.len() < judged.len() {
+            writeln!(print, "  of these {tier}:")?;
+            print_bins(print, of_tier.iter().map(|(_, stated, right)| (*stated, *right)).collect())?;
+        }
+    }
+    let model = fit(signed.iter());
+    for (name, went_on) in [("RIGHT", false), ("RIGHT_WENT_ON", true)] {
+        let at = |lead: f64| logistic(model[0] + model[1] * lead + model[2] * f64::from(u8::from(went_on)));
+        let table: Vec<String> = (0..4).map(|step| format!("{:.2}", at(f64::from(step) / 3.0))).collect();
+        writeln!(print, "fitted on all: const {name}: [f64; 4] = [{}];", table.join(", "))?;
     }
     Ok(())
 }
 
-/// Pools levels that are out of order until the share of right claims rises with what is stated.
-/// Each level begins with one claim that is right as often as stated, so that rare levels move little.
-fn fit(rows: impl Iterator<Item = (f64, bool)>) -> Vec<(f64, f64, f64)> {
-    let mut levels: BTreeMap<u64, (f64, f64)> = BTreeMap::new();
-    for (stated, right) in rows {
-        let level = levels.entry((stated * 100.0).round() as u64).or_insert((1.0, stated));
-        level.0 += 1.0;
-        level.1 += f64::from(u8::from(right));
-    }
-    let mut pools: Vec<(Vec<u64>, f64, f64)> = Vec::new();
-    for (level, (count, right)) in levels {
-        pools.push((vec![level], count, right));
-        while let [.., (lower, lower_count, lower_right), (upper, upper_count, upper_right)] =
-            pools.as_mut_slice()
-        {
-            if *lower_right / *lower_count < *upper_right / *upper_count {
-                break;
-            }
-            lower.append(upper);
-            *lower_count += *upper_count;
-            *lower_right += *upper_right;
-            pools.pop();
-        }
-    }
-    pools
-        .into_iter()
-        .flat_map(|(members, count, right)| {
-            members.into_iter().map(move |level| (level as f64 / 100.0, count, right / count))
-        })
-        .collect()
+/// The logistic model's terms: always, the lead, the job went on.
+type Model = [f64; 3];
+
+fn terms(signs: &Signs) -> Model {
+    [1.0, signs.lead, f64::from(u8::from(signs.went_on))]
 }
 
-fn look_up(table: &[(f64, f64, f64)], stated: f64) -> f64 {
-    let below = table.iter().rev().find(|(level, ..)| *level <= stated + 0.001);
-    below.or_else(|| table.first()).map_or(stated, |(_, _, right)| *right)
+fn logistic(sum: f64) -> f64 {
+    1.0 / (1.0 + (-sum).exp())
+}
+
+fn predict(model: &Model, signs: &Signs) -> f64 {
+    logistic(model.iter().zip(terms(signs)).map(|(weight, term)| weight * term).sum())
+}
+
+/// Logistic regression by Newton's method. A project of n logs weighs as much as the root of n, and the
+/// weights of the signs are held back (ridge), so that neither one project nor rare signs decide.
+fn fit<'a>(rows: impl Iterator<Item = &'a (&'a Scored, Signs)>) -> Model {
+    const RIDGE: f64 = 0.3;
+    let rows: Vec<_> = rows.collect();
+    let mut sizes: BTreeMap<&str, f64> = BTreeMap::new();
+    for (row, _) in &rows {
+        *sizes.entry(&row.group).or_default() += 1.0;
+    }
+    let mut model: Model = [2.0, 0.0, 0.0];
+    for _ in 0..30 {
+        let mut gradient = [0.0, -RIDGE * model[1], -RIDGE * model[2]];
+        let mut curve = [[1e-6, 0.0, 0.0], [0.0, RIDGE, 0.0], [0.0, 0.0, RIDGE]];
+        for (row, signs) in &rows {
+            let weight = sizes[row.group.as_str()].sqrt().recip();
+            let (terms, said) = (terms(signs), predict(&model, signs));
+            let right = f64::from(u8::from(row.cause == Some(1)));
+            for i in 0..3 {
+                gradient[i] += weight * (right - said) * terms[i];
+                for j in 0..3 {
+                    curve[i][j] += weight * said * (1.0 - said) * terms[i] * terms[j];
+                }
+            }
+        }
+        for i in 0..3 {
+            for j in (0..3).filter(|j| *j != i) {
+                let factor = curve[j][i] / curve[i][i];
+                let above = curve[i];
+                curve[j].iter_mut().zip(above).for_each(|(value, from)| *value -= factor * from);
+                gradient[j] -= factor * gradient[i];
+            }
+        }
+        for i in 0..3 {
+            model[i] += gradient[i] / curve[i][i];
+        }
+    }
+    model
 }
 
 /// Five bins of equal size in the order of what is said.

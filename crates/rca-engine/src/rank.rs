@@ -6,7 +6,7 @@ mod confidence;
 use sha2::{Digest, Sha256};
 
 use self::chain::{cascade, consequences, is_consequence};
-use self::confidence::confidence;
+pub use self::confidence::Signs;
 use crate::analyzer::{Reader, hex};
 use crate::candidate::Candidate;
 use crate::frame::Dialect;
@@ -33,8 +33,14 @@ struct Ranked<'a> {
     doubt: bool,
 }
 
-/// Writes the report of what was read.
-pub(crate) fn report(reader: &Reader) -> Report {
+/// Writes the report of what was read, and says what its confidence rests on.
+pub(crate) fn report(reader: &Reader) -> (Report, Option<Signs>) {
+    let mut signs = None;
+    let report = write(reader, &mut signs);
+    (report, signs)
+}
+
+fn write(reader: &Reader, signs: &mut Option<Signs>) -> Report {
     let mut ranked: Vec<Ranked<'_>> =
         reader.candidates.iter().map(|candidate| rank(reader, candidate)).collect();
     cascade(reader, &mut ranked);
@@ -81,7 +87,7 @@ pub(crate) fn report(reader: &Reader) -> Report {
         test.message = below.next();
     }
     match best.filter(|item| item.score >= CLAIM) {
-        Some(best) => claim(reader, &ranked, best, &mut report),
+        Some(best) => *signs = Some(claim(reader, &ranked, best, &mut report)),
         None => match (told_by_code(report.failing.exit_code), &reader.tail) {
             (Some((category, sentence)), Some(tail)) => {
                 claim_by_code(reader, category, sentence, tail, &mut report);
@@ -285,7 +291,7 @@ fn empty(reader: &Reader) -> Report {
 }
 
 /// Names the best candidate as the cause.
-fn claim(reader: &Reader, ranked: &[Ranked<'_>], best: &Ranked<'_>, report: &mut Report) {
+fn claim(reader: &Reader, ranked: &[Ranked<'_>], best: &Ranked<'_>, report: &mut Report) -> Signs {
     let category = best.rule.map_or(Category::Unknown, |rule| rule.category);
     report.status = Status::CauseFound;
     report.category = category;
@@ -304,7 +310,8 @@ fn claim(reader: &Reader, ranked: &[Ranked<'_>], best: &Ranked<'_>, report: &mut
     report.root_cause = sentence(best, report);
     report.template = template::mask(best.candidate.text.trim());
     report.fingerprint = fingerprint(best, report);
-    report.confidence = confidence(reader, ranked, best);
+    let signs = Signs::of(ranked, best);
+    report.confidence = signs.confidence();
     if report.confidence < 0.4 {
         report.needs_more_context = true;
         report.missing_context_hint =
@@ -312,6 +319,7 @@ fn claim(reader: &Reader, ranked: &[Ranked<'_>], best: &Ranked<'_>, report: &mut
     }
     show(reader, ranked, report);
     consequences(reader, ranked, best, report);
+    signs
 }
 
 /// Exit codes that name the cause when no line does.
