@@ -45,6 +45,9 @@ struct Scored {
     summary: Value,
     confidence: f64,
     signs: Option<Signs>,
+    fingerprint: String,
+    /// The labelled key line without its numbers and hashes.
+    key_text: String,
 }
 
 fn main() -> io::Result<()> {
@@ -81,6 +84,7 @@ fn main() -> io::Result<()> {
     let mut print = io::stdout().lock();
     print_figures(&mut print, &scored)?;
     print_confidence(&mut print, &scored)?;
+    print_fingerprints(&mut print, &scored)?;
     if misses {
         let rows = scored.iter().filter(|row| row.fold != 0);
         for row in rows.filter(|row| row.cause != Some(1) || row.category == Some(false)) {
@@ -165,6 +169,9 @@ fn score(entry: &Value, home: &Path, use_baseline: bool) -> io::Result<Scored> {
             .position(|item| (item.start_line..=item.end_line.min(item.start_line + CAP - 1)).any(hit));
         found.map(|at| at + 1)
     };
+    let key = entry["key_line"].as_u64().and_then(|number| usize::try_from(number).ok());
+    let key_text = key.and_then(|number| lines.get(number.saturating_sub(1)));
+    let key_text = key_text.map(|raw| without_numbers(&plain(raw))).unwrap_or_default();
     let category = serde_json::to_value(report.category)?;
     let group = text("group");
     Ok(Scored {
@@ -181,6 +188,8 @@ fn score(entry: &Value, home: &Path, use_baseline: bool) -> io::Result<Scored> {
         summary: summary(&report, entry),
         confidence: report.confidence,
         signs,
+        fingerprint: report.fingerprint,
+        key_text,
         tier: text("tier"),
     })
 }
@@ -354,6 +363,51 @@ fn print_bins(print: &mut impl Write, mut rows: Vec<(f64, bool)>) -> io::Result<
         writeln!(print, "    said {said:.3} right {right:.3} of {count}")?;
     }
     writeln!(print, "    largest gap {worst:.3}")
+}
+
+/// Of two logs of one project, both with the right line first: whether the fingerprints are equal where the
+/// labelled key lines are equal but for numbers and hashes, and different where those differ.
+fn print_fingerprints(print: &mut impl Write, scored: &[Scored]) -> io::Result<()> {
+    let right: Vec<&Scored> =
+        scored.iter().filter(|row| row.cause == Some(1) && !row.key_text.is_empty()).collect();
+    let (mut same, mut different) = ((0, 0), (0, 0));
+    for (index, first) in right.iter().enumerate() {
+        for second in right.iter().skip(index + 1).filter(|second| second.group == first.group) {
+            let equal = first.fingerprint == second.fingerprint;
+            if first.key_text == second.key_text {
+                same = (same.0 + usize::from(equal), same.1 + 1);
+            } else {
+                different = (different.0 + usize::from(!equal), different.1 + 1);
+            }
+        }
+    }
+    writeln!(print, "pairs with one key line: {} of {} have one fingerprint", same.0, same.1)?;
+    writeln!(print, "pairs with two key lines: {} of {} have two fingerprints", different.0, different.1)
+}
+
+/// The text with every run of digits, and every word of hex digits, as `#`.
+fn without_numbers(text: &str) -> String {
+    let is_word = |character: char| character.is_ascii_alphanumeric();
+    let mut out = String::new();
+    for part in text.trim().split_inclusive(|character| !is_word(character)) {
+        let word = part.trim_end_matches(|character| !is_word(character));
+        let is_hash = word.len() >= 7 && word.chars().all(|character| character.is_ascii_hexdigit());
+        if is_hash {
+            out.push('#');
+        } else {
+            let mut in_number = false;
+            for character in word.chars() {
+                if !character.is_ascii_digit() {
+                    out.push(character);
+                } else if !in_number {
+                    out.push('#');
+                }
+                in_number = character.is_ascii_digit();
+            }
+        }
+        out.push_str(&part[word.len()..]);
+    }
+    out
 }
 
 /// The fold of a project; FNV-1a, so that it is the same everywhere.

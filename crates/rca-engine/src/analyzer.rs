@@ -350,7 +350,8 @@ impl Reader {
             if let Some(pattern) = self.rules.pattern(index)
                 && let Some(captures) = pattern.captures(text)
             {
-                self.found.take(step, number, rule, &captures);
+                let above = self.ring.iter().rev().map(|(_, text)| text.as_str());
+                self.found.take(step, number, rule, &captures, above);
             }
         }
         let marked = self.decoder.is_error();

@@ -23,7 +23,7 @@ mod template;
 mod user_rules;
 
 pub use crate::analyzer::{Analyzer, Options, analyze};
-pub use crate::baseline::{Baseline, Learner};
+pub use crate::baseline::{Baseline, BaselineError, Learner};
 pub use crate::custom::{Detector, Finding};
 #[doc(hidden)]
 pub use crate::rank::Signs;

@@ -83,7 +83,8 @@ fn write(reader: &Reader, signs: &mut Option<Signs>) -> Report {
         let mut below = below
             .filter(|(line, _)| *line > best.candidate.focus)
             .map(|(_, text)| said(text))
-            .filter(|text| !text.is_empty() && !text.ends_with(':') && !text.starts_with("FAIL"));
+            .filter(|text| text.contains(char::is_alphanumeric) && !text.starts_with(['ℹ', '│']))
+            .filter(|text| !text.ends_with(':') && !text.starts_with("FAIL"));
         test.message = below.next();
     }
     match best.filter(|item| item.score >= CLAIM) {
@@ -528,6 +529,15 @@ fn failing(reader: &Reader, best: Option<&Ranked<'_>>) -> Failing {
             *tool == "go" && test.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('/'))
         })
     };
+    // A build system that runs another runner reports the whole program as one test.
+    let runs = |tools: &[&str]| reader.found.tests.iter().any(|test| same(test.0) && tools.contains(&test.2));
+    let is_outer = |tool: &str| match tool {
+        "go" => runs(&["ginkgo", "gocheck"]),
+        "ctest" | "meson" | "automake" | "bazel" => {
+            runs(&["gtest", "catch2", "qttest", "boost", "doctest", "cpputest", "unity", "check", "cmocka"])
+        }
+        _ => false,
+    };
     Failing {
         tool: best.and_then(|best| best.rule).map(|rule| rule.tool().to_owned()),
         command: step.and_then(|step| step.command.clone()),
@@ -538,6 +548,7 @@ fn failing(reader: &Reader, best: Option<&Ranked<'_>>) -> Failing {
                 .tests
                 .iter()
                 .filter(|test| same(test.0) && !(test.2 == "go" && parent(&test.3.name)))
+                .filter(|test| !is_outer(test.2))
                 .map(|test| &test.3),
         ),
         locations: reader
@@ -590,7 +601,7 @@ fn one_name_each<'a>(found: impl Iterator<Item = &'a FailingTest>) -> Vec<Failin
 
 /// The cause in one sentence: the test's name where there is one, and the line.
 fn sentence(best: &Ranked<'_>, report: &Report) -> String {
-    let text = best.candidate.text.trim();
+    let text = plain(best);
     let test = report.failing.tests.first().filter(|_| report.domain == Domain::Test);
     let mut sentence = match test {
         Some(test) if !text.contains(&test.name) => format!("{}: {text}", test.name),
@@ -612,6 +623,20 @@ fn sentence(best: &Ranked<'_>, report: &Report) -> String {
         sentence.push('…');
     }
     sentence
+}
+
+/// The line that says what happened, without the marks that the tool puts in front of it.
+fn plain<'a>(best: &Ranked<'a>) -> &'a str {
+    let text = best.candidate.text.trim();
+    match best.rule.map(|rule| rule.id) {
+        // The note says only which lint it was.
+        Some("clippy.denied") => {
+            let error = best.candidate.excerpt.iter().rev().find(|line| line.starts_with("error: "));
+            error.map_or(text, |line| line.trim())
+        }
+        Some(id) if id.starts_with("pytest.") => text.strip_prefix("E ").map_or(text, str::trim_start),
+        _ => text,
+    }
 }
 
 /// The next line, where the line itself is only a heading.
