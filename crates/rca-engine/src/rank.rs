@@ -65,7 +65,10 @@ fn write(reader: &Reader, signs: &mut Option<Signs>) -> Report {
     let best = ranked.iter().find(|item| is_cause(item));
     let proven = best.is_some_and(|item| item.candidate.weight >= PROOF && item.score >= PROOF);
     let passed = reader.steps.job_passed.is_some();
-    if passed || !(failed(reader) || proven || has_marked(&ranked)) {
+    // GitHub marks the failure of every step; a job that came to its clean-up without a mark has passed,
+    // whatever its tools said on the way.
+    let unmarked = reader.decoder.dialect() == Dialect::GithubActions && reader.cleanup_tail.is_some();
+    if passed || !(failed(reader) || proven && !unmarked || has_marked(&ranked)) {
         report.status = Status::NotFailed;
         return report;
     }

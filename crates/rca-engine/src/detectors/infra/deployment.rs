@@ -65,8 +65,8 @@ pub(crate) const RULES: &[Rule] = &[
         .tested(&["ssh: connect to host till.example.org port 22: Connection timed out"], &["ssh: connected"]),
     Rule::of(Role::Wrapper, "rsync.wrapper", DeployPublish, &["rsync error: ", "rsync: connection unexpectedly closed"], r"^rsync(?: error)?: (?:.+ \(code \d+\)|connection unexpectedly closed)")
         .tested(&["rsync error: unexplained error (code 255) at io.c(232) [sender=3.4.1]"], &[]),
-    Rule::cause("fastlane.error", DeployPublish, 34, &["[!] "], r"^(?:\[\d\d:\d\d:\d\d\]: )?\[!\] (?P<message>\S.+)")
-        .tested(&["[!] Error uploading till.ipa"], &["[x] done"]),
+    Rule::of(Role::Wrapper, "fastlane.wrapper", DeployPublish, &["fastlane finished with errors"], r"fastlane finished with errors")
+        .tested(&["fastlane finished with errors"], &[]),
     Rule::cause("git.lfs_quota", RateLimit, 84, &["over its data quota"], r"This repository (?:is over its data quota|exceeded its LFS budget)")
         .span(0, 1)
         .tested(&["batch response: This repository is over its data quota. Account responsible should purchase more"], &["data quota"]),
