@@ -7,8 +7,8 @@
 //!
 //! Projects are dealt into five folds by a hash of their name, so that logs of one project never stand on
 //! both sides. Fold 0 is the set-aside one: its misses are never listed, so nobody tunes on them.
-//! The confidence is fitted on four folds and judged on the fifth, for each fold in turn; the tables that
-//! are printed last belong into `src/rank/confidence.rs`.
+//! The confidence is fitted on all projects but one and judged on that one, for each in turn; the tables
+//! that are printed last belong into `src/rank/confidence.rs`.
 
 #![expect(clippy::indexing_slicing, reason = "a missing key of a JSON value reads as null")]
 
@@ -266,25 +266,29 @@ fn share(rows: &[&Scored], is_hit: impl Fn(&Scored) -> bool) -> f64 {
     rows.iter().filter(|row| is_hit(row)).count() as f64 / rows.len().max(1) as f64
 }
 
-/// Fits the model to four folds and judges it on the fifth, for each fold in turn; then fits it to all.
+/// Fits the model to all projects but one and judges it on that one, for each in turn; then fits it to all.
 fn print_confidence(print: &mut impl Write, scored: &[Scored]) -> io::Result<()> {
     let claims: Vec<&Scored> = scored.iter().filter(|row| row.claimed).collect();
     writeln!(print, "confidence as stated:")?;
-    print_bins(print, claims.iter().map(|row| (row.confidence, row.cause == Some(1))).collect())?;
+    print_bins(print, claims.iter().map(|row| (*row, row.confidence)).collect())?;
     let signed: Vec<(&Scored, Signs)> = claims.iter().filter_map(|row| Some((*row, row.signs?))).collect();
-    let mut judged = Vec::new();
-    for fold in 0..FOLDS {
-        let model = fit(signed.iter().filter(|(row, _)| row.fold != fold));
-        let held = signed.iter().filter(|(row, _)| row.fold == fold);
-        judged.extend(held.map(|(row, signs)| (row, predict(&model, signs), row.cause == Some(1))));
-    }
-    writeln!(print, "confidence fitted on four folds, judged on the fifth:")?;
-    print_bins(print, judged.iter().map(|(_, stated, right)| (*stated, *right)).collect())?;
+    let mut models: BTreeMap<&str, Model> = BTreeMap::new();
+    let judged: Vec<(&Scored, f64)> = signed
+        .iter()
+        .map(|(row, signs)| {
+            let model = models
+                .entry(&row.group)
+                .or_insert_with(|| fit(signed.iter().filter(|(other, _)| other.group != row.group)));
+            (*row, (predict(model, signs) * 100.0).round() / 100.0)
+        })
+        .collect();
+    writeln!(print, "confidence fitted on the other projects, to two digits:")?;
+    print_bins(print, judged.clone())?;
     for tier in ["core", "extended"] {
-        let of_tier: Vec<_> = judged.iter().filter(|(row, ..)| row.tier == tier).collect();
+        let of_tier: Vec<_> = judged.iter().copied().filter(|(row, _)| row.tier == tier).collect();
         if !of_tier.is_empty() && of_tier.len() < judged.len() {
             writeln!(print, "  of these {tier}:")?;
-            print_bins(print, of_tier.iter().map(|(_, stated, right)| (*stated, *right)).collect())?;
+            print_bins(print, of_tier)?;
         }
     }
     let model = fit(signed.iter());
@@ -317,7 +321,8 @@ fn predict(model: &Model, signs: &Signs) -> f64 {
 /// weights of the signs are held back (ridge), so that neither one project nor rare signs decide.
 fn fit<'a>(rows: impl Iterator<Item = &'a (&'a Scored, Signs)>) -> Model {
     const RIDGE: f64 = 0.3;
-    let (general, rows): (Vec<_>, Vec<_>) = rows.partition(|(_, signs)| signs.general);
+    let rows: Vec<_> = rows.collect();
+    let general: Vec<_> = rows.iter().filter(|(_, signs)| signs.general).collect();
     // Begins with two claims of which one and a half are right, since there are few.
     let right = general.iter().filter(|(row, _)| row.cause == Some(1)).count() as f64;
     let general = (right + 1.5) / (general.len() as f64 + 2.0);
@@ -355,15 +360,16 @@ fn fit<'a>(rows: impl Iterator<Item = &'a (&'a Scored, Signs)>) -> Model {
     model
 }
 
-/// Five bins of equal size in the order of what is said.
-fn print_bins(print: &mut impl Write, mut rows: Vec<(f64, bool)>) -> io::Result<()> {
-    rows.sort_by(|left, right| left.0.total_cmp(&right.0));
+/// Five bins of equal size in the order of what is said. Logs that say the same are dealt by a hash of their
+/// name: in the order of the index one project would fill a bin.
+fn print_bins(print: &mut impl Write, mut rows: Vec<(&Scored, f64)>) -> io::Result<()> {
+    rows.sort_by(|left, right| left.1.total_cmp(&right.1).then(hash(&left.0.id).cmp(&hash(&right.0.id))));
     let size = rows.len().div_ceil(5).max(1);
     let mut worst: f64 = 0.0;
     for bin in rows.chunks(size) {
         let count = bin.len() as f64;
-        let said = bin.iter().map(|row| row.0).sum::<f64>() / count;
-        let right = bin.iter().filter(|row| row.1).count() as f64 / count;
+        let said = bin.iter().map(|row| row.1).sum::<f64>() / count;
+        let right = bin.iter().filter(|row| row.0.cause == Some(1)).count() as f64 / count;
         worst = worst.max((said - right).abs());
         writeln!(print, "    said {said:.3} right {right:.3} of {count}")?;
     }
@@ -415,12 +421,16 @@ fn without_numbers(text: &str) -> String {
     out
 }
 
-/// The fold of a project; FNV-1a, so that it is the same everywhere.
+/// The fold of a project.
 fn fold(group: &str) -> u64 {
-    let hash = group.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |state, byte| {
+    (hash(group) >> 32) % FOLDS
+}
+
+/// FNV-1a, so that it is the same everywhere.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |state, byte| {
         (state ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    (hash >> 32) % FOLDS
+    })
 }
 
 /// A line without control sequences and timestamps, as a person reads it.
