@@ -29,7 +29,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::cause("d.error", CompileError, 82, &["): Error: "], r"^(?P<file>\S+\.di?)\((?P<line>\d+)(?:,(?P<column>\d+))?\): Error: (?P<message>.+)")
         .span(0, 2)
         .tested(&["source/till/drawer.d(12,12): Error: undefined identifier `total`"], &["a(1): Error: x"]),
-    Rule::cause("elm.error", CompileError, 82, &["-- "], r"^-- (?P<message>[A-Z][A-Z -]+[A-Z]) -+ (?P<file>\S+\.elm)$")
+    Rule::cause("elm.error", CompileError, 82, &[".elm"], r"^-- (?P<message>[A-Z][A-Z -]+[A-Z]) -+ (?P<file>\S+\.elm)$")
         .span(0, 6)
         .tested(&["-- TYPE MISMATCH ------------------------------------------------ src/Drawer.elm"], &["-- a comment"]),
     Rule::cause("solc.error", CompileError, 82, &["Error ("], r"^\s*Error \(\d{4}\): (?P<message>.+)")
@@ -57,7 +57,7 @@ pub(crate) const RULES: &[Rule] = &[
         .with_weight(44)
         .span(0, 8)
         .tested(&["error: builder for '/nix/store/x.drv' failed with exit code 2;"], &[]),
-    Rule::cause("nix.log", CompileError, 80, &["> "], r"^ +> (?P<file>[^\s:]+):(?P<line>\d+):(?:(?P<column>\d+):)? (?:fatal )?error: (?P<message>.+)")
+    Rule::cause("nix.log", CompileError, 80, &[": error: "], r"^ +> (?P<file>[^\s:]+):(?P<line>\d+):(?:(?P<column>\d+):)? (?:fatal )?error: (?P<message>.+)")
         .span(1, 2)
         .tested(&["       > drawer.c:12:5: error: 'total' undeclared"], &["       > gcc -c drawer.c"]),
     Rule::cause("nix.evaluation", ConfigError, 76, &["error: attribute '", "error: undefined variable '"], r"^\s*error: (?:attribute '(?P<package>[^']+)' missing|undefined variable ')")
@@ -75,7 +75,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::cause("clojure.compile", CompileError, 80, &["Syntax error "], r"^Syntax error (?:compiling|reading source|macroexpanding).* at \((?P<file>[^:()]+):(?P<line>\d+)(?::\d+)?\)")
         .span(0, 2)
         .tested(&["Syntax error compiling at (src/shop/till.clj:12:5)."], &["Syntax error here"]),
-    Rule::cause("crystal.error", CompileError, 76, &["In "], r"^In (?P<file>\S+\.cr):(?P<line>\d+):(?P<column>\d+)$")
+    Rule::cause("crystal.error", CompileError, 76, &[".cr:"], r"^In (?P<file>\S+\.cr):(?P<line>\d+):(?P<column>\d+)$")
         .span(0, 6)
         .tested(&["In src/till.cr:12:5"], &["In line 3"]),
     Rule::cause("node.module_kind", CompileError, 80, &["does not provide an export named", "ERR_REQUIRE_ESM", "Cannot use import statement outside a module", "ERR_UNKNOWN_FILE_EXTENSION"], r"(?:does not provide an export named|\[ERR_REQUIRE_ESM\]|Cannot use import statement outside a module|\[ERR_UNKNOWN_FILE_EXTENSION\])")

@@ -17,13 +17,13 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::cause("golangci.named", LintFormat, 83, &[".go:"], r"^(?P<file>\S+\.go):(?P<line>\d+):(?:(?P<column>\d+):)? (?P<message>.+ \((?:[a-z]{3,}|SA\d+|[A-Z]{1,2}\d{3,4})(?:, \w+)*\))$")
         .span(0, 2)
         .tested(&["drawer/drawer.go:12:2: ineffectual assignment to total (ineffassign)"], &["drawer/drawer.go:12:2: undefined: total"]),
-    Rule::cause("pydocstyle.finding", LintFormat, 78, &["D1", "D2", "D3", "D4"], r"^\s{4,}(?P<message>D[1-4]\d\d: .+)")
+    Rule::cause("pydocstyle.finding", LintFormat, 78, &["    D1", "    D2", "    D3", "    D4"], r"^\s{4,}(?P<message>D[1-4]\d\d: .+)")
         .span(1, 0)
         .tested(&["        D103: Missing docstring in public function"], &["D103"]),
     Rule::cause("sqlfluff.finding", LintFormat, 78, &[" | P: "], r"^L: +(?P<line>\d+) \| P: +(?P<column>\d+) \| (?P<message>\w{2,4}\d{2} \| .+)")
         .span(1, 1)
         .tested(&["L:   3 | P:   5 | LT01 | Expected only single space before naked identifier."], &["L: 3"]),
-    Rule::cause("vale.finding", LintFormat, 78, &[" error "], r"^\s+(?P<line>\d+):(?P<column>\d+)\s+error\s+(?P<message>.+?)\s{2,}[A-Z]\w+\.\w+$")
+    Rule::cause("vale.finding", LintFormat, 78, &[" error  "], r"^\s+(?P<line>\d+):(?P<column>\d+)\s+error\s+(?P<message>.+?)\s{2,}[A-Z]\w+\.\w+$")
         .span(1, 2)
         .tested(&[" 3:14  error    Did you really mean 'drawr'?  Vale.Spelling"], &[" 3:14  warning  x  Vale.Spelling"]),
     Rule::cause("dotnet.analyzer", LintFormat, 80, &[": error "], r"^\s*(?:\d+>)?(?P<file>[^()\n]+)\((?P<line>\d+),(?P<column>\d+)\): error (?P<message>(?:WHITESPACE|FINALNEWLINE|CHARSET|IMPORTS|ENDOFLINE|(?:CA|IDE|SA|RCS|S|MA|VSTHRD|NUnit|xUnit|RS)\d{3,5}): .+)")
@@ -32,7 +32,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::cause("hlint.finding", LintFormat, 74, &[".hs:"], r"^(?P<file>\S+\.hs):(?P<line>\d+):(?P<column>\d+)(?:-\d+)?: (?:Warning|Suggestion|Error): (?P<message>.+)$")
         .span(0, 4)
         .tested(&["src/Till.hs:12:5-20: Warning: Use map"], &["src/Till.hs:12:5: warning: [-Wunused]"]),
-    Rule::cause("luacheck.finding", LintFormat, 74, &["(W", "(E"], r"^\s+(?P<file>\S+\.lua):(?P<line>\d+):(?P<column>\d+): (?P<message>\([WE]\d{3}\) .+)")
+    Rule::cause("luacheck.finding", LintFormat, 74, &[".lua:"], r"^\s+(?P<file>\S+\.lua):(?P<line>\d+):(?P<column>\d+): (?P<message>\([WE]\d{3}\) .+)")
         .tested(&["    src/till.lua:12:5: (W211) unused variable total"], &["    src/till.lua OK"]),
     Rule::cause("kubeconform.finding", PolicyCheck, 80, &[" is invalid: "], r"^(?P<file>\S+\.(?:ya?ml|json)) - (?P<message>.+ is invalid: .+)")
         .tested(&["deploy/till.yaml - Deployment till is invalid: problem validating schema"], &["deploy/till.yaml - Deployment till is valid"]),

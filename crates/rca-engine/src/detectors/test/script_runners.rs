@@ -16,7 +16,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::cause("node_test.failed", TestFailure, 77, &["✖ "], r"^\s*✖ (?P<test>\S.*) \(\d[\d.]*m?s\)$")
         .span(0, 6)
         .tested(&["✖ adds up the drawer (1.27ms)"], &["✖ failing tests:", "✔ opens (0.8ms)"]),
-    Rule::cause("jasmine.failed", TestFailure, 76, &["Message:"], r"^  Message:$")
+    Rule::cause("jasmine.failed", TestFailure, 76, &["  Message:"], r"^  Message:$")
         .span(1, 5)
         .tested(&["  Message:"], &["Message: hello", "Message:"]),
     Rule::detail("jasmine.expected", TestFailure, 40, &["    Expected "], r"^    (?P<message>Expected .+ to .+)$")
@@ -51,7 +51,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::cause("codeception.failed", TestFailure, 80, &["Cest: ", "Cept: "], r"^\d+\) (?P<test>\w+(?:Cest|Cept): .+)$")
         .span(0, 5)
         .tested(&["1) DrawerCest: Adds up"], &["✔ DrawerCest: Opens (0.11s)"]),
-    Rule::cause("doctest.example", TestFailure, 80, &[", in "], r"^File \x22(?P<file>[^\x22]+)\x22, line (?P<line>\d+), in (?P<test>[\w.]+)$")
+    Rule::cause("doctest.example", TestFailure, 80, &["File \""], r"^File \x22(?P<file>[^\x22]+)\x22, line (?P<line>\d+), in (?P<test>[\w.]+)$")
         .span(0, 7)
         .tested(&["File \"/b/till.py\", line 12, in till.total"], &["  File \"/b/till.py\", line 12, in total", "File \"/b/a.ml\", line 3, characters 9-14:"]),
     Rule::of(Role::Summary, "script_runners.summary", TestFailure, &["***Test Failed***", "TEST RUN FAILED", " test failed", " tests failed", "specs, "], r"^\s*(?:\*\*\*Test Failed\*\*\* \d+|TEST RUN FAILED$|[1-9]\d* tests? failed$|\d+ specs?, [1-9]\d* failures?)")
