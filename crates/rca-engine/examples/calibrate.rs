@@ -7,7 +7,8 @@
 //!
 //! Projects are dealt into five folds by a hash of their name, so that logs of one project never stand on
 //! both sides. Fold 0 is the set-aside one: its misses are never listed, so nobody tunes on them.
-//! The confidence levels are fitted on four folds and judged on the fifth, for each fold in turn.
+//! The confidence is fitted on all projects but one and judged on that one, for each in turn; the tables
+//! that are printed last belong into `src/rank/confidence.rs`.
 
 #![expect(clippy::indexing_slicing, reason = "a missing key of a JSON value reads as null")]
 
@@ -17,7 +18,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rca_engine::{Analyzer, Baseline, Report, Status};
+use rca_engine::{Analyzer, Baseline, Report, Signs, Status};
 use serde_json::{Value, json};
 
 /// Lines of one evidence item that count.
@@ -30,6 +31,7 @@ const FOLDS: u64 = 5;
 struct Scored {
     id: String,
     group: String,
+    tier: String,
     dialect: String,
     fold: u64,
     /// Rank of the first evidence item that holds a cause line, and the key line.
@@ -42,6 +44,10 @@ struct Scored {
     alarm: Option<bool>,
     summary: Value,
     confidence: f64,
+    signs: Option<Signs>,
+    fingerprint: String,
+    /// The labelled key line without its numbers and hashes.
+    key_text: String,
 }
 
 fn main() -> io::Result<()> {
@@ -78,6 +84,7 @@ fn main() -> io::Result<()> {
     let mut print = io::stdout().lock();
     print_figures(&mut print, &scored)?;
     print_confidence(&mut print, &scored)?;
+    print_fingerprints(&mut print, &scored)?;
     if misses {
         let rows = scored.iter().filter(|row| row.fold != 0);
         for row in rows.filter(|row| row.cause != Some(1) || row.category == Some(false)) {
@@ -91,7 +98,7 @@ fn main() -> io::Result<()> {
             .map(|row| {
                 json!({"id": row.id, "group": row.group, "fold": row.fold, "cause": row.cause,
                     "key": row.key, "category": row.category, "confidence": row.confidence,
-                    "shown": row.shown, "summary": row.summary})
+                    "shown": row.shown, "signs": row.signs.map(|signs| (signs.lead, signs.went_on)), "summary": row.summary})
             })
             .collect();
         serde_json::to_writer(File::create(out)?, &rows)?;
@@ -137,7 +144,7 @@ fn score(entry: &Value, home: &Path, use_baseline: bool) -> io::Result<Scored> {
     }
     let mut analyzer = Analyzer::new().with_baseline(baseline);
     analyzer.push(&log);
-    let report = analyzer.finish();
+    let (report, signs) = analyzer.finish_with_signs();
 
     let lines: Vec<&[u8]> = log.split(|byte| *byte == b'\n').collect();
     let expect = text("expect");
@@ -162,6 +169,9 @@ fn score(entry: &Value, home: &Path, use_baseline: bool) -> io::Result<Scored> {
             .position(|item| (item.start_line..=item.end_line.min(item.start_line + CAP - 1)).any(hit));
         found.map(|at| at + 1)
     };
+    let key = entry["key_line"].as_u64().and_then(|number| usize::try_from(number).ok());
+    let key_text = key.and_then(|number| lines.get(number.saturating_sub(1)));
+    let key_text = key_text.map(|raw| without_numbers(&plain(raw))).unwrap_or_default();
     let category = serde_json::to_value(report.category)?;
     let group = text("group");
     Ok(Scored {
@@ -177,6 +187,10 @@ fn score(entry: &Value, home: &Path, use_baseline: bool) -> io::Result<Scored> {
         alarm: green.map(|green| rca_engine::analyze(&green).status == Status::CauseFound),
         summary: summary(&report, entry),
         confidence: report.confidence,
+        signs,
+        fingerprint: report.fingerprint,
+        key_text,
+        tier: text("tier"),
     })
 }
 
@@ -252,88 +266,171 @@ fn share(rows: &[&Scored], is_hit: impl Fn(&Scored) -> bool) -> f64 {
     rows.iter().filter(|row| is_hit(row)).count() as f64 / rows.len().max(1) as f64
 }
 
-/// Fits a rising table from what the engine says to how often it is right, and judges it on other projects.
+/// Fits the model to all projects but one and judges it on that one, for each in turn; then fits it to all.
 fn print_confidence(print: &mut impl Write, scored: &[Scored]) -> io::Result<()> {
-    let said: Vec<(u64, f64, bool)> = scored
-        .iter()
-        .filter(|row| row.claimed)
-        .map(|row| (row.fold, row.confidence, row.cause == Some(1)))
-        .collect();
-    let as_is: Vec<(f64, bool)> = said.iter().map(|(_, stated, right)| (*stated, *right)).collect();
+    let claims: Vec<&Scored> = scored.iter().filter(|row| row.claimed).collect();
     writeln!(print, "confidence as stated:")?;
-    print_bins(print, as_is)?;
-    let mut judged = Vec::new();
-    for fold in 0..FOLDS {
-        let table = fit(said.iter().filter(|row| row.0 != fold).map(|row| (row.1, row.2)));
-        judged.extend(said.iter().filter(|row| row.0 == fold).map(|row| (look_up(&table, row.1), row.2)));
-    }
-    writeln!(print, "confidence fitted on four folds, judged on the fifth:")?;
-    print_bins(print, judged)?;
-    writeln!(print, "table fitted on all (stated, logs, share right):")?;
-    for (stated, count, right) in fit(said.iter().map(|row| (row.1, row.2))) {
-        writeln!(print, "    {stated:.2} {count:>5.0} {right:.3}")?;
-    }
-    Ok(())
-}
-
-/// Pools levels that are out of order until the share of right claims rises with what is stated.
-/// Each level begins with one claim that is right as often as stated, so that rare levels move little.
-fn fit(rows: impl Iterator<Item = (f64, bool)>) -> Vec<(f64, f64, f64)> {
-    let mut levels: BTreeMap<u64, (f64, f64)> = BTreeMap::new();
-    for (stated, right) in rows {
-        let level = levels.entry((stated * 100.0).round() as u64).or_insert((1.0, stated));
-        level.0 += 1.0;
-        level.1 += f64::from(u8::from(right));
-    }
-    let mut pools: Vec<(Vec<u64>, f64, f64)> = Vec::new();
-    for (level, (count, right)) in levels {
-        pools.push((vec![level], count, right));
-        while let [.., (lower, lower_count, lower_right), (upper, upper_count, upper_right)] =
-            pools.as_mut_slice()
-        {
-            if *lower_right / *lower_count < *upper_right / *upper_count {
-                break;
-            }
-            lower.append(upper);
-            *lower_count += *upper_count;
-            *lower_right += *upper_right;
-            pools.pop();
+    print_bins(print, claims.iter().map(|row| (*row, row.confidence)).collect())?;
+    let signed: Vec<(&Scored, Signs)> = claims.iter().filter_map(|row| Some((*row, row.signs?))).collect();
+    let mut models: BTreeMap<&str, Model> = BTreeMap::new();
+    let judged: Vec<(&Scored, f64)> = signed
+        .iter()
+        .map(|(row, signs)| {
+            let model = models
+                .entry(&row.group)
+                .or_insert_with(|| fit(signed.iter().filter(|(other, _)| other.group != row.group)));
+            (*row, (predict(model, signs) * 100.0).round() / 100.0)
+        })
+        .collect();
+    writeln!(print, "confidence fitted on the other projects, to two digits:")?;
+    print_bins(print, judged.clone())?;
+    for tier in ["core", "extended"] {
+        let of_tier: Vec<_> = judged.iter().copied().filter(|(row, _)| row.tier == tier).collect();
+        if !of_tier.is_empty() && of_tier.len() < judged.len() {
+            writeln!(print, "  of these {tier}:")?;
+            print_bins(print, of_tier)?;
         }
     }
-    pools
-        .into_iter()
-        .flat_map(|(members, count, right)| {
-            members.into_iter().map(move |level| (level as f64 / 100.0, count, right / count))
-        })
-        .collect()
+    let model = fit(signed.iter());
+    for (name, went_on) in [("RIGHT", false), ("RIGHT_WENT_ON", true)] {
+        let at = |lead: f64| logistic(model[0] + model[1] * lead + model[2] * f64::from(u8::from(went_on)));
+        let table: Vec<String> = (0..4).map(|step| format!("{:.2}", at(f64::from(step) / 3.0))).collect();
+        writeln!(print, "fitted on all: const {name}: [f64; 4] = [{}];", table.join(", "))?;
+    }
+    writeln!(print, "fitted on all: const RIGHT_GENERAL: f64 = {:.2};", model[3])
 }
 
-fn look_up(table: &[(f64, f64, f64)], stated: f64) -> f64 {
-    let below = table.iter().rev().find(|(level, ..)| *level <= stated + 0.001);
-    below.or_else(|| table.first()).map_or(stated, |(_, _, right)| *right)
+/// The weights of the logistic model's terms, and how often general wording is right.
+type Model = [f64; 4];
+
+/// The logistic model's terms: always, the lead, the job went on.
+fn terms(signs: &Signs) -> [f64; 3] {
+    [1.0, signs.lead, f64::from(u8::from(signs.went_on))]
 }
 
-/// Five bins of equal size in the order of what is said.
-fn print_bins(print: &mut impl Write, mut rows: Vec<(f64, bool)>) -> io::Result<()> {
-    rows.sort_by(|left, right| left.0.total_cmp(&right.0));
+fn logistic(sum: f64) -> f64 {
+    1.0 / (1.0 + (-sum).exp())
+}
+
+fn predict(model: &Model, signs: &Signs) -> f64 {
+    let right = logistic(model.iter().zip(terms(signs)).map(|(weight, term)| weight * term).sum());
+    if signs.general { right.min(model[3]) } else { right }
+}
+
+/// Logistic regression by Newton's method. A project of n logs weighs as much as the root of n, and the
+/// weights of the signs are held back (ridge), so that neither one project nor rare signs decide.
+fn fit<'a>(rows: impl Iterator<Item = &'a (&'a Scored, Signs)>) -> Model {
+    const RIDGE: f64 = 0.3;
+    let rows: Vec<_> = rows.collect();
+    let general: Vec<_> = rows.iter().filter(|(_, signs)| signs.general).collect();
+    // Begins with two claims of which one and a half are right, since there are few.
+    let right = general.iter().filter(|(row, _)| row.cause == Some(1)).count() as f64;
+    let general = (right + 1.5) / (general.len() as f64 + 2.0);
+    let mut sizes: BTreeMap<&str, f64> = BTreeMap::new();
+    for (row, _) in &rows {
+        *sizes.entry(&row.group).or_default() += 1.0;
+    }
+    let mut model: Model = [2.0, 0.0, 0.0, general];
+    for _ in 0..30 {
+        let mut gradient = [0.0, -RIDGE * model[1], -RIDGE * model[2]];
+        let mut curve = [[1e-6, 0.0, 0.0], [0.0, RIDGE, 0.0], [0.0, 0.0, RIDGE]];
+        for (row, signs) in &rows {
+            let weight = sizes[row.group.as_str()].sqrt().recip();
+            let (terms, said) = (terms(signs), predict(&model, signs));
+            let right = f64::from(u8::from(row.cause == Some(1)));
+            for i in 0..3 {
+                gradient[i] += weight * (right - said) * terms[i];
+                for j in 0..3 {
+                    curve[i][j] += weight * said * (1.0 - said) * terms[i] * terms[j];
+                }
+            }
+        }
+        for i in 0..3 {
+            for j in (0..3).filter(|j| *j != i) {
+                let factor = curve[j][i] / curve[i][i];
+                let above = curve[i];
+                curve[j].iter_mut().zip(above).for_each(|(value, from)| *value -= factor * from);
+                gradient[j] -= factor * gradient[i];
+            }
+        }
+        for i in 0..3 {
+            model[i] += gradient[i] / curve[i][i];
+        }
+    }
+    model
+}
+
+/// Five bins of equal size in the order of what is said. Logs that say the same are dealt by a hash of their
+/// name: in the order of the index one project would fill a bin.
+fn print_bins(print: &mut impl Write, mut rows: Vec<(&Scored, f64)>) -> io::Result<()> {
+    rows.sort_by(|left, right| left.1.total_cmp(&right.1).then(hash(&left.0.id).cmp(&hash(&right.0.id))));
     let size = rows.len().div_ceil(5).max(1);
     let mut worst: f64 = 0.0;
     for bin in rows.chunks(size) {
         let count = bin.len() as f64;
-        let said = bin.iter().map(|row| row.0).sum::<f64>() / count;
-        let right = bin.iter().filter(|row| row.1).count() as f64 / count;
+        let said = bin.iter().map(|row| row.1).sum::<f64>() / count;
+        let right = bin.iter().filter(|row| row.0.cause == Some(1)).count() as f64 / count;
         worst = worst.max((said - right).abs());
         writeln!(print, "    said {said:.3} right {right:.3} of {count}")?;
     }
     writeln!(print, "    largest gap {worst:.3}")
 }
 
-/// The fold of a project; FNV-1a, so that it is the same everywhere.
+/// Of two logs of one project, both with the right line first: whether the fingerprints are equal where the
+/// labelled key lines are equal but for numbers and hashes, and different where those differ.
+fn print_fingerprints(print: &mut impl Write, scored: &[Scored]) -> io::Result<()> {
+    let right: Vec<&Scored> =
+        scored.iter().filter(|row| row.cause == Some(1) && !row.key_text.is_empty()).collect();
+    let (mut same, mut different) = ((0, 0), (0, 0));
+    for (index, first) in right.iter().enumerate() {
+        for second in right.iter().skip(index + 1).filter(|second| second.group == first.group) {
+            let equal = first.fingerprint == second.fingerprint;
+            if first.key_text == second.key_text {
+                same = (same.0 + usize::from(equal), same.1 + 1);
+            } else {
+                different = (different.0 + usize::from(!equal), different.1 + 1);
+            }
+        }
+    }
+    writeln!(print, "pairs with one key line: {} of {} have one fingerprint", same.0, same.1)?;
+    writeln!(print, "pairs with two key lines: {} of {} have two fingerprints", different.0, different.1)
+}
+
+/// The text with every run of digits, and every word of hex digits, as `#`.
+fn without_numbers(text: &str) -> String {
+    let is_word = |character: char| character.is_ascii_alphanumeric();
+    let mut out = String::new();
+    for part in text.trim().split_inclusive(|character| !is_word(character)) {
+        let word = part.trim_end_matches(|character| !is_word(character));
+        let is_hash = word.len() >= 7 && word.chars().all(|character| character.is_ascii_hexdigit());
+        if is_hash {
+            out.push('#');
+        } else {
+            let mut in_number = false;
+            for character in word.chars() {
+                if !character.is_ascii_digit() {
+                    out.push(character);
+                } else if !in_number {
+                    out.push('#');
+                }
+                in_number = character.is_ascii_digit();
+            }
+        }
+        out.push_str(&part[word.len()..]);
+    }
+    out
+}
+
+/// The fold of a project.
 fn fold(group: &str) -> u64 {
-    let hash = group.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |state, byte| {
+    (hash(group) >> 32) % FOLDS
+}
+
+/// FNV-1a, so that it is the same everywhere.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |state, byte| {
         (state ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    (hash >> 32) % FOLDS
+    })
 }
 
 /// A line without control sequences and timestamps, as a person reads it.

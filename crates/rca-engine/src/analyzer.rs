@@ -11,7 +11,7 @@ use crate::candidate::{Candidate, Candidates, Found};
 use crate::custom::{Detector, Finding};
 use crate::frame::{Decoder, Event};
 use crate::input::{Intake, LineSplitter};
-use crate::rank;
+use crate::rank::{self, Signs};
 use crate::redact::Redactor;
 use crate::report::{Domain, Report, Status};
 use crate::rules::{CUSTOM_ID, Role, RuleSet};
@@ -199,7 +199,13 @@ impl Analyzer {
     }
 
     /// Ends the log and reports.
-    pub fn finish(mut self) -> Report {
+    pub fn finish(self) -> Report {
+        self.finish_with_signs().0
+    }
+
+    /// The report, and what its confidence rests on; for `examples/calibrate.rs`.
+    #[doc(hidden)]
+    pub fn finish_with_signs(mut self) -> (Report, Option<Signs>) {
         let Self { intake, redactor, splitter, redacted, reader, .. } = &mut self;
         redacted.clear();
         intake.finish(|text| redactor.push(text, redacted));
@@ -207,7 +213,7 @@ impl Analyzer {
         splitter.push(redacted, |number, line| reader.read_line(number, line));
         splitter.finish(|number, line| reader.read_line(number, line));
         reader.close_all();
-        let mut report = rank::report(&self.reader);
+        let (mut report, signs) = rank::report(&self.reader);
         report.log.lines = self.splitter.lines();
         report.log.bytes = self.bytes;
         report.log.sha256 = hex(&self.digest.finalize());
@@ -219,7 +225,7 @@ impl Analyzer {
             report.truncated = true;
             report.notes.push(format!("{cut} very long lines were read only in part"));
         }
-        report
+        (report, signs)
     }
 }
 
@@ -344,7 +350,8 @@ impl Reader {
             if let Some(pattern) = self.rules.pattern(index)
                 && let Some(captures) = pattern.captures(text)
             {
-                self.found.take(step, number, rule, &captures);
+                let above = self.ring.iter().rev().map(|(_, text)| text.as_str());
+                self.found.take(step, number, rule, &captures, above);
             }
         }
         let marked = self.decoder.is_error();

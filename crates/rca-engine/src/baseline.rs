@@ -1,5 +1,7 @@
 //! What passing logs of the same job look like, kept small.
 
+mod encoding;
+
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +10,8 @@ use crate::frame::Decoder;
 use crate::input::{Intake, LineSplitter};
 use crate::redact::Redactor;
 use crate::template;
+
+pub use self::encoding::BaselineError;
 
 /// Templates kept at most; a log with more distinct lines than this is not predictable anyway.
 const TEMPLATE_LIMIT: usize = 200_000;
@@ -87,8 +91,9 @@ impl Baseline {
     }
 
     fn insert(&mut self, hash: u64) {
-        if self.templates.len() < TEMPLATE_LIMIT {
-            self.templates.insert(hash);
+        // The smallest hashes stay, so that the order of logs and merges does not matter.
+        if self.templates.insert(hash) && self.templates.len() > TEMPLATE_LIMIT {
+            self.templates.pop_last();
         }
     }
 }

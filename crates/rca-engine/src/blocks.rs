@@ -6,6 +6,7 @@
 
 mod chain;
 pub(crate) mod failure;
+pub(crate) mod heading;
 mod progress;
 
 use self::chain::Chain;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use regex::Captures;
 
-use crate::blocks::failure;
+use crate::blocks::{failure, heading};
 use crate::report::{Domain, FailingTest, Location};
 use crate::rules::Rule;
 
@@ -126,6 +126,8 @@ pub(crate) struct Found {
     in_traceback: bool,
     /// The place of the open test came from its call stack, so a deeper frame may replace it.
     from_stack: bool,
+    /// The name of the open test stands on the next line.
+    is_unnamed: bool,
 }
 
 /// Lines of one test's block at most.
@@ -138,6 +140,11 @@ impl Found {
         let Some((_, _, tool, test)) = self.tests.get_mut(at) else { return };
         if line - opened > BLOCK {
             self.open = None;
+            return;
+        }
+        if self.is_unnamed && !text.trim().is_empty() {
+            test.name = text.trim().to_owned();
+            self.is_unnamed = false;
             return;
         }
         if text.trim_start().starts_with("Traceback (most recent call last)") {
@@ -183,8 +190,15 @@ impl Found {
         }
     }
 
-    /// Takes what one matching line says.
-    pub(crate) fn take(&mut self, step: usize, line: u64, rule: &'static Rule, captures: &Captures<'_>) {
+    /// Takes what one matching line says. `above` are the lines before it, the nearest first.
+    pub(crate) fn take<'a>(
+        &mut self,
+        step: usize,
+        line: u64,
+        rule: &'static Rule,
+        captures: &Captures<'_>,
+        above: impl Iterator<Item = &'a str>,
+    ) {
         let group = |name| captures.name(name).map(|value| value.as_str().trim().to_owned());
         let number = |name| captures.name(name).and_then(|value| value.as_str().parse::<u64>().ok());
         let (file, at) = (group("file").map(|path| relative(&path)), number("line"));
@@ -195,7 +209,17 @@ impl Found {
         {
             self.packages.push((step, package));
         }
-        if let Some(name) = group("test").filter(|name| !name.is_empty()) {
+        let is_unnamed = heading::names_below(rule.id);
+        let name = group("test").or_else(|| heading::name_above(rule.id, above));
+        let name = name.or_else(|| captures.get(0).filter(|_| is_unnamed).map(|all| all.as_str().to_owned()));
+        if let Some(name) = name.filter(|name| !name.is_empty()) {
+            let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
+            // The summary names files only, for tests without a name of their own.
+            if rule.id == "prove.file" && self.tests.iter().any(|known| known.0 == step && known.2 == "prove")
+            {
+                return;
+            }
+            self.is_unnamed = is_unnamed;
             let known_at = self.tests.iter().position(|known| known.0 == step && known.3.name == name);
             if let Some((_, _, _, test)) = known_at.and_then(|at| self.tests.get_mut(at)) {
                 test.file = test.file.take().or(file);
@@ -209,10 +233,10 @@ impl Found {
                 // GoogleTest and `go test -v` print what failed above the name of the test.
                 let after = self.tests.last().map_or(0, |last| last.1);
                 if test.file.is_none()
-                    && matches!(rule.tool(), "gtest" | "go")
                     && let Some((_, told, place)) = self.locations.last()
                     && *told > after
-                    && line - told < 30
+                    && (matches!(rule.tool(), "gtest" | "go") && line - told < 30
+                        || place.path.ends_with(".hs") && line - told == 1)
                 {
                     test.file = Some(place.path.clone());
                     test.line = place.line;

@@ -23,8 +23,10 @@ mod template;
 mod user_rules;
 
 pub use crate::analyzer::{Analyzer, Options, analyze};
-pub use crate::baseline::{Baseline, Learner};
+pub use crate::baseline::{Baseline, BaselineError, Learner};
 pub use crate::custom::{Detector, Finding};
+#[doc(hidden)]
+pub use crate::rank::Signs;
 pub use crate::recognised::{Recognised, recognised};
 pub use crate::redact::{Redactions, Redactor};
 pub use crate::render::HumanOptions;

@@ -6,7 +6,7 @@ mod confidence;
 use sha2::{Digest, Sha256};
 
 use self::chain::{cascade, consequences, is_consequence};
-use self::confidence::confidence;
+pub use self::confidence::Signs;
 use crate::analyzer::{Reader, hex};
 use crate::candidate::Candidate;
 use crate::frame::Dialect;
@@ -33,8 +33,14 @@ struct Ranked<'a> {
     doubt: bool,
 }
 
-/// Writes the report of what was read.
-pub(crate) fn report(reader: &Reader) -> Report {
+/// Writes the report of what was read, and says what its confidence rests on.
+pub(crate) fn report(reader: &Reader) -> (Report, Option<Signs>) {
+    let mut signs = None;
+    let report = write(reader, &mut signs);
+    (report, signs)
+}
+
+fn write(reader: &Reader, signs: &mut Option<Signs>) -> Report {
     let mut ranked: Vec<Ranked<'_>> =
         reader.candidates.iter().map(|candidate| rank(reader, candidate)).collect();
     cascade(reader, &mut ranked);
@@ -59,7 +65,10 @@ pub(crate) fn report(reader: &Reader) -> Report {
     let best = ranked.iter().find(|item| is_cause(item));
     let proven = best.is_some_and(|item| item.candidate.weight >= PROOF && item.score >= PROOF);
     let passed = reader.steps.job_passed.is_some();
-    if passed || !(failed(reader) || proven || has_marked(&ranked)) {
+    // GitHub marks the failure of every step; a job that came to its clean-up without a mark has passed,
+    // whatever its tools said on the way.
+    let unmarked = reader.decoder.dialect() == Dialect::GithubActions && reader.cleanup_tail.is_some();
+    if passed || !(failed(reader) || proven && !unmarked || has_marked(&ranked)) {
         report.status = Status::NotFailed;
         return report;
     }
@@ -77,11 +86,12 @@ pub(crate) fn report(reader: &Reader) -> Report {
         let mut below = below
             .filter(|(line, _)| *line > best.candidate.focus)
             .map(|(_, text)| said(text))
-            .filter(|text| !text.is_empty() && !text.ends_with(':') && !text.starts_with("FAIL"));
+            .filter(|text| text.contains(char::is_alphanumeric) && !text.starts_with(['ℹ', '│']))
+            .filter(|text| !text.ends_with(':') && !text.starts_with("FAIL"));
         test.message = below.next();
     }
     match best.filter(|item| item.score >= CLAIM) {
-        Some(best) => claim(reader, &ranked, best, &mut report),
+        Some(best) => *signs = Some(claim(reader, &ranked, best, &mut report)),
         None => match (told_by_code(report.failing.exit_code), &reader.tail) {
             (Some((category, sentence)), Some(tail)) => {
                 claim_by_code(reader, category, sentence, tail, &mut report);
@@ -285,7 +295,7 @@ fn empty(reader: &Reader) -> Report {
 }
 
 /// Names the best candidate as the cause.
-fn claim(reader: &Reader, ranked: &[Ranked<'_>], best: &Ranked<'_>, report: &mut Report) {
+fn claim(reader: &Reader, ranked: &[Ranked<'_>], best: &Ranked<'_>, report: &mut Report) -> Signs {
     let category = best.rule.map_or(Category::Unknown, |rule| rule.category);
     report.status = Status::CauseFound;
     report.category = category;
@@ -304,7 +314,8 @@ fn claim(reader: &Reader, ranked: &[Ranked<'_>], best: &Ranked<'_>, report: &mut
     report.root_cause = sentence(best, report);
     report.template = template::mask(best.candidate.text.trim());
     report.fingerprint = fingerprint(best, report);
-    report.confidence = confidence(reader, ranked, best);
+    let signs = Signs::of(ranked, best);
+    report.confidence = signs.confidence();
     if report.confidence < 0.4 {
         report.needs_more_context = true;
         report.missing_context_hint =
@@ -312,6 +323,7 @@ fn claim(reader: &Reader, ranked: &[Ranked<'_>], best: &Ranked<'_>, report: &mut
     }
     show(reader, ranked, report);
     consequences(reader, ranked, best, report);
+    signs
 }
 
 /// Exit codes that name the cause when no line does.
@@ -520,6 +532,15 @@ fn failing(reader: &Reader, best: Option<&Ranked<'_>>) -> Failing {
             *tool == "go" && test.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('/'))
         })
     };
+    // A build system that runs another runner reports the whole program as one test.
+    let runs = |tools: &[&str]| reader.found.tests.iter().any(|test| same(test.0) && tools.contains(&test.2));
+    let is_outer = |tool: &str| match tool {
+        "go" => runs(&["ginkgo", "gocheck"]),
+        "ctest" | "meson" | "automake" | "bazel" => {
+            runs(&["gtest", "catch2", "qttest", "boost", "doctest", "cpputest", "unity", "check", "cmocka"])
+        }
+        _ => false,
+    };
     Failing {
         tool: best.and_then(|best| best.rule).map(|rule| rule.tool().to_owned()),
         command: step.and_then(|step| step.command.clone()),
@@ -530,6 +551,7 @@ fn failing(reader: &Reader, best: Option<&Ranked<'_>>) -> Failing {
                 .tests
                 .iter()
                 .filter(|test| same(test.0) && !(test.2 == "go" && parent(&test.3.name)))
+                .filter(|test| !is_outer(test.2))
                 .map(|test| &test.3),
         ),
         locations: reader
@@ -582,7 +604,7 @@ fn one_name_each<'a>(found: impl Iterator<Item = &'a FailingTest>) -> Vec<Failin
 
 /// The cause in one sentence: the test's name where there is one, and the line.
 fn sentence(best: &Ranked<'_>, report: &Report) -> String {
-    let text = best.candidate.text.trim();
+    let text = plain(best);
     let test = report.failing.tests.first().filter(|_| report.domain == Domain::Test);
     let mut sentence = match test {
         Some(test) if !text.contains(&test.name) => format!("{}: {text}", test.name),
@@ -604,6 +626,20 @@ fn sentence(best: &Ranked<'_>, report: &Report) -> String {
         sentence.push('…');
     }
     sentence
+}
+
+/// The line that says what happened, without the marks that the tool puts in front of it.
+fn plain<'a>(best: &Ranked<'a>) -> &'a str {
+    let text = best.candidate.text.trim();
+    match best.rule.map(|rule| rule.id) {
+        // The note says only which lint it was.
+        Some("clippy.denied") => {
+            let error = best.candidate.excerpt.iter().rev().find(|line| line.starts_with("error: "));
+            error.map_or(text, |line| line.trim())
+        }
+        Some(id) if id.starts_with("pytest.") => text.strip_prefix("E ").map_or(text, str::trim_start),
+        _ => text,
+    }
 }
 
 /// The next line, where the line itself is only a heading.

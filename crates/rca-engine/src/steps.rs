@@ -54,7 +54,8 @@ impl StepTracker {
                         self.open(command.clone(), cleanup, line, now);
                     }
                     if let Some(step) = self.steps.last_mut() {
-                        if step.name.is_empty() {
+                        // Runners set the mask themselves before the first command of the script.
+                        if step.name.is_empty() || step.name == "umask 000" {
                             step.name.clone_from(command);
                         }
                         step.command = Some(command.clone());

@@ -88,7 +88,9 @@ pub(crate) fn read<'a>(name: &str, text: &'a str, in_traceback: bool) -> Said<'a
     if (error.ends_with("Error") || error.ends_with("Exception") || error.ends_with("Failure"))
         && error.starts_with(|character: char| character.is_ascii_alphabetic())
         && (trimmed.len() == error.len()
-            || trimmed.get(error.len()..).is_some_and(|rest| rest.starts_with(": ")))
+            || trimmed
+                .get(error.len()..)
+                .is_some_and(|rest| rest.starts_with(": ") || rest.starts_with(" [")))
     {
         said.message = Some(trimmed);
     }

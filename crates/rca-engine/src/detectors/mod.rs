@@ -8,10 +8,13 @@ mod build {
     pub(super) mod javascript_build;
     pub(super) mod jvm_build;
     pub(super) mod linters;
+    pub(super) mod more_compilers;
+    pub(super) mod more_linters;
     pub(super) mod native;
     pub(super) mod other_compilers;
     pub(super) mod quality;
     pub(super) mod rustc;
+    pub(super) mod scanners;
 }
 
 /// Shells, files and settings.
@@ -22,12 +25,15 @@ mod config {
 
 /// Package managers.
 mod dependency {
+    pub(super) mod more_packages;
     pub(super) mod packages;
 }
 
 /// Machines, networks, containers and source hosting.
 mod infra {
     pub(super) mod containers;
+    pub(super) mod databases;
+    pub(super) mod deployment;
     pub(super) mod network;
     pub(super) mod resources;
     pub(super) mod source;
@@ -35,13 +41,16 @@ mod infra {
 
 /// Test runners.
 mod test {
+    pub(super) mod functional_runners;
     pub(super) mod go_tests;
     pub(super) mod javascript;
     pub(super) mod jvm;
     pub(super) mod more_runners;
+    pub(super) mod native_runners;
     pub(super) mod other_runners;
     pub(super) mod pytest;
     pub(super) mod rust_tests;
+    pub(super) mod script_runners;
     pub(super) mod unittest;
 }
 
@@ -57,6 +66,9 @@ pub(crate) const ALL: &[&[Rule]] = &[
     test::jvm::RULES,
     test::other_runners::RULES,
     test::more_runners::RULES,
+    test::native_runners::RULES,
+    test::script_runners::RULES,
+    test::functional_runners::RULES,
     build::rustc::RULES,
     build::native::RULES,
     build::jvm_build::RULES,
@@ -65,11 +77,17 @@ pub(crate) const ALL: &[&[Rule]] = &[
     build::linters::RULES,
     build::quality::RULES,
     build::other_compilers::RULES,
+    build::more_compilers::RULES,
+    build::more_linters::RULES,
+    build::scanners::RULES,
     dependency::packages::RULES,
+    dependency::more_packages::RULES,
     infra::resources::RULES,
     infra::network::RULES,
     infra::source::RULES,
     infra::containers::RULES,
+    infra::deployment::RULES,
+    infra::databases::RULES,
     config::shell::RULES,
     config::ci::RULES,
     generic::RULES,

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
 use crate::report::{Evidence, Report, Status};
 
 /// How the text for a terminal looks.
@@ -68,7 +70,7 @@ impl Report {
             } else {
                 format!("{path}:{}", evidence.focus_line)
             };
-            let step = cut(&step, options.width.saturating_sub(place.chars().count()));
+            let step = cut(&step, options.width.saturating_sub(place.width()));
             let place = linked(place, &options);
             let _ = writeln!(out, "{bold}{place}{reset}{dim}{step}{reset}");
             lines(evidence, &options, &mut out);
@@ -133,11 +135,41 @@ pub(super) fn word(value: &impl serde::Serialize) -> String {
     }
 }
 
+/// The text cut to so many columns of a terminal; wide characters take two.
 fn cut(text: &str, width: usize) -> String {
-    if width == 0 || text.chars().count() <= width {
+    if width == 0 || text.width() <= width {
         return text.to_owned();
     }
-    let mut short: String = text.chars().take(width.saturating_sub(1)).collect();
+    let mut left = width.saturating_sub(1);
+    let mut short = String::new();
+    for character in text.chars() {
+        let columns = character.width().unwrap_or(0);
+        if columns > left {
+            break;
+        }
+        left -= columns;
+        short.push(character);
+    }
     short.push('…');
     short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cut;
+
+    #[test]
+    fn text_is_cut_by_columns() {
+        for (text, width, shown) in [
+            ("drawer", 6, "drawer"),
+            ("drawers", 6, "drawe…"),
+            ("引き出し", 8, "引き出し"),
+            ("引き出し", 7, "引き出…"),
+            ("引き出し", 6, "引き…"),
+            ("e\u{301}e\u{301}e\u{301}", 3, "e\u{301}e\u{301}e\u{301}"),
+            ("any", 0, "any"),
+        ] {
+            assert_eq!(cut(text, width), shown);
+        }
+    }
 }

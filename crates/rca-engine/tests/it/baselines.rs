@@ -1,6 +1,7 @@
 //! What passing logs of the same job contribute.
 
-use rca_engine::{Analyzer, Baseline};
+use proptest::prelude::*;
+use rca_engine::{Analyzer, Baseline, BaselineError};
 
 const GREEN: &[u8] = b"starting build 11\nerror: cache is cold, filling it\ndone in 3.1 s\n";
 const RED: &[u8] =
@@ -38,6 +39,76 @@ fn baselines_merge_and_survive_storage() {
     assert_eq!(first.templates(), 4);
     let stored = serde_json::to_string(&first).unwrap();
     assert_eq!(serde_json::from_str::<Baseline>(&stored).unwrap(), first);
+}
+
+fn of_lines(lines: &[u16]) -> Baseline {
+    // Letters, since numbers are masked.
+    let word = |line: u16| format!("{line:b}").replace('0', "o").replace('1', "i");
+    learned(lines.iter().map(|line| word(*line) + "\n").collect::<String>().as_bytes())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn encoding_keeps_the_baseline(lines in prop::collection::vec(any::<u16>(), 0..200)) {
+        let baseline = of_lines(&lines);
+        let bytes = baseline.encode();
+        prop_assert!(bytes.len() <= 14 + 10 * baseline.templates());
+        prop_assert_eq!(Baseline::decode(&bytes), Ok(baseline));
+        for cut in 0..bytes.len() {
+            prop_assert_eq!(Baseline::decode(&bytes[..cut]), Err(BaselineError));
+        }
+        prop_assert_eq!(Baseline::decode(&[&bytes[..], b"x"].concat()), Err(BaselineError));
+    }
+
+    #[test]
+    fn any_bytes_are_refused_or_read(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+        for bytes in [bytes.clone(), [&b"frb1"[..], &bytes].concat()] {
+            if let Ok(baseline) = Baseline::decode(&bytes) {
+                prop_assert_eq!(baseline.encode(), bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn merging_does_not_depend_on_the_order(
+        first in prop::collection::vec(any::<u16>(), 0..50),
+        second in prop::collection::vec(any::<u16>(), 0..50),
+        third in prop::collection::vec(any::<u16>(), 0..50),
+    ) {
+        let parts = [of_lines(&first), of_lines(&second), of_lines(&third)];
+        let merged = |order: [usize; 3]| {
+            let mut all = Baseline::new();
+            order.iter().for_each(|index| all.merge(&parts[*index]));
+            all
+        };
+        prop_assert_eq!(merged([0, 1, 2]), merged([2, 0, 1]));
+        let both = of_lines(&[first, second].concat());
+        let mut two = parts[0].clone();
+        two.merge(&parts[1]);
+        prop_assert_eq!(two.templates(), both.templates());
+    }
+}
+
+#[test]
+fn a_baseline_is_bounded() {
+    let word = |mut number: u32| {
+        let mut text = String::new();
+        while number > 0 {
+            text.push(char::from(b'g' + (number % 20) as u8));
+            number /= 20;
+        }
+        text
+    };
+    let log: String = (1..=210_000_u32).map(|number| format!("zz {}\n", word(number))).collect();
+    let mut learner = Baseline::new().learn();
+    learner.push(log.as_bytes());
+    let baseline = learner.finish();
+    assert_eq!(baseline.templates(), 200_000);
+    let bytes = baseline.encode();
+    assert!(bytes.len() <= 1_600_000 && bytes.len() <= Baseline::MAX_BYTES, "{}", bytes.len());
+    assert_eq!(Baseline::decode(&bytes), Ok(baseline));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::detectors::fixtures;
 
-fn reports() -> Vec<(String, Report)> {
+pub(crate) fn reports() -> Vec<(String, Report)> {
     let classes = ["test", "build", "dependency", "infra", "config", "green"];
     let mut reports: Vec<(String, Report)> =
         classes.iter().flat_map(|class| fixtures(class)).map(|(name, log)| (name, analyze(&log))).collect();

@@ -3,7 +3,9 @@
 use std::{
     fs::File,
     io::{self, BufReader, Cursor, IsTerminal, Read, Seek, SeekFrom, Write},
+    num::NonZero,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use clap::{Args, ValueEnum};
@@ -61,9 +63,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let files = if arguments.files.is_empty() { &standard_input[..] } else { &arguments.files };
     let mut reports = Vec::new();
     let mut unreadable = Vec::new();
-    for path in files {
+    for outcome in analyze_files(files, baseline.as_ref(), rules.as_ref()) {
         // One bad file does not take the others' reports away.
-        match analyze_file(path, baseline.as_ref(), rules.as_ref()) {
+        match outcome {
             Ok((mut of_file, problem)) => {
                 reports.append(&mut of_file);
                 unreadable.extend(problem);
@@ -85,6 +87,34 @@ type Outcome<T> = Result<ReadLogs<T>, String>;
 
 /// What was read, and what stopped the reading.
 type ReadLogs<T> = (Vec<T>, Option<String>);
+
+/// Analyses the files on as many threads as there are cores; the outcomes stand in the order of the files.
+fn analyze_files(
+    files: &[PathBuf],
+    baseline: Option<&Baseline>,
+    rules: Option<&Rules>,
+) -> Vec<Outcome<Named>> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(path) = files.get(at) else { return done };
+            done.push((at, analyze_file(path, baseline, rules)));
+        }
+    };
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let mut outcomes = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..cores.min(files.len())).map(|_| scope.spawn(work)).collect();
+        let mut outcomes = work();
+        for other in others {
+            outcomes.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        outcomes
+    });
+    outcomes.sort_by_key(|(at, _)| *at);
+    outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+}
 
 fn analyze_file(path: &Path, baseline: Option<&Baseline>, rules: Option<&Rules>) -> Outcome<Named> {
     let new = || {

@@ -53,6 +53,34 @@ fn several_files_give_one_object_each() {
 }
 
 #[test]
+fn many_files_are_reported_in_the_order_they_were_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut arguments = vec!["analyze".to_owned(), "--format".to_owned(), "json".to_owned()];
+    for index in 0..24_usize {
+        let path = folder.path().join(format!("{index}.log"));
+        // The first are the longest, so that with several threads the later ones are done before them.
+        let noise = "copying the menu\n".repeat((24 - index) * 4000);
+        // One of them is not there.
+        if index != 7 {
+            fs::write(&path, format!("{noise}till.c:{}:5: error: 'purse' undeclared\n", index + 1)).unwrap();
+        }
+        arguments.push(path.to_str().unwrap().to_owned());
+    }
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let ran = run(&arguments);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("7.log"), "{}", ran.stderr);
+    let lines: Vec<u64> = ran
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .map(|report| report["failing"]["locations"][0]["line"].as_u64().unwrap())
+        .collect();
+    let expected: Vec<u64> = (1..=24).filter(|line| *line != 8).collect();
+    assert_eq!(lines, expected);
+}
+
+#[test]
 fn forms_for_people_show_the_cause_and_its_line() {
     for format in ["human", "markdown"] {
         let ran = run_with_input(&["analyze", "--format", format], FAILED.as_bytes());

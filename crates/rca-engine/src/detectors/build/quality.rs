@@ -56,7 +56,7 @@ pub(crate) const RULES: &[Rule] = &[
         .span(0, 3)
         .tested(&[".github/workflows/ci.yml:9:7: unexpected key \"step\" [syntax-check]", "Dockerfile:3 DL3008 warning: Pin versions in apt get install"], &["ci.yml: ok"]),
     Rule::cause("clippy.denied", LintFormat, 72, &["lint level is defined here", "-D warnings", "`#[deny("], r"^\s*= note: `(?:-D [\w:-]+`? implied by|#\[deny\()")
-        .span(5, 0)
+        .span(9, 0)
         .tested(&["   = note: `-D clippy::needless-return` implied by `-D warnings`"], &["note: x"]),
     Rule::cause("gofmt.diff", LintFormat, 70, &["diff -u ", "diff ", "gofmt"], r"^diff (?:-u )?(?:a/)?(?P<file>\S+?\.go)(?:\.orig)? \S+\.go$")
         .span(0, 5)

@@ -62,6 +62,14 @@ pub(crate) const RULES: &[Rule] = &[
     )
     .span(0, 4)
     .tested(&["• [FAILED] [0.250 seconds]"], &["• [0.250 seconds]"]),
+    Rule::detail(
+        "ginkgo.place",
+        TestFailure,
+        30,
+        &["] at: "],
+        r"^\s*In \[\w+\] at: (?P<file>\S+?):(?P<line>\d+)",
+    )
+    .tested(&["  In [It] at: /b/drawer/drawer_test.go:18 @ 05/06/26 07:00:01"], &[]),
     Rule::of(Role::Wrapper, "go.package", TestFailure, &["FAIL"], r"^FAIL(?:\t\S+\t[\d.]+s| .*)?$")
         .tested(&["FAIL", "FAIL\texample.com/app\t0.012s"], &["FAILURE"]),
 ];

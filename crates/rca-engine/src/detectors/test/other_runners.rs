@@ -56,6 +56,14 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::cause("prove.failed", TestFailure, 70, &["Failed test", "Failed tests"], r"^#?\s*Failed test(?:s)?\b(?: '(?P<test>[^']+)')?")
         .span(0, 4)
         .tested(&["#   Failed test 'adds'", "  Failed tests:  1-2"], &["No Failed test"]),
+    Rule::detail("prove.unnamed", TestFailure, 60, &["Failed test at "], r"^#\s+Failed test at (?P<test>(?P<file>\S+) line (?P<line>\d+))\.?$")
+        .span(0, 3)
+        .tested(&["#   Failed test at t/total.t line 9."], &[]),
+    Rule::detail("prove.place", TestFailure, 30, &["#   at "], r"^#\s+at (?P<file>\S+) line (?P<line>\d+)\.$")
+        .tested(&["#   at t/total.t line 9."], &[]),
+    Rule::detail("prove.file", TestFailure, 40, &["(Wstat: "], r"^(?P<test>\S+)\s+\(Wstat: \d+.* Failed: [1-9]\d*\)")
+        .span(0, 2)
+        .tested(&["t/total.t (Wstat: 256 (exited 1) Tests: 3 Failed: 1)"], &[]),
     Rule::cause("qunit.module", TestFailure, 74, &["Module Failed: ", "Test Failed: "], r"^\s*(?:Module|Test) Failed: (?P<test>.+)")
         .span(0, 4)
         .tested(&["Module Failed: date-picker"], &["Module Passed: x"]),
@@ -65,7 +73,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::cause("dotnet.failed", TestFailure, 78, &["[FAIL]"], r"^(?:\[xUnit\.net [\d:.]+\]\s+|\s*)(?P<test>[\w.]+(?:\(.*\))?) \[FAIL\]$")
         .span(0, 6)
         .tested(&["    Acme.Tests.Calc.Adds [FAIL]", "    Acme.Tests.Calc.Taxes(rate: 3) [FAIL]"], &["Failed to restore"]),
-    Rule::cause("dotnet.listed", TestFailure, 79, &["Failed "], r"^\s*Failed (?P<test>[\w.]+(?:\(.*\))?) \[[\d.< ]+m?s\]$")
+    Rule::cause("dotnet.listed", TestFailure, 79, &["Failed "], r"^\s*Failed (?P<test>\S.*?) \[[\d.< ]+m?s\]$")
         .span(0, 6)
         .tested(&["  Failed Shop.Tests.DrawerTests.AddsUp [12 ms]", "  Failed Shop.Tests.Drawer.Opens [< 1 ms]"], &["Failed to restore"]),
     Rule::detail("dotnet.trace_end", TestFailure, 48, &["--- End of stack trace"], r"^\s*--- End of stack trace from previous location")
@@ -73,7 +81,7 @@ pub(crate) const RULES: &[Rule] = &[
         .tested(&["--- End of stack trace from previous location where exception was thrown ---"], &[]),
     Rule::cause("xctest.failed", TestFailure, 84, &[": error: -["], r"^(?P<file>\S+):(?P<line>\d+): error: -\[(?P<test>[^\]]+)\] : (?P<message>.+)")
         .tested(&["/b/CalcTests.swift:12: error: -[Tests.Calc testAdd] : XCTAssertEqual failed"], &["error: -[x"]),
-    Rule::cause("xcpretty.failed", TestFailure, 74, &["✗ "], r"^\s*✗ (?P<test>\w+)[, (]")
+    Rule::cause("xcpretty.failed", TestFailure, 74, &["✗ "], r"^\s*✗ (?P<test>\w+)(?:, | \()")
         .span(0, 3)
         .tested(&["    ✗ testAdd, XCTAssertEqual failed: (\"1\") is not equal to (\"2\")"], &["    ✓ testAdd (0.1 seconds)"]),
     Rule::detail("xctest.assert", TestFailure, 56, &["XCTAssert", "XCTFail"], r"XCT(?:Assert\w*|Fail)\b.*(?:failed|\()")
