@@ -9,6 +9,7 @@ mod connect;
 mod documents;
 mod five_forges;
 mod ingest;
+mod product;
 mod replicas;
 mod secrets;
 mod support;

@@ -11,6 +11,7 @@ pub mod model;
 pub mod oauth;
 pub mod provider;
 pub mod secret;
+pub mod text;
 pub mod url;
 pub mod webhook;
 

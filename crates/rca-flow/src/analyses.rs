@@ -272,7 +272,7 @@ fn delivery_view(delivery: Delivery) -> DeliveryView {
     }
 }
 
-fn one_of(field: &str, given: Option<&str>, words: &[&str]) -> Result<()> {
+pub(crate) fn one_of(field: &str, given: Option<&str>, words: &[&str]) -> Result<()> {
     match given {
         Some(word) if !words.contains(&word) => {
             Err(FlowError::invalid_field(field, format!("is none of {}", words.join(", "))))
@@ -281,7 +281,7 @@ fn one_of(field: &str, given: Option<&str>, words: &[&str]) -> Result<()> {
     }
 }
 
-fn millisecond(field: &str, text: Option<&str>) -> Result<Option<i64>> {
+pub(crate) fn millisecond(field: &str, text: Option<&str>) -> Result<Option<i64>> {
     text.map(|text| {
         text.parse::<jiff::Timestamp>()
             .map(jiff::Timestamp::as_millisecond)

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod analyses;
+mod clusters;
 pub mod connect;
 mod credentials;
 mod error;
@@ -10,12 +11,15 @@ pub mod ingest;
 mod integrations;
 mod jobs;
 pub mod markdown;
+mod members;
 mod monitor;
 pub mod policy;
 mod receive;
 pub mod render;
 mod reports;
+mod stats;
 pub mod types;
+mod watch;
 mod webhook_only;
 mod worker;
 

@@ -11,6 +11,7 @@ use crate::error::{FlowError, Result};
 
 mod analysis;
 mod integration;
+mod product;
 mod repository;
 
 pub use analysis::{
@@ -22,6 +23,10 @@ pub use integration::{
     FeedbackPolicy, Health, HealthStatus, IntegrationPatch, IntegrationView, LeftoverHook, Mode, Perimeter,
     PerimeterMode, Problem, ReplaceTokenRequest, Scopes, StartRequest, Started, TokenRequest, WebhookOnly,
     WebhookOnlyRequest,
+};
+pub use product::{
+    AuditView, CauseView, ClusterQuery, ClusterView, IncidentView, ListQuery, MemberRequest, MemberView,
+    Overview, Percentiles, Point, RepositoryStatsView, RoleRequest, StatsQuery, TopQuery,
 };
 pub use repository::{
     HookView, MonitorItem, MonitorOutcome, MonitorRequest, OperationView, RepositoryFilter, RepositoryView,
@@ -38,7 +43,6 @@ pub struct List<T> {
     pub next_cursor: Option<String>,
 }
 
-/// A time in RFC 3339 from milliseconds since 1970.
 /// The part of a list that was asked for.
 pub(crate) fn page(limit: Option<u32>, cursor: Option<&str>) -> Result<PageRequest> {
     let limit = limit.unwrap_or(100);
@@ -52,6 +56,7 @@ pub(crate) fn page(limit: Option<u32>, cursor: Option<&str>) -> Result<PageReque
     Ok(PageRequest { limit, cursor: cursor.map(str::to_owned) })
 }
 
+/// A time in RFC 3339 from milliseconds since 1970.
 pub(crate) fn time(milliseconds: i64) -> String {
     jiff::Timestamp::from_millisecond(milliseconds).map(|time| time.to_string()).unwrap_or_default()
 }

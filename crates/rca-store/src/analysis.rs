@@ -266,12 +266,18 @@ impl Analysis {
         })
     }
 
+    /// How long the job ran, as far as its log tells; kept in a column of its own so that it can be summed.
+    fn duration_seconds(&self) -> Option<i64> {
+        let seconds = self.report.as_ref()?.pointer("/log/duration_seconds")?;
+        seconds.as_i64().or_else(|| seconds.as_f64().map(|seconds| seconds as i64))
+    }
+
     fn insert(&self, now: i64) -> Sql {
         let mut sql = Sql::new(
             "INSERT INTO analysis (id, workspace, integration_key, forge, repository_key, repository, run_id, root_run_id, \
              attempt, job_id, job_name, branch, commit_sha, pr, pipeline_url, job_url, source, state, category, severity, \
              fingerprint, cluster_id, idempotency_key, introduced_by, reused_from, error, report, data, created_at, \
-             finished_at) VALUES (",
+             finished_at, duration_seconds) VALUES (",
         )
         .arg(&self.id);
         for value in [
@@ -304,6 +310,7 @@ impl Analysis {
             (&self.data).into(),
             now.into(),
             self.finished_at.into(),
+            self.duration_seconds().into(),
         ] {
             sql = sql.push(", ").arg(value);
         }
@@ -362,6 +369,7 @@ pub(crate) async fn upsert(connection: &mut AnyConnection, now: i64, analysis: &
         "report",
         "data",
         "finished_at",
+        "duration_seconds",
     ];
     let mut sql = analysis.insert(now).push(
         " ON CONFLICT (workspace, integration_key, repository_key, run_id, attempt, job_id) DO UPDATE SET \

@@ -13,8 +13,10 @@ struct Migration {
 }
 
 /// In order. A released migration is never edited: its checksum is kept in the database.
-const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, name: "initial", text: include_str!("../migrations/0001_initial.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "initial", text: include_str!("../migrations/0001_initial.sql") },
+    Migration { version: 2, name: "product", text: include_str!("../migrations/0002_product.sql") },
+];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migration (version BIGINT PRIMARY KEY NOT NULL, \
     name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at BIGINT NOT NULL)";

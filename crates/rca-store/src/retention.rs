@@ -81,6 +81,13 @@ impl Store {
             [analyses_ms; 2],
         )
         .await?;
+        // How runs ended is counted for as long as their analyses are.
+        delete(
+            "DELETE FROM finished_run WHERE run_id IN (SELECT run_id FROM finished_run WHERE finished_at < $1 \
+             AND finished_at < $2 ORDER BY finished_at LIMIT $3) AND finished_at < $1",
+            [analyses_ms; 2],
+        )
+        .await?;
         Ok(Pruned {
             deliveries: delete(
                 "DELETE FROM delivery WHERE id IN (SELECT id FROM delivery WHERE (status IN ('done', 'ignored') \

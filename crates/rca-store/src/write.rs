@@ -10,6 +10,7 @@ use crate::hook::HookChange;
 use crate::incident::NewIncident;
 use crate::seal::KeyRing;
 use crate::secrets::{SealedSecret, SecretOwner};
+use crate::stats::FinishedRun;
 use crate::store::{Store, new_id};
 use crate::task::NewTask;
 use secrecy::SecretString;
@@ -59,6 +60,8 @@ pub enum Write {
         /// The commit that fixed it; `None` keeps the last one.
         last_fix: Option<String>,
     },
+    /// Notes how a run ended; the same attempt again changes the note.
+    RecordRun(FinishedRun),
     /// Changes a hook.
     SetHookState {
         /// The workspace.
@@ -185,6 +188,7 @@ async fn apply(connection: &mut AnyConnection, now: i64, keys: &KeyRing, write: 
         Write::SetClusterState { workspace, id, state, last_fix } => {
             crate::cluster::set_state(connection, &workspace, &id, &state, last_fix).await
         }
+        Write::RecordRun(run) => crate::stats::record_run(connection, now, run).await,
         Write::SetHookState { workspace, id, change } => {
             crate::hook::update(connection, &workspace, &id, change).await
         }

@@ -26,6 +26,8 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ("forge-gitflic", &["server"], "only the server chooses adapters"),
     ("forge-testkit", &[], "the test kit is a dev-dependency"),
     ("rca-store", &["rca-flow", "server"], "storage belongs to the product, not to libraries"),
+    ("lettre", &["rca-notify"], "mail leaves through rca-notify"),
+    ("rca-notify", &["rca-flow", "server"], "notifications belong to the product, not to libraries"),
     ("rca-flow", &["server"], "use cases belong to the product, not to libraries"),
 ];
 

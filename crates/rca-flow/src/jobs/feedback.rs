@@ -43,6 +43,9 @@ const RUNS: usize = 8;
 /// How long a comment waits for the last of the run's analyses, so that it is written once and not once per job.
 const GATHER_MS: i64 = 60_000;
 
+/// How many clusters of one target are learned from.
+const CLUSTERS: usize = 50;
+
 /// Remembers whether a target is `red` or `green`.
 pub(super) fn state_mark(repository: &str, target: &str) -> String {
     format!("feedback:{repository}:{target}")
@@ -122,8 +125,40 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, _age: Duration) -> JobR
         name: mark,
         value: Value::from(if is_green { "green" } else { "red" }),
     }];
+    if is_green {
+        writes.extend(learned(flow, &task.workspace, &analyses, now.run.as_ref()).await?);
+    }
     say(flow, &context, &place, &policy, &now, &mut writes).await?;
     Ok(Settlement::done(writes))
+}
+
+/// What is learned when a target turns green: the commit fixed the clusters that failed there. A cluster that was last
+/// seen here is resolved by it; one that failed elsewhere since is not. The same commit turning green fixed nothing.
+async fn learned(
+    flow: &Flow,
+    workspace: &str,
+    analyses: &[Analysis],
+    run: Option<&Run>,
+) -> Result<Vec<Write>, JobError> {
+    let Some(sha) = run.and_then(|run| run.sha.as_ref()) else { return Ok(Vec::new()) };
+    let mut writes = Vec::new();
+    let mut seen = BTreeSet::new();
+    for analysis in analyses {
+        let Some(id) = &analysis.cluster_id else { continue };
+        if analysis.commit_sha.as_ref() == Some(sha) || seen.len() >= CLUSTERS || !seen.insert(id) {
+            continue;
+        }
+        let Some(cluster) = flow.store().get_cluster(workspace, id).await? else { continue };
+        let is_last_here =
+            analyses.iter().any(|analysis| cluster.last_analysis.as_ref() == Some(&analysis.id));
+        writes.push(Write::SetClusterState {
+            workspace: workspace.to_owned(),
+            id: id.clone(),
+            state: if is_last_here { "resolved".to_owned() } else { cluster.state },
+            last_fix: Some(sha.clone()),
+        });
+    }
+    Ok(writes)
 }
 
 /// Goes down the cascade until one way is open, and sets the status.

@@ -7,7 +7,7 @@ use forge_core::{
     model::{Conclusion, Event, EventKind, Run, RunRef, Status},
 };
 use futures_util::TryStreamExt;
-use rca_store::{AnalysisFilter, ClaimedTask, DeliveryStatus, PageRequest, Write};
+use rca_store::{AnalysisFilter, ClaimedTask, DeliveryStatus, FinishedRun, PageRequest, Write};
 use serde_json::{Value, json};
 
 use super::{
@@ -83,6 +83,7 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
         }
         return Ok(Settlement::done(ignored("the run goes on; its end will be announced")));
     }
+    writes.extend(recorded(&context, &run));
     if run.is_failed() {
         let plan =
             plan_run(flow, &context, &run, Origin { source: "webhook", post: true, only_job: None }).await?;
@@ -115,6 +116,21 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
     }
     writes.extend(ignored("the run did not fail"));
     Ok(Settlement::done(writes))
+}
+
+/// Counts the run; one that was cancelled or skipped says nothing of success or failure.
+fn recorded(context: &Context, run: &Run) -> Option<Write> {
+    let failed = run.is_failed();
+    (failed || run.conclusion == Some(Conclusion::Success)).then(|| {
+        Write::RecordRun(FinishedRun {
+            workspace: context.integration.workspace.clone(),
+            integration: context.integration.id.clone(),
+            repository: context.repository.id.clone(),
+            run_id: run.id.clone(),
+            attempt: i64::from(run.attempt),
+            failed,
+        })
+    })
 }
 
 /// Often at first, when somebody waits for it.

@@ -1,13 +1,17 @@
 //! Routes: read the request, call the use case, answer. Nothing is decided here.
 
 mod analyses;
+mod clusters;
 mod deliveries;
 mod health;
 mod ingest;
 mod integrations;
+mod members;
 mod oauth;
 mod repositories;
+mod stats;
 mod tokens;
+mod watch;
 mod webhooks;
 
 use axum::{
@@ -40,6 +44,10 @@ pub(crate) fn api() -> OpenApiRouter<AppState> {
         .merge(analyses::router())
         .merge(ingest::router())
         .merge(tokens::router())
+        .merge(clusters::router())
+        .merge(watch::router())
+        .merge(members::router())
+        .merge(stats::router())
 }
 
 /// What the public address serves. A worker serves its health only.
