@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod analyses;
+pub mod app;
 pub mod connect;
 mod credentials;
 mod error;
@@ -15,8 +16,10 @@ pub mod policy;
 mod receive;
 pub mod render;
 mod reports;
+pub mod settings;
 pub mod types;
 mod webhook_only;
+mod wide_hooks;
 mod worker;
 
 pub use error::{FlowError, FlowErrorKind, Result};
