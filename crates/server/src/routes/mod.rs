@@ -1,12 +1,14 @@
 //! Routes: read the request, call the use case, answer. Nothing is decided here.
 
 mod analyses;
+mod app;
 mod deliveries;
 mod health;
 mod ingest;
 mod integrations;
 mod oauth;
 mod repositories;
+mod settings;
 mod tokens;
 mod webhooks;
 
@@ -34,12 +36,14 @@ pub(crate) fn api() -> OpenApiRouter<AppState> {
         .merge(health::router())
         .merge(integrations::router())
         .merge(oauth::router())
+        .merge(app::router())
         .merge(repositories::router())
         .merge(webhooks::router())
         .merge(deliveries::router())
         .merge(analyses::router())
         .merge(ingest::router())
         .merge(tokens::router())
+        .merge(settings::router())
 }
 
 /// What the public address serves. A worker serves its health only.
