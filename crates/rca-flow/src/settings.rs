@@ -90,10 +90,10 @@ impl Flow {
     pub async fn change_settings(&self, caller: &Caller, change: SettingsChange) -> Result<SettingsView> {
         for _ in 0..TRIES {
             let known = self.store().get_settings(&caller.workspace).await?;
-            let mut settings = if known.is_object() { known.clone() } else { json!({}) };
+            let mut settings = known.as_object().cloned().unwrap_or_default();
             if let Some(feedback) = &change.feedback {
                 let before = known.get("feedback").cloned().unwrap_or_default();
-                settings["feedback"] = merge(&before, &value(feedback));
+                settings.insert("feedback".to_owned(), merge(&before, &value(feedback)));
             }
             let (mut secrets, mut dropped) = (Vec::new(), Vec::new());
             if let Some(wanted) = &change.log_sources {
@@ -105,11 +105,11 @@ impl Flow {
                         .filter(|old| !sources.iter().any(|new| new.id == old.id))
                         .map(StoredSource::secret_name),
                 );
-                settings["log_sources"] = value(&sources);
+                settings.insert("log_sources".to_owned(), value(&sources));
                 // By it every replica sees that its clients are of yesterday.
-                settings["log_sources_version"] = json!(rca_store::new_id());
+                settings.insert("log_sources_version".to_owned(), json!(rca_store::new_id()));
             }
-            let store = self.store();
+            let (store, settings) = (self.store(), Value::Object(settings));
             if store.change_settings(&caller.workspace, &known, &settings, &secrets, &dropped).await? {
                 let changed: Vec<&str> = [
                     change.feedback.is_some().then_some("feedback"),
