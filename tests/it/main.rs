@@ -5,6 +5,7 @@
 
 mod abuse;
 mod api;
+mod app;
 mod connect;
 mod documents;
 mod down;
