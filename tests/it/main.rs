@@ -5,12 +5,16 @@
 
 mod abuse;
 mod api;
+mod app;
 mod connect;
 mod documents;
+mod down;
 mod five_forges;
+mod health;
 mod ingest;
 mod product;
 mod replicas;
 mod secrets;
+mod settings;
 mod support;
 mod webhook_to_comment;

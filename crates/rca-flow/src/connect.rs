@@ -71,20 +71,30 @@ pub(crate) struct Settings {
 }
 
 /// A place that was checked, as it is stored.
-struct Place {
-    instance: Instance,
-    base_url: String,
-    api_base_url: Option<String>,
-    oauth_base_url: Option<String>,
+pub(crate) struct Place {
+    pub(crate) instance: Instance,
+    pub(crate) base_url: String,
+    pub(crate) api_base_url: Option<String>,
+    pub(crate) oauth_base_url: Option<String>,
 }
 
 /// A credential on its way into the store.
-struct NewCredential {
-    auth: &'static str,
-    credential: Credential,
-    secrets: Vec<(&'static str, SecretString)>,
-    is_refreshed: bool,
-    data: ConnectionData,
+pub(crate) struct NewCredential {
+    pub(crate) auth: &'static str,
+    pub(crate) provider: Arc<dyn CredentialProvider>,
+    pub(crate) secrets: Vec<(&'static str, SecretString)>,
+    pub(crate) is_refreshed: bool,
+    pub(crate) data: ConnectionData,
+    /// The hook that came with an app.
+    pub(crate) hook: Option<AppHook>,
+}
+
+/// The hook of an app: its id in our address, and the secret that the forge signs with.
+pub(crate) struct AppHook {
+    pub(crate) id: String,
+    pub(crate) secret: SecretString,
+    /// Whether the forge was told our address.
+    pub(crate) is_registered: bool,
 }
 
 impl Flow {
@@ -258,7 +268,11 @@ impl Flow {
         check_settings(&settings)?;
         let credential = NewCredential {
             auth: "token",
-            credential: token_credential(request.token.clone(), request.email.as_deref()),
+            provider: Arc::new(StaticCredential::new(token_credential(
+                request.token.clone(),
+                request.email.as_deref(),
+            ))),
+            hook: None,
             secrets: vec![(ACCESS_TOKEN, request.token)],
             is_refreshed: false,
             data: ConnectionData {
@@ -321,8 +335,11 @@ impl Flow {
         }
         let credential = NewCredential {
             auth: "oauth",
-            credential: Credential::new(CredentialKind::OAuth, tokens.access_token.clone())
-                .with_expires_at(tokens.expires_at),
+            provider: Arc::new(StaticCredential::new(
+                Credential::new(CredentialKind::OAuth, tokens.access_token.clone())
+                    .with_expires_at(tokens.expires_at),
+            )),
+            hook: None,
             secrets,
             is_refreshed: tokens.refresh_token.is_some(),
             data: ConnectionData {
@@ -335,7 +352,7 @@ impl Flow {
     }
 
     /// Asks the forge who the credential is, and stores the integration when it answers.
-    async fn connect(
+    pub(crate) async fn connect(
         &self,
         workspace: &str,
         actor: &str,
@@ -344,8 +361,7 @@ impl Flow {
         credential: NewCredential,
         settings: Settings,
     ) -> Result<IntegrationView> {
-        let provider: Arc<dyn CredentialProvider> = Arc::new(StaticCredential::new(credential.credential));
-        let client = self.provider(forge)?.connect(&place.instance, provider)?;
+        let client = self.provider(forge)?.connect(&place.instance, Arc::clone(&credential.provider))?;
         let identity = client.whoami().await?;
         let health = health::assess(&*client, &identity, credential.is_refreshed, now());
         let account = json!({
@@ -353,7 +369,7 @@ impl Flow {
             "login": identity.account.login,
             "display_name": identity.account.display_name,
         });
-        let known = self.known(workspace, forge, &place, credential.auth, &account).await?;
+        let known = self.known(workspace, forge, &place, &credential, &account).await?;
         let data = serde_json::to_value(&credential.data).unwrap_or_default();
         let backfill = backfill(Backfill::default(), settings.backfill);
         let integration = match known {
@@ -391,6 +407,10 @@ impl Flow {
                 self.store().insert_integration(new, &credential.secrets).await?
             }
         };
+        if let Some(hook) = &credential.hook {
+            // Before anything looks for repositories: they need no hooks of their own.
+            self.keep_app_hook(&integration, hook).await?;
+        }
         self.after_connect(&integration, actor, &health).await?;
         self.view(&integration).await
     }
@@ -412,37 +432,44 @@ impl Flow {
                 repository: None,
             },
         ];
-        if health.can.read_logs && integration.mode != "webhook" {
+        if health.can.read_logs {
             writes.push(Write::Enqueue(jobs::poll_task(integration)));
         }
         Ok(self.store().write(writes).await?)
     }
 
-    /// An OAuth grant of the same account at the same place: connecting again repairs it, and makes no second one
-    /// with hooks of its own.
+    /// An OAuth grant of the same account, or the same installation of an app, at the same place: connecting again
+    /// repairs it, and makes no second one with hooks of its own.
     async fn known(
         &self,
         workspace: &str,
         forge: ForgeKind,
         place: &Place,
-        auth: &str,
+        credential: &NewCredential,
         account: &Value,
     ) -> Result<Option<Integration>> {
-        if auth != "oauth" {
+        if !matches!(credential.auth, "oauth" | "app") {
             return Ok(None);
         }
         let all = self.store().list_integrations(workspace).await?;
         Ok(all.into_iter().find(|known| {
-            known.forge == forge.as_str()
+            let is_same = if credential.auth == "app" {
+                let data = ConnectionData::of(known);
+                (&data.app_id, &data.installation_id)
+                    == (&credential.data.app_id, &credential.data.installation_id)
+            } else {
+                known.account.get("id") == account.get("id")
+            };
+            is_same
+                && known.forge == forge.as_str()
                 && known.base_url == place.base_url
                 && known.api_base_url == place.api_base_url
                 && known.oauth_base_url == place.oauth_base_url
-                && known.auth == auth
-                && known.account.get("id") == account.get("id")
+                && known.auth == credential.auth
         }))
     }
 
-    fn place(
+    pub(crate) fn place(
         &self,
         forge: ForgeKind,
         base_url: Option<&str>,
@@ -541,7 +568,7 @@ fn text(url: &Url) -> String {
     url.as_str().trim_end_matches('/').to_owned()
 }
 
-fn hash(secret: &SecretString) -> String {
+pub(crate) fn hash(secret: &SecretString) -> String {
     hex::encode(Sha256::digest(secret.expose_secret().as_bytes()))
 }
 

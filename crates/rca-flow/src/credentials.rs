@@ -10,24 +10,27 @@ use std::{
 
 use async_trait::async_trait;
 use forge_core::{
-    Credential, CredentialKind, CredentialProvider, Error, ErrorKind, ForgeClient, OAuthApp, Result, Retry,
-    StaticCredential, TokenSet,
+    AppKey, Credential, CredentialKind, CredentialProvider, Error, ErrorKind, ForgeClient, OAuthApp, Result,
+    Retry, StaticCredential, TokenSet,
 };
 use forge_http::{Lease, RefreshingCredential, StoredTokens, TokenStorage};
 use jiff::Timestamp;
 use rca_store::{Integration, RefreshLease, SecretOwner, Store, Write};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
     flow::{Flow, forge_of, instance, now},
     health,
+    settings::{log_sources, log_sources_version},
 };
 
 pub(crate) const ACCESS_TOKEN: &str = "access_token";
 pub(crate) const REFRESH_TOKEN: &str = "refresh_token";
 pub(crate) const TOKEN_FACTS: &str = "token_facts";
 pub(crate) const CLIENT_SECRET: &str = "client_secret";
+pub(crate) const PRIVATE_KEY: &str = "private_key";
 
 /// Longer than a token request may take.
 const LEASE_MS: i64 = 90_000;
@@ -36,18 +39,18 @@ const LEASE_MS: i64 = 90_000;
 #[derive(Default)]
 pub(crate) struct Clients(Mutex<HashMap<String, Cached>>);
 
-/// A client, and the generation of the credential that it was made with.
-type Cached = (i64, Arc<dyn ForgeClient>);
+/// A client, and the version of what it was made with: its credential, and the log sources of its workspace.
+type Cached = (String, Arc<dyn ForgeClient>);
 
 impl Clients {
-    fn get(&self, id: &str, generation: i64) -> Option<Arc<dyn ForgeClient>> {
+    fn get(&self, id: &str, version: &str) -> Option<Arc<dyn ForgeClient>> {
         let clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        clients.get(id).filter(|(known, _)| *known == generation).map(|(_, client)| Arc::clone(client))
+        clients.get(id).filter(|(known, _)| known == version).map(|(_, client)| Arc::clone(client))
     }
 
-    fn put(&self, id: &str, generation: i64, client: &Arc<dyn ForgeClient>) {
+    fn put(&self, id: &str, version: String, client: &Arc<dyn ForgeClient>) {
         let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        clients.insert(id.to_owned(), (generation, Arc::clone(client)));
+        clients.insert(id.to_owned(), (version, Arc::clone(client)));
     }
 
     pub(crate) fn forget(&self, id: &str) {
@@ -66,6 +69,8 @@ pub(crate) struct ConnectionData {
     pub(crate) repository: Option<String>,
     pub(crate) email: Option<String>,
     pub(crate) workspace: Option<String>,
+    pub(crate) app_id: Option<String>,
+    pub(crate) installation_id: Option<String>,
 }
 
 impl ConnectionData {
@@ -98,12 +103,25 @@ impl Flow {
     pub(crate) async fn client(&self, integration: &Integration) -> Result<Arc<dyn ForgeClient>> {
         // A refreshed OAuth token changes the generation, but its credential reads the store again by itself.
         let generation = if integration.auth == "oauth" { 0 } else { integration.credential_generation };
-        if let Some(client) = self.0.clients.get(&integration.id, generation) {
+        let forge = forge_of(&integration.forge)?;
+        let adapter = self.0.config.log_sources.as_ref().filter(|adapter| adapter.forge() == forge);
+        let settings = match adapter {
+            Some(_) => self.0.store.get_settings(&integration.workspace).await.map_err(storage_error)?,
+            None => Value::Null,
+        };
+        let version = format!("{generation} {}", log_sources_version(&settings));
+        if let Some(client) = self.0.clients.get(&integration.id, &version) {
             return Ok(client);
         }
-        let forge = forge_of(&integration.forge)?;
-        let provider =
-            self.provider(forge).map_err(|error| Error::new(ErrorKind::Unsupported, error.message))?;
+        let provider = match adapter {
+            Some(adapter) => {
+                let sources = log_sources(&self.0.store, &integration.workspace, &settings).await;
+                &adapter.provider(&sources.map_err(storage_error)?)?
+            }
+            None => {
+                self.provider(forge).map_err(|error| Error::new(ErrorKind::Unsupported, error.message))?
+            }
+        };
         let at = self.instance_of(integration)?;
         let data = ConnectionData::of(integration);
         let credentials: Arc<dyn CredentialProvider> = match integration.auth.as_str() {
@@ -117,6 +135,19 @@ impl Flow {
                 let storage = Arc::new(StoredCredential::new(self.clone(), integration));
                 Arc::new(RefreshingCredential::new(storage, Arc::from(flow), redirect, now))
             }
+            "app" => {
+                let private_key =
+                    secret(&self.0.store, integration, PRIVATE_KEY).await?.ok_or_else(|| {
+                        Error::new(ErrorKind::Unauthorized, "the integration has no private key")
+                            .with_hint("connect the app again")
+                    })?;
+                let key = AppKey {
+                    app_id: data.app_id.clone().unwrap_or_default(),
+                    private_key,
+                    installation_id: data.installation_id.clone().unwrap_or_default(),
+                };
+                provider.installation(&at, &key)?
+            }
             "webhook_only" => Arc::new(StaticCredential::new(Credential::none())),
             _ => {
                 let token = secret(&self.0.store, integration, ACCESS_TOKEN).await?.ok_or_else(|| {
@@ -127,7 +158,7 @@ impl Flow {
             }
         };
         let client = provider.connect(&at, credentials)?;
-        self.0.clients.put(&integration.id, generation, &client);
+        self.0.clients.put(&integration.id, version, &client);
         Ok(client)
     }
 

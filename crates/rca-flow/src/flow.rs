@@ -10,6 +10,7 @@ use url::Url;
 use crate::{
     credentials::Clients,
     error::{FlowError, FlowErrorKind, Result},
+    settings::LogSourceAdapter,
     types::FeedbackChange,
 };
 
@@ -32,6 +33,8 @@ pub struct FlowConfig {
     pub has_pages: bool,
     /// What is said at the forge where nobody has decided otherwise.
     pub feedback: FeedbackChange,
+    /// Who makes the adapter of a forge whose logs lie in the log sources of a workspace.
+    pub log_sources: Option<Arc<dyn LogSourceAdapter>>,
 }
 
 impl FlowConfig {
@@ -47,6 +50,7 @@ impl FlowConfig {
             poll_interval_ms: 60_000,
             has_pages: false,
             feedback: FeedbackChange::default(),
+            log_sources: None,
         }
     }
 }
@@ -117,6 +121,14 @@ impl Flow {
     #[must_use]
     pub fn has_platform_app(&self, forge: ForgeKind) -> bool {
         self.0.platform_apps.contains_key(&forge)
+    }
+
+    /// How many tasks of a workspace only wait to come again: one for each integration, which looks after it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn count_recurring(&self, workspace: &str) -> Result<i64> {
+        Ok(self.store().count_ready(workspace, crate::jobs::POLL).await?)
     }
 
     pub(crate) fn provider(&self, forge: ForgeKind) -> Result<&Arc<dyn Provider>> {

@@ -1,6 +1,6 @@
 //! Health of an integration: what the credential may do, and what is wrong.
 
-use forge_core::{ForgeClient, model::Identity};
+use forge_core::{Error, ErrorKind, ForgeClient, model::Identity};
 use jiff::{SignedDuration, Timestamp};
 use rca_store::Integration;
 
@@ -12,6 +12,19 @@ const SOON: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// The last known health.
 pub(crate) fn of(integration: &Integration) -> Health {
     serde_json::from_value(integration.health.clone()).unwrap_or_default()
+}
+
+/// Whether the credential is renewed by itself.
+pub(crate) fn is_refreshed(integration: &Integration) -> bool {
+    matches!(integration.auth.as_str(), "oauth" | "app")
+}
+
+/// Whether the error means that the credential is of no use any more. For an installation of an app the forge says that
+/// it does not exist, or is forbidden, when it was removed or suspended.
+pub(crate) fn is_lost(integration: &Integration, error: &Error) -> bool {
+    error.kind().is_credential()
+        || (integration.auth == "app"
+            && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Gone | ErrorKind::Forbidden))
 }
 
 /// What a successful `whoami` says.
@@ -51,7 +64,7 @@ pub(crate) fn assess(
     if !missing.is_empty() {
         problem(
             "scope_missing",
-            format!("the credential lacks the scopes {}", missing.join(", ")),
+            format!("the credential lacks the scopes {}{}", missing.join(", "), consequences(can)),
             &format!(
                 "replace the token with one that has {}, or connect again and allow them",
                 missing.join(", ")
@@ -81,10 +94,38 @@ pub(crate) fn assess(
         status,
         credential,
         expires_at: identity.expires_at.map(|time| time.to_string()),
+        version: identity.server_version.clone(),
         scopes: Scopes { granted, missing: missing.clone() },
         can,
         problems,
     }
+}
+
+/// What will not work, in words.
+fn consequences(can: Can) -> String {
+    let lost: Vec<&str> = [
+        (can.hook, "manage hooks"),
+        (can.comment, "comment"),
+        (can.set_status, "set the status of a commit"),
+        (can.read_logs, "read logs"),
+    ]
+    .into_iter()
+    .filter_map(|(can, what)| (!can).then_some(what))
+    .collect();
+    if lost.is_empty() { String::new() } else { format!(": it cannot {}", lost.join(", ")) }
+}
+
+/// Adds something that is wrong to a health that is not broken by it.
+pub(crate) fn add(health: &mut Health, code: &str, message: &str, remedy: &str, since: Timestamp) {
+    if health.status == HealthStatus::Healthy {
+        health.status = HealthStatus::Degraded;
+    }
+    health.problems.push(Problem {
+        code: code.to_owned(),
+        message: message.to_owned(),
+        remedy: remedy.to_owned(),
+        since: since.to_string(),
+    });
 }
 
 /// The health after the forge has rejected the credential: the rest stays readable.

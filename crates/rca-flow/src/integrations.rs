@@ -72,9 +72,7 @@ impl Flow {
         };
         let integration = self.store().update_integration(&caller.workspace, id, change).await?;
         let mut writes = vec![audit(caller, "integration.update", id, json!({}))];
-        if integration.mode != "webhook" {
-            writes.push(Write::Enqueue(jobs::poll_task(&integration)));
-        }
+        writes.push(Write::Enqueue(jobs::poll_task(&integration)));
         if patch.mode.is_some() || patch.perimeter.is_some() {
             // A sync registers and removes what the new perimeter and mode ask for.
             writes.push(Write::Enqueue(jobs::sync_task(&integration)));
@@ -94,10 +92,11 @@ impl Flow {
             match asked.await {
                 Ok(identity) => {
                     let client = self.client(&integration).await?;
-                    let health = health::assess(&*client, &identity, integration.auth == "oauth", now());
+                    let health =
+                        health::assess(&*client, &identity, health::is_refreshed(&integration), now());
                     self.store().write(healthy_writes(&integration, &health)).await?;
                 }
-                Err(error) if error.kind().is_credential() => {
+                Err(error) if health::is_lost(&integration, &error) => {
                     self.store().write(Self::park_writes(&integration, error.message())).await?;
                 }
                 Err(error) => return Err(error.into()),
@@ -211,6 +210,19 @@ impl Flow {
 
     pub(crate) async fn view(&self, integration: &Integration) -> Result<IntegrationView> {
         let policy = self.feedback_policy(integration).await?;
+        let mut health = health_view(integration);
+        let mut webhook_url = None;
+        if let Some(hook) = self.app_hook(integration).await? {
+            let url: String = self.hook_url(&integration.forge, &hook.id)?.into();
+            if hook.state == "pending_manual" {
+                let remedy = format!(
+                    "set the webhook address of the app to {url}, and its secret to the one given here"
+                );
+                let message = "no delivery has come to the hook of the app yet";
+                health::add(&mut health, "hook_pending", message, &remedy, timestamp(hook.created_at));
+            }
+            webhook_url = Some(url);
+        }
         Ok(IntegrationView {
             id: integration.id.clone(),
             forge: forge_of(&integration.forge)?,
@@ -223,7 +235,8 @@ impl Flow {
             backfill: backfill_of(integration),
             enabled: integration.enabled,
             created_at: time(integration.created_at),
-            health: health_view(integration),
+            webhook_url,
+            health,
         })
     }
 
@@ -287,7 +300,7 @@ fn health_view(integration: &Integration) -> Health {
 }
 
 /// The wishes of `change` laid over those of `known`.
-fn merge(known: &Value, change: &Value) -> Value {
+pub(crate) fn merge(known: &Value, change: &Value) -> Value {
     let mut merged: FeedbackChange = serde_json::from_value(known.clone()).unwrap_or_default();
     let change: FeedbackChange = serde_json::from_value(change.clone()).unwrap_or_default();
     merged.pr_comment = change.pr_comment.or(merged.pr_comment);

@@ -19,8 +19,10 @@ use crate::{
 mod analyse_job;
 mod analyse_log;
 mod analyse_run;
+mod app_changed;
 mod backfill;
 mod feedback;
+mod hooks;
 mod monitor;
 mod poll;
 mod process_delivery;
@@ -28,8 +30,10 @@ mod sync;
 
 pub(crate) use analyse_log::LOG_SECRET;
 pub(crate) use analyse_run::{Origin, plan_run};
+pub(crate) use sync::is_under;
 
 pub(crate) const PROCESS_DELIVERY: &str = "process_delivery";
+pub(crate) const APP_CHANGED: &str = "app_changed";
 pub(crate) const ANALYSE_JOB: &str = "analyse_job";
 pub(crate) const ANALYSE_LOG: &str = "analyse_log";
 pub(crate) const FEEDBACK: &str = "feedback";
@@ -42,8 +46,8 @@ pub(crate) const SYNC: &str = "sync";
 pub(crate) const STATUS_CONTEXT: &str = "forge-rca";
 
 /// Every kind, for claiming.
-pub(crate) const KINDS: [&str; 8] =
-    [PROCESS_DELIVERY, ANALYSE_JOB, ANALYSE_LOG, FEEDBACK, BACKFILL, MONITOR, POLL, SYNC];
+pub(crate) const KINDS: [&str; 9] =
+    [PROCESS_DELIVERY, APP_CHANGED, ANALYSE_JOB, ANALYSE_LOG, FEEDBACK, BACKFILL, MONITOR, POLL, SYNC];
 
 /// How a task ended, and what it writes with its end.
 #[derive(Debug)]
@@ -106,6 +110,7 @@ pub(crate) type JobResult = Result<Settlement, JobError>;
 pub(crate) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobResult {
     match task.kind.as_str() {
         PROCESS_DELIVERY => process_delivery::run(flow, task, age).await,
+        APP_CHANGED => app_changed::run(flow, task).await,
         ANALYSE_JOB => analyse_job::run(flow, task, age).await,
         ANALYSE_LOG => analyse_log::run(flow, task).await,
         FEEDBACK => feedback::run(flow, task, age).await,

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod analyses;
+pub mod app;
 mod clusters;
 pub mod connect;
 mod credentials;
@@ -17,10 +18,12 @@ pub mod policy;
 mod receive;
 pub mod render;
 mod reports;
+pub mod settings;
 mod stats;
 pub mod types;
 mod watch;
 mod webhook_only;
+mod wide_hooks;
 mod worker;
 
 pub use error::{FlowError, FlowErrorKind, Result};

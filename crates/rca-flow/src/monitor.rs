@@ -4,13 +4,12 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use forge_core::{
-    ErrorKind, ForgeClient, ForgeClientExt, ForgeKind,
+    EnsureHook, ErrorKind, ForgeClient, ForgeClientExt, ForgeKind, Hooks,
     model::{HookSpec, RepoRef},
 };
 use futures_util::TryStreamExt;
 use rca_store::{
-    HookChange, HookWithSecrets, Integration, NewHook, PageRequest, Repository,
-    RepositoryFilter as StoreFilter, Write,
+    Hook, HookChange, Integration, NewHook, PageRequest, Repository, RepositoryFilter as StoreFilter, Write,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -18,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     connect::value,
-    error::{FlowError, Result},
+    error::{FlowError, FlowErrorKind, Result},
     flow::{Caller, Flow, forge_of},
     integrations::{audit, backfill_of, mode_of},
     jobs,
@@ -26,6 +25,7 @@ use crate::{
         Disconnected, HookView, LeftoverHook, List, Mode, MonitorItem, MonitorOutcome, MonitorRequest,
         OperationView, RepositoryFilter, RepositoryView, WebhookSecret, page, time,
     },
+    wide_hooks::{covers, is_of_app, namespace_of, namespace_ref, registered_data},
 };
 
 /// Up to so many repositories are done while the caller waits.
@@ -92,9 +92,10 @@ impl Flow {
         integration: &str,
         filter: &RepositoryFilter,
     ) -> Result<List<RepositoryView>> {
-        self.integration(&caller.workspace, integration).await?;
+        let integration = self.integration(&caller.workspace, integration).await?;
+        let wide = self.serving_hooks(&integration).await?;
         let wanted = StoreFilter {
-            integration: Some(integration.to_owned()),
+            integration: Some(integration.id.clone()),
             search: filter.search.clone(),
             monitored: filter.monitored,
             not_seen_since: None,
@@ -103,13 +104,17 @@ impl Flow {
         let page = self.store().list_repositories(&caller.workspace, &wanted, &page).await?;
         let mut items = Vec::with_capacity(page.items.len());
         for repository in page.items {
-            items.push(self.repository_view(repository).await?);
+            items.push(self.repository_view(repository, &wide).await?);
         }
         Ok(List { items, next_cursor: page.next_cursor })
     }
 
-    async fn repository_view(&self, repository: Repository) -> Result<RepositoryView> {
-        let hook = self.store().find_hook_of_repository(&repository.workspace, &repository.id).await?;
+    async fn repository_view(&self, repository: Repository, wide: &[Hook]) -> Result<RepositoryView> {
+        let is_served = |hook: &&Hook| repository.monitored && covers(hook, &repository.full_name);
+        let hook = match wide.iter().find(is_served) {
+            Some(hook) => Some(hook.clone()),
+            None => self.store().find_hook_of_repository(&repository.workspace, &repository.id).await?,
+        };
         Ok(RepositoryView {
             id: repository.id,
             forge_id: repository.forge_id,
@@ -200,8 +205,15 @@ impl Flow {
     pub async fn rotate_webhook_secret(&self, caller: &Caller, repository: &str) -> Result<WebhookSecret> {
         let repository = self.repository(&caller.workspace, repository).await?;
         let integration = self.integration(&caller.workspace, &repository.integration).await?;
-        let hook = self.store().find_hook_of_repository(&caller.workspace, &repository.id).await?;
+        let hook = self.hook_of(&integration, &repository).await?;
         let hook = hook.ok_or_else(|| FlowError::not_found("hook: monitor the repository first"))?;
+        if is_of_app(&hook) {
+            return Err(FlowError::new(
+                FlowErrorKind::Conflict,
+                "secret_of_app",
+                "the secret is the app's: change it at the forge, then connect the app again with the new one",
+            ));
+        }
         let secret = HookSecret::generate();
         // Valid with us before the forge uses it, so that no delivery in between is refused.
         let ends = self
@@ -218,13 +230,16 @@ impl Flow {
         if let Some(forge_hook_id) = &hook.forge_hook_id {
             let client = self.client(&integration).await?;
             let spec = self.hook_spec(forge, &hook.id, &secret)?;
-            let repo = repo_ref(&repository);
-            let change = match client.require_hooks()?.update_hook(&repo, forge_hook_id, &spec).await {
+            let (hooks, at) = match (namespace_of(&hook), client.namespace_hooks()) {
+                (Some(namespace), Some(hooks)) => (hooks, namespace_ref(namespace)),
+                _ => (client.require_hooks()?, repo_ref(&repository)),
+            };
+            let change = match hooks.update_hook(&at, forge_hook_id, &spec).await {
                 Ok(updated) => HookChange {
                     // Where hooks cannot be changed, the new one has another id.
                     forge_hook_id: Some(updated.id),
                     last_error: Some(None),
-                    data: Some(json!({ "signed": updated.is_signed, "secret": secret.token_hash() })),
+                    data: Some(registered_data(&hook, updated.is_signed, &secret.token_hash())),
                     ..HookChange::default()
                 },
                 Err(error) => HookChange {
@@ -281,25 +296,26 @@ impl Flow {
         })
     }
 
-    /// Makes sure that the repository has exactly one hook of ours, with the right secret.
+    /// Makes sure that the repository's deliveries come by exactly one hook of ours, with the right secret: by a wide
+    /// one where there is one, else by its own.
     pub(crate) async fn ensure_hook(&self, integration: &Integration, repository: &Repository) -> Result<()> {
-        let forge = forge_of(&integration.forge)?;
-        let known = match self.store().find_hook_of_repository(&integration.workspace, &repository.id).await?
-        {
-            Some(hook) => self.store().get_hook(&hook.id).await?,
-            None => None,
-        };
-        let (hook, secret) = match known {
-            Some(HookWithSecrets { hook, secrets }) => {
-                let current =
-                    secrets.into_iter().next().ok_or_else(|| FlowError::not_found("hook secret"))?;
-                (hook, HookSecret::stored(current))
+        let own = self.store().find_hook_of_repository(&integration.workspace, &repository.id).await?;
+        let wide = self.serving_hooks(integration).await?;
+        if wide.iter().any(|hook| covers(hook, &repository.full_name)) {
+            if let Some(own) = own {
+                self.drop_own_hook(integration, repository, &own).await?;
             }
+            return Ok(());
+        }
+        if integration.auth == "app" {
+            return Err(FlowError::not_found("hook of the app: connect the app again"));
+        }
+        let hook = match own {
+            Some(hook) => hook,
             None => {
                 let secret = HookSecret::generate();
                 // Stored before the forge is asked: its test delivery can come before its answer.
-                let hook = self
-                    .store()
+                self.store()
                     .insert_hook(NewHook {
                         id: hex::encode(rand::random::<[u8; 20]>()),
                         workspace: integration.workspace.clone(),
@@ -311,43 +327,66 @@ impl Flow {
                         token_hash: Some(secret.token_hash()),
                         data: json!({}),
                     })
-                    .await?;
-                (hook, secret)
+                    .await?
             }
         };
-        let spec = self.hook_spec(forge, &hook.id, &secret)?;
         let client = self.client(integration).await?;
+        let registered = match client.require_hooks() {
+            Ok(hooks) => self.register(integration, hooks, &repo_ref(repository), &hook).await,
+            Err(error) => Err(error),
+        };
+        let Err(error) = registered else { return Ok(()) };
+        let needs_hand =
+            matches!(error.kind(), ErrorKind::Forbidden | ErrorKind::NotFound | ErrorKind::Unsupported);
+        let change = HookChange {
+            state: Some(if needs_hand { "pending_manual" } else { "none" }.to_owned()),
+            last_error: Some(Some(error.message().to_owned())),
+            ..HookChange::default()
+        };
+        self.store().update_hook(&integration.workspace, &hook.id, change).await?;
+        Err(error.into())
+    }
+
+    /// Brings a stored hook to the forge, or what is there to what it should be, and remembers how it is.
+    ///
+    /// # Errors
+    /// What the forge refuses; the row is left as it was then.
+    pub(crate) async fn register(
+        &self,
+        integration: &Integration,
+        hooks: &dyn Hooks,
+        at: &RepoRef,
+        hook: &Hook,
+    ) -> forge_core::Result<()> {
+        let stored = |error: FlowError| forge_core::Error::new(ErrorKind::Forge, error.message);
+        let known = self.store().get_hook(&hook.id).await.map_err(|error| stored(error.into()))?;
+        let current = known.and_then(|known| known.secrets.into_iter().next());
+        let current = current.ok_or_else(|| stored(FlowError::not_found("hook secret")))?;
+        let secret = HookSecret::stored(current);
+        let spec = self.hook_spec(forge_of(&integration.forge)?, &hook.id, &secret).map_err(stored)?;
         // The id vouches for the secret only as long as this very secret was registered under it.
         let registered = hook.forge_hook_id.as_deref().filter(|_| {
             hook.data.get("secret").and_then(Value::as_str) == Some(secret.token_hash().as_str())
         });
-        match client.ensure_hook(&repo_ref(repository), &spec, registered).await {
-            Ok(ensured) => {
-                let is_active = hook.state == "active" && ensured.action == forge_core::EnsureHook::Unchanged;
-                let change = HookChange {
-                    state: Some(if is_active { "active" } else { "registered" }.to_owned()),
-                    forge_hook_id: Some(ensured.hook.id),
-                    last_error: Some(None),
-                    data: Some(json!({ "signed": ensured.hook.is_signed, "secret": secret.token_hash() })),
-                    ..HookChange::default()
-                };
-                self.store().update_hook(&integration.workspace, &hook.id, change).await?;
-                Ok(())
-            }
-            Err(error) => {
-                let needs_hand = matches!(
-                    error.kind(),
-                    ErrorKind::Forbidden | ErrorKind::NotFound | ErrorKind::Unsupported
-                );
-                let change = HookChange {
-                    state: Some(if needs_hand { "pending_manual" } else { "none" }.to_owned()),
-                    last_error: Some(Some(error.message().to_owned())),
-                    ..HookChange::default()
-                };
-                self.store().update_hook(&integration.workspace, &hook.id, change).await?;
-                Err(error.into())
-            }
+        let mut ensured = forge_core::ensure_hook(hooks, at, &spec, registered).await?;
+        if ensured.hook.health.is_disabled {
+            // The forge has given it up, and no change revives it: a new one has a clean record.
+            hooks.delete_hook(at, &ensured.hook.id).await?;
+            ensured.hook = hooks.create_hook(at, &spec).await?;
+            ensured.action = EnsureHook::Created;
         }
+        let is_active = hook.state == "active" && ensured.action == EnsureHook::Unchanged;
+        let change = HookChange {
+            state: Some(if is_active { "active" } else { "registered" }.to_owned()),
+            forge_hook_id: Some(ensured.hook.id),
+            last_error: Some(None),
+            data: Some(registered_data(hook, ensured.hook.is_signed, &secret.token_hash())),
+            ..HookChange::default()
+        };
+        self.store()
+            .update_hook(&integration.workspace, &hook.id, change)
+            .await
+            .map_err(|error| stored(error.into()))
     }
 
     pub(crate) async fn stop_monitoring(&self, integration: &Integration, id: &str) -> MonitorItem {
@@ -370,39 +409,47 @@ impl Flow {
         // From here on nothing is done for it, whatever becomes of the hook.
         self.store().set_monitored(&integration.workspace, &[id.to_owned()], false).await?;
         if let Some(hook) = self.store().find_hook_of_repository(&integration.workspace, id).await? {
-            let client = self.client(integration).await?;
-            if let Err(error) = self.delete_at_forge(&*client, integration, &repository, &hook).await {
-                let change = HookChange {
-                    state: Some("unhealthy".to_owned()),
-                    last_error: Some(Some(format!("it could not be removed: {}", error.message))),
-                    ..HookChange::default()
-                };
-                self.store().update_hook(&integration.workspace, &hook.id, change).await?;
-                return Err(error);
-            }
-            self.store().remove_hook(&integration.workspace, &hook.id).await?;
+            self.drop_own_hook(integration, &repository, &hook).await?;
         }
         Ok(MonitorItem { id: id.to_owned(), monitored: false, hook_registered: false, error: None })
     }
 
-    async fn delete_at_forge(
+    async fn drop_own_hook(
         &self,
-        client: &dyn ForgeClient,
         integration: &Integration,
         repository: &Repository,
-        hook: &rca_store::Hook,
+        hook: &Hook,
     ) -> Result<()> {
-        let Some(hooks) = client.hooks() else { return Ok(()) };
-        let repo = repo_ref(repository);
+        let client = self.client(integration).await?;
+        if let Err(error) = self.delete_own(&*client, repository, hook).await {
+            let change = HookChange {
+                state: Some("unhealthy".to_owned()),
+                last_error: Some(Some(format!("it could not be removed: {}", error.message))),
+                ..HookChange::default()
+            };
+            self.store().update_hook(&integration.workspace, &hook.id, change).await?;
+            return Err(error);
+        }
+        Ok(self.store().remove_hook(&integration.workspace, &hook.id).await?)
+    }
+
+    async fn delete_own(&self, client: &dyn ForgeClient, repository: &Repository, hook: &Hook) -> Result<()> {
+        match client.hooks() {
+            Some(hooks) => self.delete_from(hooks, &repo_ref(repository), hook).await,
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) async fn delete_from(&self, hooks: &dyn Hooks, at: &RepoRef, hook: &Hook) -> Result<()> {
         if let Some(forge_hook_id) = &hook.forge_hook_id {
-            return Ok(hooks.delete_hook(&repo, forge_hook_id).await?);
+            return Ok(hooks.delete_hook(at, forge_hook_id).await?);
         }
         // The forge may have made it although its answer never reached us.
-        let url = self.hook_url(&integration.forge, &hook.id)?;
-        let mut all = hooks.list_hooks(&repo);
+        let url = self.hook_url(&hook.forge, &hook.id)?;
+        let mut all = hooks.list_hooks(at);
         while let Some(found) = all.try_next().await? {
             if found.url == url.as_str() {
-                hooks.delete_hook(&repo, &found.id).await?;
+                hooks.delete_hook(at, &found.id).await?;
             }
         }
         Ok(())
@@ -415,22 +462,37 @@ impl Flow {
     ) -> Result<()> {
         let client = self.client(integration).await;
         for hook in self.store().list_hooks(&integration.workspace, &integration.id).await? {
+            if hook.state == "none" && hook.forge_hook_id.is_none() {
+                continue;
+            }
+            if is_of_app(&hook) {
+                if !self.pass_on(integration, &hook).await? {
+                    report.leftover_hooks.push(LeftoverHook {
+                        repository: "*".to_owned(),
+                        url: self.hook_url(&integration.forge, &hook.id)?.into(),
+                        reason: "the hook is a part of the app: delete the app at the forge".to_owned(),
+                    });
+                }
+                continue;
+            }
             let repository = match &hook.repository {
                 Some(id) => self.store().get_repository(&integration.workspace, id).await?,
                 None => None,
             };
-            let Some(repository) = repository else { continue };
-            if hook.state == "none" && hook.forge_hook_id.is_none() {
-                continue;
-            }
-            let removed = match &client {
-                Ok(client) => self.delete_at_forge(&**client, integration, &repository, &hook).await,
-                Err(error) => Err(FlowError::invalid_field("credential", error.message())),
+            let owner = match (&repository, namespace_of(&hook)) {
+                (Some(repository), _) => repository.full_name.clone(),
+                (None, Some(namespace)) => namespace.to_owned(),
+                (None, None) => continue,
+            };
+            let removed = match (&client, &repository) {
+                (Ok(client), Some(repository)) => self.delete_own(&**client, repository, &hook).await,
+                (Ok(client), None) => self.delete_wide(&**client, &hook).await,
+                (Err(error), _) => Err(FlowError::invalid_field("credential", error.message())),
             };
             match removed {
                 Ok(()) => report.removed_hooks += 1,
                 Err(error) => report.leftover_hooks.push(LeftoverHook {
-                    repository: repository.full_name,
+                    repository: owner,
                     url: self.hook_url(&integration.forge, &hook.id)?.into(),
                     reason: error.message,
                 }),

@@ -6,7 +6,7 @@ use forge_core::{
     model::{Event, EventKind},
 };
 use http::HeaderMap;
-use rca_store::{Accepted, Hook, HookChange, HookWithSecrets, NewDelivery, NewTask};
+use rca_store::{Accepted, Hook, HookChange, HookWithSecrets, Integration, NewDelivery, NewTask, Repository};
 use secrecy::SecretString;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -14,9 +14,11 @@ use sha2::{Digest, Sha256};
 use crate::{
     error::{FlowError, FlowErrorKind, Result},
     flow::{Flow, now},
+    integrations::perimeter_of,
     jobs::{self, STATUS_CONTEXT},
     monitor::{HookSecret, token_hash},
-    types::DeliveryAnswer,
+    types::{DeliveryAnswer, PerimeterMode},
+    wide_hooks::{covers, is_of_app},
 };
 
 /// Why a delivery was not taken.
@@ -144,12 +146,12 @@ impl Flow {
             }
             Err(error) => {
                 let reason = format!("the body cannot be read: {}", error.message());
-                ("other".to_owned(), None, Judged { repository: None, then: Err(reason) })
+                ("other".to_owned(), None, Judged { integration: None, repository: None, then: Err(reason) })
             }
         };
         let delivery = NewDelivery {
             workspace: hook.workspace.clone(),
-            integration: hook.integration.clone(),
+            integration: judged.integration.unwrap_or_else(|| hook.integration.clone()),
             hook: hook.id.clone(),
             forge: hook.forge.clone(),
             delivery_key,
@@ -179,28 +181,72 @@ impl Flow {
 
     /// What is to be done about an event, or why nothing.
     async fn judge(&self, hook: &Hook, event: Event) -> Result<Judged> {
-        let integration = self.store().get_integration(&hook.workspace, &hook.integration).await?;
-        let Some(integration) = integration.filter(|integration| integration.removed_at.is_none()) else {
+        let owner = self.store().get_integration(&hook.workspace, &hook.integration).await?;
+        let Some(owner) = owner.filter(|integration| integration.removed_at.is_none()) else {
             return Ok(Judged::ignored(None, "the integration was disconnected"));
         };
-        let repository = match &hook.repository {
-            Some(id) => self.store().get_repository(&hook.workspace, id).await?,
-            None => match &event.repo_id {
-                Some(forge_id) => {
-                    self.store()
-                        .find_repository_by_forge_id(&hook.workspace, &hook.integration, forge_id)
-                        .await?
-                }
-                None => None,
-            },
-        };
-        let name = repository.as_ref().map(|repository| repository.full_name.clone());
-        let Some(repository) = repository else {
-            return Ok(Judged::ignored(event.repo, "the repository is not known to the integration"));
-        };
-        if !integration.enabled {
-            return Ok(Judged::ignored(name, "the integration is switched off"));
+        if is_of_app(hook) && event.repo_id.is_none() && event.kind == EventKind::Other {
+            return Ok(Judged::about_app(hook, &event));
         }
+        let (integration, repository) = self.subject_of(hook, owner, &event).await?;
+        let integration_id = integration.id.clone();
+        Ok(Judged {
+            integration: Some(integration_id),
+            ..self.judge_of(hook, event, integration, repository)
+        })
+    }
+
+    /// The repository that the event is about, and the integration that it belongs to. A hook of an app serves all
+    /// integrations of that app; one of a namespace serves nothing outside it, whatever the payload says.
+    async fn subject_of(
+        &self,
+        hook: &Hook,
+        owner: Integration,
+        event: &Event,
+    ) -> Result<(Integration, Option<Repository>)> {
+        if let Some(id) = &hook.repository {
+            let repository = self.store().get_repository(&hook.workspace, id).await?;
+            return Ok((owner, repository));
+        }
+        let Some(forge_id) = &event.repo_id else { return Ok((owner, None)) };
+        for integration in self.same_app(&owner).await? {
+            let found =
+                self.store().find_repository_by_forge_id(&hook.workspace, &integration.id, forge_id).await?;
+            if let Some(repository) = found.filter(|found| covers(hook, &found.full_name)) {
+                return Ok((integration, Some(repository)));
+            }
+        }
+        Ok((owner, None))
+    }
+
+    fn judge_of(
+        &self,
+        hook: &Hook,
+        event: Event,
+        integration: Integration,
+        repository: Option<Repository>,
+    ) -> Judged {
+        let name = repository.as_ref().map(|repository| repository.full_name.clone());
+        if !integration.enabled {
+            return Judged::ignored(name.or(event.repo), "the integration is switched off");
+        }
+        if event.kind == EventKind::Status && event.job_name.as_deref() == Some(STATUS_CONTEXT) {
+            return Judged::ignored(name, "our own status");
+        }
+        // A run that has passed can turn a comment green.
+        let may_heal =
+            event.terminal && !event.failed && event.kind == EventKind::Run && event.run_id.is_some();
+        let Some(repository) = repository else {
+            let may_be_new = event.triggers_rca
+                && perimeter_of(&integration).mode != PerimeterMode::Selected
+                && event.repo.as_deref().is_some_and(|name| covers(hook, name));
+            if !may_be_new {
+                return Judged::ignored(event.repo, "the repository is not known to the integration");
+            }
+            // Made since the last sync: the forge is asked before this is believed.
+            let payload = json!({ "forge_id": event.repo_id, "hook": hook.id, "event": event });
+            return Judged::begun(event.repo, hook, &integration, payload);
+        };
         let is_webhook_only = integration.auth == "webhook_only";
         let is_another = if is_webhook_only {
             // Only the name is known of it.
@@ -209,30 +255,21 @@ impl Flow {
             event.repo_id.as_ref().is_some_and(|id| *id != repository.forge_id)
         };
         if is_another {
-            return Ok(Judged::ignored(name, "the event is about another repository than the hook"));
+            return Judged::ignored(name, "the event is about another repository than the hook");
         }
-        if event.kind == EventKind::Status && event.job_name.as_deref() == Some(STATUS_CONTEXT) {
-            return Ok(Judged::ignored(name, "our own status"));
-        }
-        // A run that has passed can turn a comment green.
-        let may_heal =
-            event.terminal && !event.failed && event.kind == EventKind::Run && event.run_id.is_some();
         if !event.triggers_rca && !may_heal {
             let reason = event.reason.unwrap_or_else(|| "nothing to do for this event".to_owned());
-            return Ok(Judged::ignored(name, &reason));
+            return Judged::ignored(name, &reason);
         }
         if !repository.monitored {
-            return Ok(Judged::ignored(name, "the repository is not monitored"));
+            return Judged::ignored(name, "the repository is not monitored");
         }
         if is_webhook_only {
             let reason = "there is no token to read the forge with: send the log by ingest";
-            return Ok(Judged::ignored(name, reason));
+            return Judged::ignored(name, reason);
         }
         let payload = json!({ "repository": repository.id, "hook": hook.id, "event": event });
-        let task = NewTask::new(hook.workspace.clone(), jobs::PROCESS_DELIVERY, "", payload)
-            .with_integration(hook.integration.clone())
-            .with_priority(10);
-        Ok(Judged { repository: name, then: Ok(Box::new(task)) })
+        Judged::begun(name, hook, &integration, payload)
     }
 
     /// Remembers that the hook works. Best effort: it is only for people who look.
@@ -256,13 +293,35 @@ pub(crate) fn delivered(received_at: i64) -> HookChange {
 }
 
 struct Judged {
+    /// Whose delivery it is, where that is another integration than the hook's.
+    integration: Option<String>,
     repository: Option<String>,
     then: std::result::Result<Box<NewTask>, String>,
 }
 
 impl Judged {
     fn ignored(repository: Option<String>, reason: &str) -> Self {
-        Self { repository, then: Err(reason.to_owned()) }
+        Self { integration: None, repository, then: Err(reason.to_owned()) }
+    }
+
+    fn begun(
+        repository: Option<String>,
+        hook: &Hook,
+        integration: &Integration,
+        payload: serde_json::Value,
+    ) -> Self {
+        let task = NewTask::new(hook.workspace.clone(), jobs::PROCESS_DELIVERY, "", payload)
+            .with_integration(integration.id.clone())
+            .with_priority(10);
+        Self { integration: None, repository, then: Ok(Box::new(task)) }
+    }
+
+    /// What an app may do, or where, has changed. The task is no integration's, because those of an integration wait
+    /// while its credential is refused, and this may be what ends that.
+    fn about_app(hook: &Hook, event: &Event) -> Self {
+        let payload = json!({ "integration": hook.integration, "hook": hook.id, "action": event.action });
+        let task = NewTask::new(hook.workspace.clone(), jobs::APP_CHANGED, "", payload).with_priority(10);
+        Self { integration: None, repository: None, then: Ok(Box::new(task)) }
     }
 }
 
@@ -271,6 +330,9 @@ fn secrets_of(provider: &dyn Provider, hook: &Hook, stored: Vec<SecretString>) -
     // Elsewhere "signed" means an HMAC whose key is that shared secret.
     let is_signed = provider.capabilities().signed_delivery_time
         && hook.data.get("signed").and_then(serde_json::Value::as_bool).unwrap_or(false);
+    if is_of_app(hook) {
+        return stored.into_iter().fold(Secrets::none(), Secrets::with_shared);
+    }
     stored.into_iter().map(HookSecret::stored).fold(Secrets::none(), |secrets, secret| {
         if is_signed { secrets.with_signing(secret.signing()) } else { secrets.with_shared(secret.shared()) }
     })

@@ -10,14 +10,17 @@ use serde_json::Value;
 use crate::error::{FlowError, Result};
 
 mod analysis;
+mod app;
 mod integration;
 mod product;
 mod repository;
+mod settings;
 
 pub use analysis::{
     AnalyseRequest, Analysed, AnalysedJob, AnalysisFilter, AnalysisView, DeliveryAnswer, DeliveryView,
     FeedbackView, IngestAnswer, IngestRequest, IntroducedBy,
 };
+pub use app::{AppRequest, AppStartRequest, AppStarted, Id};
 pub use integration::{
     AuthorizeRequest, Backfill, BackfillChange, Can, Credential, Disconnected, FeedbackChange,
     FeedbackPolicy, Health, HealthStatus, IntegrationPatch, IntegrationView, LeftoverHook, Mode, Perimeter,
@@ -32,6 +35,7 @@ pub use repository::{
     HookView, MonitorItem, MonitorOutcome, MonitorRequest, OperationView, RepositoryFilter, RepositoryView,
     WebhookSecret,
 };
+pub use settings::{LogSourceChange, LogSourceKind, LogSourceView, SettingsChange, SettingsView};
 
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -125,6 +125,8 @@ pub struct DeliveryFilter {
     pub status: Option<DeliveryStatus>,
     /// Only of this hook.
     pub hook: Option<String>,
+    /// Only with this `delivery_key`.
+    pub key: Option<String>,
     /// Received at or after.
     pub since: Option<i64>,
     /// Received before.
@@ -298,6 +300,7 @@ impl Store {
             .when(" AND integration = ", filter.integration.clone())
             .when(" AND repository = ", filter.repository.clone())
             .when(" AND hook = ", filter.hook.clone())
+            .when(" AND delivery_key = ", filter.key.clone())
             .when(" AND status = ", filter.status.map(DeliveryStatus::as_str))
             .when(" AND received_at >= ", filter.since)
             .when(" AND received_at < ", filter.until)

@@ -182,6 +182,52 @@ impl Store {
         .transpose()
     }
 
+    /// The live hooks of an integration that serve more than one repository, without secrets.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn list_wide_hooks(&self, workspace: &str, integration: &str) -> Result<Vec<Hook>> {
+        let mut connection = self.read().await?;
+        Sql::new(
+            "SELECT * FROM hook WHERE workspace = $1 AND integration = $2 AND repository IS NULL \
+             AND removed_at IS NULL ORDER BY created_at, id",
+        )
+        .bind(workspace)
+        .bind(integration)
+        .all(&mut connection)
+        .await?
+        .iter()
+        .map(Hook::from_row)
+        .collect()
+    }
+
+    /// Gives a hook to another integration of its workspace, e.g. when the one that brought an app's hook ends and
+    /// others of that app go on.
+    ///
+    /// # Errors
+    /// `NotFound` when the workspace has no such live hook or no such integration.
+    pub async fn move_hook(&self, workspace: &str, id: &str, integration: &str) -> Result<()> {
+        let (workspace, id, integration) = (workspace.to_owned(), id.to_owned(), integration.to_owned());
+        self.transact(move |connection, _| {
+            Box::pin(async move {
+                let changed = Sql::new(
+                    "UPDATE hook SET integration = $1 WHERE workspace = $2 AND id = $3 AND removed_at IS NULL \
+                     AND EXISTS (SELECT 1 FROM integration WHERE id = $1 AND workspace = $2 AND removed_at IS NULL)",
+                )
+                .bind(integration)
+                .bind(workspace)
+                .bind(id)
+                .execute(connection)
+                .await?;
+                if changed == 0 {
+                    return Err(Error::not_found("hook"));
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+
     /// Changes some fields of a hook.
     ///
     /// # Errors

@@ -245,6 +245,21 @@ pub(crate) async fn delete(
         .await
 }
 
+pub(crate) async fn delete_one(
+    connection: &mut AnyConnection,
+    workspace: &str,
+    owner: &SecretOwner,
+    name: &str,
+) -> Result<u64> {
+    Sql::new("DELETE FROM secret WHERE workspace = $1 AND owner_table = $2 AND owner_id = $3 AND name = $4")
+        .bind(workspace)
+        .bind(&owner.table)
+        .bind(&owner.id)
+        .bind(name)
+        .execute(connection)
+        .await
+}
+
 pub(crate) fn place<'a>(workspace: &'a str, owner: &'a SecretOwner, name: &'a str) -> Place<'a> {
     Place { workspace, table: &owner.table, row: &owner.id, column: name }
 }

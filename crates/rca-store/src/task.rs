@@ -397,6 +397,21 @@ impl Store {
         }
         Ok(counts)
     }
+
+    /// How many tasks of a kind wait for their turn: with [`Store::count_tasks`] it tells work that is due from what
+    /// comes again and again.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn count_ready(&self, workspace: &str, kind: &str) -> Result<i64> {
+        let mut connection = self.read().await?;
+        Sql::new("SELECT count(*) AS number FROM task WHERE workspace = $1 AND kind = $2 AND state = 'ready'")
+            .bind(workspace)
+            .bind(kind)
+            .one(&mut connection)
+            .await?
+            .int("number")
+    }
 }
 
 impl Task {

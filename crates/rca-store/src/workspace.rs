@@ -1,12 +1,34 @@
 //! Settings of a workspace, and small marks (cursors of polls and syncs) that survive a restart.
 
 use crate::error::{Error, Result};
+use crate::secrets::{SealedSecret, SecretOwner};
 use crate::sql::Sql;
-use crate::store::Store;
+use crate::store::{Store, new_id};
+use secrecy::SecretString;
 use serde_json::Value;
 use sqlx::AnyConnection;
 
 impl Store {
+    /// Makes a workspace and returns its id.
+    ///
+    /// # Errors
+    /// `Unavailable` when the write does not finish in time.
+    pub async fn create_workspace(&self, name: &str) -> Result<String> {
+        let (id, name) = (new_id(), name.to_owned());
+        self.transact(move |connection, now| {
+            Box::pin(async move {
+                Sql::new("INSERT INTO workspace (id, name, created_at) VALUES ($1, $2, $3)")
+                    .bind(&id)
+                    .bind(name)
+                    .bind(now)
+                    .execute(connection)
+                    .await?;
+                Ok(id)
+            })
+        })
+        .await
+    }
+
     /// The settings document of a workspace; an empty object when none was stored.
     ///
     /// # Errors
@@ -41,6 +63,57 @@ impl Store {
             })
         })
         .await
+    }
+
+    /// Replaces the settings document if it still is `known`, and its secrets with it, in one transaction: those of
+    /// `secrets` are set, those of `dropped` are wiped. Returns false, and has changed nothing, when somebody else
+    /// has changed the document.
+    ///
+    /// # Errors
+    /// `Unavailable` when the write does not finish in time.
+    pub async fn change_settings(
+        &self,
+        workspace: &str,
+        known: &Value,
+        settings: &Value,
+        secrets: &[(String, SecretString)],
+        dropped: &[String],
+    ) -> Result<bool> {
+        let owner = SecretOwner::settings(workspace);
+        let sealed = secrets
+            .iter()
+            .map(|(name, secret)| SealedSecret::new(&self.inner.keys, workspace, &owner, name, secret))
+            .collect::<Result<Vec<_>>>()?;
+        let (workspace, known, settings) = (workspace.to_owned(), known.clone(), settings.clone());
+        let dropped = dropped.to_vec();
+        let has_dropped = !dropped.is_empty();
+        let is_changed = self
+            .transact(move |connection, now| {
+                Box::pin(async move {
+                    let changed =
+                        Sql::new("UPDATE workspace SET settings = $1 WHERE id = $2 AND settings = $3")
+                            .bind(&settings)
+                            .bind(&workspace)
+                            .bind(&known)
+                            .execute(connection)
+                            .await?;
+                    if changed == 0 {
+                        return Ok(false);
+                    }
+                    for name in dropped {
+                        crate::secrets::delete_one(connection, &workspace, &owner, &name).await?;
+                    }
+                    for secret in sealed {
+                        secret.put(connection, now, None).await?;
+                    }
+                    Ok(true)
+                })
+            })
+            .await?;
+        if is_changed && has_dropped {
+            self.wipe_log().await?;
+        }
+        Ok(is_changed)
     }
 
     /// A mark: a small document under a name, such as how far a poll has come.

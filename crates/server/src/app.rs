@@ -95,8 +95,9 @@ impl Application {
             .into_iter()
             .map(|provider| (provider.kind(), provider))
             .collect();
-        let flow =
-            Flow::new(flow_config(&config, public_url), store.clone(), adapters, platform_apps(&config));
+        let mut flow_config = flow_config(&config, public_url);
+        flow_config.log_sources = Some(Arc::new(providers::WithLogSources::new(&http, &config.log_sources)));
+        let flow = Flow::new(flow_config, store.clone(), adapters, platform_apps(&config));
         let state = AppState {
             flow,
             store,

@@ -14,6 +14,7 @@ use std::{
 
 use forge_core::ForgeKind;
 use forge_http::IpNetwork;
+pub use rca_flow::{settings::LogSource, types::LogSourceKind};
 use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
@@ -22,10 +23,11 @@ use url::Url;
 pub const DEFAULTS: &str = include_str!("../config.default.toml");
 
 /// Names of the environment that belong to the command line, not to the server.
-const CLIENT_NAMES: [&str; 5] = [
+const CLIENT_NAMES: [&str; 6] = [
     "FORGE_RCA_CONFIG",
     "FORGE_RCA_FORGE_TOKEN",
     "FORGE_RCA_HOOK_SECRET",
+    "FORGE_RCA_LOG_SOURCE_TOKEN",
     "FORGE_RCA_TOKEN",
     "FORGE_RCA_URL",
 ];
@@ -81,31 +83,6 @@ pub struct Config {
     pub callback_paths: BTreeMap<ForgeKind, String>,
     /// CI servers that hold the logs of forges without CI.
     pub log_sources: Vec<LogSource>,
-}
-
-/// A CI server that holds the logs of builds which a forge only has the statuses of.
-#[derive(Debug, Clone)]
-pub struct LogSource {
-    /// Which one it is.
-    pub kind: LogSourceKind,
-    /// Its web address.
-    pub base_url: Url,
-    /// The user of the token, where it goes as a password.
-    pub username: Option<String>,
-    /// The token.
-    pub token: SecretString,
-}
-
-/// The CI servers whose logs can be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogSourceKind {
-    /// Jenkins.
-    Jenkins,
-    /// Bamboo.
-    Bamboo,
-    /// TeamCity.
-    TeamCity,
 }
 
 /// An OAuth application of the operator.

@@ -2,8 +2,8 @@
 
 use rca_store::{DeliveryCounts, TaskCounts};
 
-/// The counters of inbox and queue. What was received is always done, dead, pending, ignored or duplicate.
-pub(crate) fn render(deliveries: &DeliveryCounts, tasks: &TaskCounts) -> String {
+/// The counters of inbox and queue; `recurring` of the ready tasks only wait to come again. What was received is always done, dead, pending, ignored or duplicate.
+pub(crate) fn render(deliveries: &DeliveryCounts, tasks: &TaskCounts, recurring: i64) -> String {
     let mut text = String::new();
     let mut family = |name: &str, help: &str, rows: &[(&str, i64)]| {
         text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} gauge\n"));
@@ -26,7 +26,12 @@ pub(crate) fn render(deliveries: &DeliveryCounts, tasks: &TaskCounts) -> String 
     family(
         "forge_rca_tasks",
         "Tasks by state.",
-        &[("ready", tasks.ready), ("running", tasks.running), ("dead", tasks.dead)],
+        &[
+            ("ready", (tasks.ready - recurring).max(0)),
+            ("recurring", recurring),
+            ("running", tasks.running),
+            ("dead", tasks.dead),
+        ],
     );
     text
 }

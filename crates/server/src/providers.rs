@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use forge_core::{ForgeKind, Provider, WebhookReceiver};
 use forge_http::HttpClient;
-
-use crate::config::{LogSource, LogSourceKind};
+use rca_flow::{
+    settings::{LogSource, LogSourceAdapter},
+    types::LogSourceKind,
+};
 
 /// The forges that this build has an adapter for.
 pub const KINDS: [ForgeKind; 5] = [
@@ -24,27 +26,59 @@ pub fn all(
     http: &HttpClient,
     log_sources: &[LogSource],
 ) -> Result<Vec<Arc<dyn Provider>>, forge_core::Error> {
-    let mut bitbucket_dc = forge_bitbucket_dc::BitbucketDc::builder(http.clone());
-    for source in log_sources {
-        let kind = match source.kind {
-            LogSourceKind::Jenkins => forge_bitbucket_dc::LogSourceKind::Jenkins,
-            LogSourceKind::Bamboo => forge_bitbucket_dc::LogSourceKind::Bamboo,
-            LogSourceKind::TeamCity => forge_bitbucket_dc::LogSourceKind::TeamCity,
-        };
-        let connected =
-            forge_bitbucket_dc::LogSource::new(kind, source.base_url.as_str(), source.token.clone())?;
-        bitbucket_dc = bitbucket_dc.with_log_source(match &source.username {
-            Some(username) => connected.with_username(username.clone()),
-            None => connected,
-        });
-    }
     Ok(vec![
         Arc::new(forge_gitlab::GitLab::new(http.clone())),
         Arc::new(forge_github::GitHub::new(http.clone())),
         Arc::new(forge_bitbucket_cloud::BitbucketCloud::new(http.clone())),
-        Arc::new(bitbucket_dc.build()),
+        WithLogSources::new(http, log_sources).provider(&[])?,
         Arc::new(forge_gitflic::GitFlic::new(http.clone())),
     ])
+}
+
+/// Bitbucket Data Center with log sources: those of the operator serve every workspace, those of a workspace its own.
+#[derive(Debug)]
+pub(crate) struct WithLogSources {
+    http: HttpClient,
+    operators: Vec<LogSource>,
+}
+
+impl WithLogSources {
+    pub(crate) fn new(http: &HttpClient, operators: &[LogSource]) -> Self {
+        Self { http: http.clone(), operators: operators.to_vec() }
+    }
+}
+
+impl LogSourceAdapter for WithLogSources {
+    fn forge(&self) -> ForgeKind {
+        ForgeKind::BITBUCKET_DC
+    }
+
+    fn check(&self, source: &LogSource) -> forge_core::Result<()> {
+        self.http.check_url(&source.base_url)?;
+        log_source(source).map(|_| ())
+    }
+
+    fn provider(&self, sources: &[LogSource]) -> forge_core::Result<Arc<dyn Provider>> {
+        let mut builder = forge_bitbucket_dc::BitbucketDc::builder(self.http.clone());
+        // The first that fits is asked: what a workspace has set goes before what the operator has.
+        for source in sources.iter().chain(&self.operators) {
+            builder = builder.with_log_source(log_source(source)?);
+        }
+        Ok(Arc::new(builder.build()))
+    }
+}
+
+fn log_source(source: &LogSource) -> forge_core::Result<forge_bitbucket_dc::LogSource> {
+    let kind = match source.kind {
+        LogSourceKind::Jenkins => forge_bitbucket_dc::LogSourceKind::Jenkins,
+        LogSourceKind::Bamboo => forge_bitbucket_dc::LogSourceKind::Bamboo,
+        LogSourceKind::TeamCity => forge_bitbucket_dc::LogSourceKind::TeamCity,
+    };
+    let made = forge_bitbucket_dc::LogSource::new(kind, source.base_url.as_str(), source.token.clone())?;
+    Ok(match &source.username {
+        Some(username) => made.with_username(username.clone()),
+        None => made,
+    })
 }
 
 /// The receiving side alone, which needs no HTTP client.

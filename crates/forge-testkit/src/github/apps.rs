@@ -79,6 +79,17 @@ pub struct FakeApp {
     pub private_key: SecretString,
 }
 
+impl App {
+    fn shown(self) -> FakeApp {
+        FakeApp {
+            app_id: self.id.to_string(),
+            client_id: self.client_id,
+            slug: self.slug,
+            private_key: SecretString::from(KEY.to_owned()),
+        }
+    }
+}
+
 fn default_permissions() -> Value {
     json!({
         "actions": "read", "checks": "write", "contents": "read", "issues": "write", "metadata": "read",
@@ -88,13 +99,11 @@ fn default_permissions() -> Value {
 
 impl World {
     pub(super) fn add_app(&mut self, slug: &str) -> FakeApp {
-        let app = self.make_app(slug, slug, default_permissions(), json!([]));
-        FakeApp {
-            app_id: app.id.to_string(),
-            client_id: app.client_id,
-            slug: app.slug,
-            private_key: SecretString::from(KEY.to_owned()),
-        }
+        self.make_app(slug, slug, default_permissions(), json!([])).shown()
+    }
+
+    pub(super) fn find_app(&self, slug: &str) -> Option<FakeApp> {
+        self.github.apps.iter().find(|app| app.slug == slug).cloned().map(App::shown)
     }
 
     fn make_app(&mut self, slug: &str, name: &str, permissions: Value, events: Value) -> App {

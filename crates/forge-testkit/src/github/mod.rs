@@ -77,6 +77,12 @@ impl FakeGitHub {
         self.0.world().add_app(slug)
     }
 
+    /// An app by its name in addresses, e.g. one that was made from a manifest.
+    #[must_use]
+    pub fn find_app(&self, slug: &str) -> Option<FakeApp> {
+        self.0.world().find_app(slug)
+    }
+
     /// Installs an app on an owner's repositories; gives the installation's id.
     #[must_use]
     pub fn install_app(&self, app_id: &str, owner: &str) -> String {

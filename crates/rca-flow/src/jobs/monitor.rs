@@ -40,5 +40,9 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask) -> JobResult {
             flow.store().write(vec![write]).await?;
         }
     }
+    if operation.is_none() {
+        // The repositories have their hooks now: those that served them before can go.
+        flow.drop_namespace_hooks(&integration).await?;
+    }
     Ok(Settlement::done(mark(&items, "done").into_iter().collect()))
 }

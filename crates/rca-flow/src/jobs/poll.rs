@@ -4,13 +4,13 @@ use std::{collections::BTreeSet, time::Duration};
 
 use forge_core::{ErrorKind, ForgeClientExt};
 use futures_util::TryStreamExt;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use rca_store::{AnalysisFilter, ClaimedTask, HookChange, Integration, PageRequest, Repository, Write};
 use serde_json::{Value, json};
 
 use super::{
-    Context, JobError, JobResult, Origin, Settlement, feedback::state_mark, feedback_task, integration_of,
-    plan_run, sync_task,
+    Context, JobError, JobResult, Origin, Settlement, feedback::state_mark, feedback_task, hooks,
+    integration_of, plan_run, sync_task,
 };
 use crate::{
     connect::timestamp,
@@ -39,12 +39,27 @@ const MENDED_WITHIN_MS: i64 = 24 * 60 * 60 * 1000;
 pub(super) async fn run(flow: &Flow, task: &ClaimedTask) -> JobResult {
     let integration = integration_of(flow, task).await?;
     let mode = mode_of(&integration);
-    let interval =
-        if mode == Mode::Webhook { SYNC_EVERY_MS } else { flow.config().poll_interval_ms.max(1000) };
+    let interval = if mode == Mode::Webhook {
+        hooks::interval_ms(flow)
+    } else {
+        flow.config().poll_interval_ms.max(1000)
+    };
     let mut pause = Duration::from_millis(u64::try_from(interval).unwrap_or(60_000));
     let mut writes = upkeep(flow, &integration).await?;
-    if mode != Mode::Webhook && integration.auth != "webhook_only" {
-        let client = flow.client(&integration).await?;
+    if integration.auth == "webhook_only" {
+        return Ok(Settlement { writes, ..Settlement::wait(pause) });
+    }
+    let client = flow.client(&integration).await?;
+    if mode != Mode::Polling {
+        for (repository, since) in hooks::look_after(flow, &integration, &*client).await? {
+            if repository.monitored {
+                let client = std::sync::Arc::clone(&client);
+                let context = Context { integration: integration.clone(), repository, client };
+                flow.store().write(failures_since(flow, &context, mode, since).await?).await?;
+            }
+        }
+    }
+    if mode != Mode::Webhook {
         if mode == Mode::Polling || client.capabilities().unannounced_runs {
             writes.extend(wake_red(flow, &integration, interval).await?);
         }
@@ -91,7 +106,19 @@ async fn look(flow: &Flow, context: &Context, mode: Mode) -> Result<Vec<Write>, 
     };
     // What was before the first look is the back-fill's.
     let Some(watermark) = watermark else { return Ok(vec![set_mark]) };
-    let since = timestamp(watermark) - OVERLAP;
+    let mut writes = failures_since(flow, context, mode, timestamp(watermark) - OVERLAP).await?;
+    writes.push(set_mark);
+    Ok(writes)
+}
+
+/// The failed runs since a time, each with what is to be done about it.
+async fn failures_since(
+    flow: &Flow,
+    context: &Context,
+    mode: Mode,
+    since: Timestamp,
+) -> Result<Vec<Write>, JobError> {
+    let (integration, repository, begun) = (&context.integration, &context.repository, now());
     let mut writes = Vec::new();
     let mut runs = context.client.require_ci()?.list_failed_runs(&repo_ref(repository), since);
     let mut seen = 0;
@@ -108,17 +135,20 @@ async fn look(flow: &Flow, context: &Context, mode: Mode) -> Result<Vec<Write>, 
         let is_late =
             run.finished_at.or(run.updated_at).is_some_and(|at| begun.duration_since(at) > HOOK_GRACE);
         if mode == Mode::Hybrid && is_late && plan.analyses.iter().any(|(_, is_new)| *is_new) {
-            writes.extend(missed(flow, repository).await?);
+            writes.extend(missed(flow, integration, repository).await?);
         }
         writes.extend(plan.writes);
     }
-    writes.push(set_mark);
     Ok(writes)
 }
 
 /// The hook should have told us and did not.
-async fn missed(flow: &Flow, repository: &Repository) -> Result<Vec<Write>, JobError> {
-    let hook = flow.store().find_hook_of_repository(&repository.workspace, &repository.id).await?;
+async fn missed(
+    flow: &Flow,
+    integration: &Integration,
+    repository: &Repository,
+) -> Result<Vec<Write>, JobError> {
+    let hook = flow.hook_of(integration, repository).await?;
     let Some(hook) = hook.filter(|hook| matches!(hook.state.as_str(), "active" | "registered")) else {
         return Ok(Vec::new());
     };

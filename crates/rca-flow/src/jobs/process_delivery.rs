@@ -13,9 +13,16 @@ use serde_json::{Value, json};
 use super::{
     Context, JobError, JobResult, Origin, Settlement, context,
     feedback::{passed_mark, state_mark},
-    feedback_task, field, plan_run,
+    feedback_task, field, integration_of, plan_run,
+    sync::{is_inside, store},
 };
-use crate::{flow::Flow, integrations::mode_of, monitor::repo_ref, receive::delivered, types::Mode};
+use crate::{
+    flow::Flow,
+    integrations::{mode_of, perimeter_of},
+    monitor::repo_ref,
+    receive::delivered,
+    types::Mode,
+};
 
 /// How long the API may lag behind its own hooks.
 const LAG: Duration = Duration::from_mins(2);
@@ -36,8 +43,12 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
             analyses: Vec::new(),
         }]
     };
-    let Some(context) = context(flow, task).await? else {
-        return Ok(Settlement::done(ignored("the repository is gone")));
+    let context = match field::<Option<String>>(task, "forge_id")? {
+        Some(forge_id) => discovered(flow, task, &forge_id).await?,
+        None => context(flow, task).await?,
+    };
+    let Some(context) = context else {
+        return Ok(Settlement::done(ignored("the repository is gone, or out of our sight")));
     };
     if !context.repository.monitored {
         return Ok(Settlement::done(ignored("the repository is not monitored")));
@@ -131,6 +142,27 @@ fn recorded(context: &Context, run: &Run) -> Option<Write> {
             failed,
         })
     })
+}
+
+/// The repository of a delivery that no sync has seen yet; monitored when the perimeter asks for it.
+async fn discovered(flow: &Flow, task: &ClaimedTask, forge_id: &str) -> Result<Option<Context>, JobError> {
+    let integration = integration_of(flow, task).await?;
+    let client = flow.client(&integration).await?;
+    let repo = match client.repos().get_repo(forge_id).await {
+        Ok(repo) => repo,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Forbidden) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let is_wanted = !repo.is_archived && is_inside(&perimeter_of(&integration), &repo.full_name);
+    let forge_id = repo.id.clone();
+    store(flow, &integration, vec![repo]).await?;
+    let find = || flow.store().find_repository_by_forge_id(&task.workspace, &integration.id, &forge_id);
+    let Some(mut repository) = find().await? else { return Ok(None) };
+    if is_wanted && !repository.monitored {
+        flow.start_monitoring(&integration, &repository.id).await;
+        repository = find().await?.unwrap_or(repository);
+    }
+    Ok(Some(Context { integration, repository, client }))
 }
 
 /// Often at first, when somebody waits for it.

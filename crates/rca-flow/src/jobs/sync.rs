@@ -1,6 +1,6 @@
 //! The list of repositories, as the forge has it now.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use forge_core::model::Repo;
 use futures_util::TryStreamExt;
@@ -13,6 +13,7 @@ use crate::{
     flow::Flow,
     integrations::{mode_of, perimeter_of},
     types::{Mode, Perimeter, PerimeterMode},
+    wide_hooks::{covers, namespaces},
 };
 
 /// Stored while the list is still being read.
@@ -54,7 +55,7 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask) -> JobResult {
     Ok(Settlement::done(new_perimeter(flow, &integration).await?.into_iter().collect()))
 }
 
-async fn store(flow: &Flow, integration: &Integration, repos: Vec<Repo>) -> Result<i64, JobError> {
+pub(super) async fn store(flow: &Flow, integration: &Integration, repos: Vec<Repo>) -> Result<i64, JobError> {
     let repositories = repos
         .into_iter()
         .map(|repo| NewRepository {
@@ -96,26 +97,37 @@ async fn drop_vanished(flow: &Flow, integration: &Integration, started: i64) -> 
 async fn new_perimeter(flow: &Flow, integration: &Integration) -> Result<Option<Write>, JobError> {
     let perimeter = perimeter_of(integration);
     let has_hooks = mode_of(integration) != Mode::Polling;
-    let hooked: BTreeSet<String> = flow
+    let all = flow.all_repositories(integration, None).await?;
+    let wanted: Vec<_> = all
+        .iter()
+        .filter(|repository| match perimeter.mode {
+            PerimeterMode::Selected => repository.monitored,
+            _ => !repository.archived && is_inside(&perimeter, &repository.full_name),
+        })
+        .collect();
+    flow.ensure_namespace_hooks(integration, &namespaces(&perimeter, &wanted)).await?;
+    let wide = flow.serving_hooks(integration).await?;
+    let own: BTreeMap<String, bool> = flow
         .store()
         .list_hooks(&integration.workspace, &integration.id)
         .await?
         .into_iter()
-        .filter(|hook| !matches!(hook.state.as_str(), "none" | "unhealthy"))
-        .filter_map(|hook| hook.repository)
+        .filter_map(|hook| Some((hook.repository?, !needs_repair(&hook.state))))
         .collect();
     let mut add = Vec::new();
-    for repository in flow.all_repositories(integration, None).await? {
-        let is_wanted = match perimeter.mode {
-            PerimeterMode::Selected => repository.monitored,
-            _ => !repository.archived && is_inside(&perimeter, &repository.full_name),
+    for repository in wanted {
+        // Those that are monitored and lack a hook get one, too: this repairs what failed before. One too many goes.
+        let has_right_hook = if wide.iter().any(|hook| covers(hook, &repository.full_name)) {
+            !own.contains_key(&repository.id)
+        } else {
+            own.get(&repository.id) == Some(&true)
         };
-        // Those that are monitored and lack a hook get one, too: this repairs what failed before.
-        if is_wanted && (!repository.monitored || (has_hooks && !hooked.contains(&repository.id))) {
-            add.push(repository.id);
+        if !repository.monitored || (has_hooks && !has_right_hook) {
+            add.push(repository.id.clone());
         }
     }
     if add.is_empty() {
+        flow.drop_namespace_hooks(integration).await?;
         return Ok(None);
     }
     let payload = json!({ "operation": null, "add": add, "remove": [] });
@@ -129,7 +141,12 @@ async fn new_perimeter(flow: &Flow, integration: &Integration) -> Result<Option<
     Ok(Some(Write::Enqueue(task)))
 }
 
-fn is_inside(perimeter: &Perimeter, full_name: &str) -> bool {
+/// Whether a hook in this state is registered anew by the next sync.
+fn needs_repair(state: &str) -> bool {
+    matches!(state, "none" | "unhealthy" | "disabled" | "lost")
+}
+
+pub(super) fn is_inside(perimeter: &Perimeter, full_name: &str) -> bool {
     perimeter.mode == PerimeterMode::All
         || perimeter.projects.iter().any(|project| is_under(project, full_name))
 }
@@ -142,7 +159,7 @@ fn is_in_level(data: &ConnectionData, repo: &Repo) -> bool {
 }
 
 /// Whether a repository lies in a project or group; names are compared as forges do, without case.
-fn is_under(project: &str, full_name: &str) -> bool {
+pub(crate) fn is_under(project: &str, full_name: &str) -> bool {
     let (project, name) = (project.trim_matches('/').to_lowercase(), full_name.to_lowercase());
     name.strip_prefix(&project).is_some_and(|rest| rest.starts_with('/'))
 }

@@ -276,6 +276,8 @@ pub struct IntegrationView {
     pub enabled: bool,
     /// RFC 3339.
     pub created_at: String,
+    /// Where the deliveries of an app go; null for integrations that are no app's.
+    pub webhook_url: Option<String>,
     /// How it is.
     pub health: Health,
 }
@@ -325,6 +327,8 @@ pub struct Health {
     pub credential: Credential,
     /// When it ends, RFC 3339.
     pub expires_at: Option<String>,
+    /// The version of the instance, where it tells.
+    pub version: Option<String>,
     /// What it was granted.
     pub scopes: Scopes,
     /// What it lets us do.

@@ -6,11 +6,15 @@
     reason = "a test that is wrong shall stop where it is wrong"
 )]
 
+mod app;
 mod connect;
+mod hooks;
 mod ingest;
 mod loops;
 mod markdown;
 mod policy;
 mod receive;
 mod render;
+mod settings;
 mod stub;
+mod wide_hooks;

@@ -8,12 +8,13 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use forge_core::{
-    BoxStream, Capabilities, Ci, CredentialProvider, CsrfState, Delivery, Error, ErrorKind, Feedback,
-    ForgeClient, ForgeKind, Hooks, Instance, LogOptions, LogStream, OAuthApp, OAuthFlow, Pkce, Provider,
-    Repos, Result, Secrets, TokenSet, Verified, VerifyError, WebhookReceiver,
+    AppAddresses, AppKey, AppManifest, AppSetup, BoxStream, Capabilities, Ci, CreatedApp, Credential,
+    CredentialKind, CredentialProvider, CsrfState, Delivery, Error, ErrorKind, Feedback, ForgeClient,
+    ForgeKind, Hooks, Instance, LogOptions, LogStream, OAuthApp, OAuthFlow, Pkce, Provider, Repos, Result,
+    Secrets, StaticCredential, TokenSet, Verified, VerifyError, WebhookReceiver,
     model::{
-        Account, Comment, CommitStatus, Conclusion, Event, EventKind, Hook, HookSpec, Identity, Issue, Job,
-        PostAction, Posted, PullRequest, Repo, RepoRef, Run, RunRef, Status, Target,
+        Account, Comment, CommitStatus, Conclusion, Event, EventKind, Hook, HookDelivery, HookSpec, Identity,
+        Issue, Job, PostAction, Posted, PullRequest, Repo, RepoRef, Run, RunRef, Status, Target,
     },
     webhook::check_hmac_sha256,
 };
@@ -63,6 +64,13 @@ pub(crate) struct State {
     pub(crate) missing_scopes: Vec<String>,
     /// Commits cannot be commented and have no status; issues are there.
     pub(crate) has_issues_only: bool,
+    /// Hooks of namespaces can be had.
+    pub(crate) has_namespace_hooks: bool,
+    /// Past deliveries are told, and whether they can be sent again.
+    pub(crate) tells_deliveries: Option<bool>,
+    pub(crate) past: Vec<HookDelivery>,
+    /// What was asked for again, by the id of the delivery.
+    pub(crate) redelivered: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -194,6 +202,9 @@ impl ForgeClient for Client {
     fn hooks(&self) -> Option<&dyn Hooks> {
         Some(self)
     }
+    fn namespace_hooks(&self) -> Option<&dyn Hooks> {
+        self.stub.lock().has_namespace_hooks.then_some(self)
+    }
     fn ci(&self) -> Option<&dyn Ci> {
         Some(self)
     }
@@ -253,7 +264,8 @@ impl Hooks for Client {
     async fn create_hook(&self, repo: &RepoRef, spec: &HookSpec) -> Result<Hook> {
         self.authorized("create_hook").await?;
         let mut state = self.stub.lock();
-        let hook = Hook::new(format!("h{}", state.hooks.len() + 1), spec.url.as_str());
+        let number = state.calls.get("create_hook").copied().unwrap_or(0);
+        let hook = Hook::new(format!("h{number}"), spec.url.as_str());
         state.hooks.push((repo.id.clone(), hook.clone(), spec.secret.expose_secret().to_owned()));
         Ok(hook)
     }
@@ -272,6 +284,17 @@ impl Hooks for Client {
     }
     async fn test_hook(&self, _repo: &RepoRef, _hook_id: &str) -> Result<()> {
         Err(Error::new(ErrorKind::Unsupported, "no test deliveries"))
+    }
+    async fn list_deliveries(&self, _: &RepoRef, _: &str, since: Timestamp) -> Result<Vec<HookDelivery>> {
+        self.authorized("list_deliveries").await?;
+        let mut past = self.stub.lock().past.clone();
+        past.retain(|delivery| delivery.sent_at >= since);
+        Ok(past)
+    }
+    async fn redeliver(&self, _: &RepoRef, _: &str, delivery_id: &str) -> Result<()> {
+        self.authorized("redeliver").await?;
+        self.stub.lock().redelivered.push(delivery_id.to_owned());
+        Ok(())
     }
     fn is_as_specified(&self, hook: &Hook, spec: &HookSpec) -> bool {
         hook.url == spec.url.as_str()
@@ -354,12 +377,20 @@ impl Provider for Stub {
         self.kind
     }
     fn capabilities(&self) -> Capabilities {
-        let common = Capabilities::NONE
+        let state = self.lock();
+        let mut common = Capabilities::NONE
+            .with_apps()
             .with_oauth(true, true)
             .with_signed_deliveries(false)
             .with_hooks(false)
             .with_ci(true, true);
-        if self.lock().has_issues_only {
+        if state.has_namespace_hooks {
+            common = common.with_namespace_hooks();
+        }
+        if let Some(redelivery) = state.tells_deliveries {
+            common = common.with_hook_deliveries(redelivery);
+        }
+        if state.has_issues_only {
             return common.with_comments(true, false, true, 20_000).with_issues();
         }
         common.with_comments(true, true, true, 20_000).with_status()
@@ -381,6 +412,51 @@ impl Provider for Stub {
     ) -> Result<Arc<dyn ForgeClient>> {
         let base_url = instance.base_url().clone();
         Ok(Arc::new(Client { stub: self.clone(), base_url, credentials }))
+    }
+    fn app_setup(&self, _: &Instance) -> Result<Option<Box<dyn AppSetup>>> {
+        Ok((self.kind == ForgeKind::GITHUB).then(|| Box::new(Setup) as Box<dyn AppSetup>))
+    }
+    fn installation(&self, _: &Instance, key: &AppKey) -> Result<Arc<dyn CredentialProvider>> {
+        if key.private_key.expose_secret() != PRIVATE_KEY {
+            return Err(Error::new(ErrorKind::InvalidInput, "the private key is none"));
+        }
+        let token = SecretString::from("good-token".to_owned());
+        Ok(Arc::new(StaticCredential::new(Credential::new(CredentialKind::AccessToken, token))))
+    }
+}
+
+pub(crate) const PRIVATE_KEY: &str = "-----BEGIN PRIVATE KEY----- of the app";
+
+#[derive(Debug)]
+struct Setup;
+
+#[async_trait]
+impl AppSetup for Setup {
+    fn manifest(
+        &self,
+        name: &str,
+        addresses: &AppAddresses,
+        organization: Option<&str>,
+        state: &CsrfState,
+    ) -> Result<AppManifest> {
+        let manifest = serde_json::json!({
+            "name": name,
+            "hook": addresses.webhook.as_str(),
+            "created": addresses.created.as_str(),
+            "installed": addresses.installed.as_str(),
+            "organization": organization,
+        });
+        let url = format!("https://stub.example/apps/new?state={}", state.as_secret().expose_secret());
+        Ok(AppManifest::new(manifest, url.parse().unwrap()))
+    }
+    async fn convert(&self, code: &SecretString) -> Result<CreatedApp> {
+        if code.expose_secret() != "good-code" {
+            return Err(Error::new(ErrorKind::InvalidGrant, "the code is wrong"));
+        }
+        let install = "https://stub.example/apps/rca/installations/new".parse().unwrap();
+        let secrets = [PRIVATE_KEY, "secret-of-the-app"].map(|text| SecretString::from(text.to_owned()));
+        let [key, hook] = secrets;
+        Ok(CreatedApp::new("77", "rca", key, hook, install))
     }
 }
 

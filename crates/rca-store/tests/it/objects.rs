@@ -5,7 +5,7 @@ use rca_store::testing::Database;
 use rca_store::{
     Analysis, AnalysisFilter, ClusterFilter, ClusterHit, Comment, ErrorKind, Feedback, HookChange,
     IntegrationChange, NewApiToken, NewAudit, NewHook, NewIncident, NewRepository, PageRequest,
-    RepositoryFilter, Retention, Write, new_id,
+    RepositoryFilter, Retention, SecretOwner, Write, new_id,
 };
 use secrecy::SecretString;
 use serde_json::json;
@@ -415,6 +415,20 @@ async fn settings_and_marks_survive(database: &Database) {
     assert_eq!(store.get_mark(&workspace, "poll:r2").await.unwrap(), None);
     let missing = store.put_settings("other", &json!({})).await.unwrap_err();
     assert_eq!(missing.kind(), ErrorKind::NotFound);
+
+    // Settings change together with their secrets, and only as they were read.
+    let known = store.get_settings(&workspace).await.unwrap();
+    let owner = SecretOwner::settings(&workspace);
+    let token = || vec![("log_source:1".to_owned(), SecretString::from("t"))];
+    let (one, two) = (json!({ "sources": 1 }), json!({ "sources": 2 }));
+    assert!(store.change_settings(&workspace, &known, &one, &token(), &[]).await.unwrap());
+    assert!(!store.change_settings(&workspace, &known, &two, &[], &["log_source:1".into()]).await.unwrap());
+    assert_eq!(store.get_settings(&workspace).await.unwrap(), one);
+    assert!(store.get_secret(&workspace, &owner, "log_source:1").await.unwrap().is_some());
+    assert!(store.change_settings(&workspace, &one, &two, &[], &["log_source:1".into()]).await.unwrap());
+    assert!(store.get_secret(&workspace, &owner, "log_source:1").await.unwrap().is_none());
+    let other = store.create_workspace("other").await.unwrap();
+    assert_eq!(store.get_settings(&other).await.unwrap(), json!({}));
 }
 
 async fn hooks_change_in_part(database: &Database) {
@@ -453,6 +467,29 @@ async fn hooks_change_in_part(database: &Database) {
     assert_eq!(store.list_hooks(&workspace, &id).await.unwrap().len(), 1);
     let missing = store.update_hook("other", "h1", HookChange::default()).await.unwrap_err();
     assert_eq!(missing.kind(), ErrorKind::NotFound);
+
+    // Those for more than one repository are told apart, and can go to another integration of the workspace.
+    assert!(store.list_wide_hooks(&workspace, &id).await.unwrap().is_empty());
+    let wide = NewHook {
+        id: "h2".into(),
+        workspace: workspace.clone(),
+        integration: id.clone(),
+        repository: None,
+        forge: "github".into(),
+        state: "registered".into(),
+        secret: SecretString::from("s"),
+        token_hash: None,
+        data: json!({}),
+    };
+    store.insert_hook(wide).await.unwrap();
+    let heir = integration(&store).await;
+    store.move_hook(&workspace, "h2", &heir).await.unwrap();
+    assert!(store.list_wide_hooks(&workspace, &id).await.unwrap().is_empty());
+    assert_eq!(store.list_wide_hooks(&workspace, &heir).await.unwrap()[0].id, "h2");
+    for (workspace, heir) in [("other", heir.as_str()), (&workspace, "nobody")] {
+        let missing = store.move_hook(workspace, "h2", heir).await.unwrap_err();
+        assert_eq!(missing.kind(), ErrorKind::NotFound);
+    }
 }
 
 async fn only_what_ended_long_ago_is_pruned(database: &Database) {

@@ -3,14 +3,14 @@
 
 use std::{
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
 use clap::Args;
 use forge_core::{
-    BoxStream, Credential, CredentialKind, ForgeClient, ForgeClientExt as _, ForgeKind, Instance, LogOptions,
-    StaticCredential,
+    AppKey, BoxStream, Credential, CredentialKind, CredentialProvider, ForgeClient, ForgeClientExt as _,
+    ForgeKind, Instance, LogOptions, StaticCredential,
     model::{RepoRef, RunRef},
 };
 use forge_http::HttpClient;
@@ -20,7 +20,10 @@ use secrecy::SecretString;
 use serde::Serialize;
 
 use super::Failure;
-use crate::providers;
+use crate::{
+    config::{LogSource, LogSourceKind},
+    providers,
+};
 
 /// Where to ask and as whom.
 #[derive(Debug, Args)]
@@ -43,6 +46,24 @@ pub(super) struct Connection {
     /// The account's mail address, for tokens that are sent together with one (Atlassian API tokens).
     #[arg(long)]
     email: Option<String>,
+    /// A GitHub App instead of a token: its id or client id.
+    #[arg(long, requires = "private_key_file", requires = "installation", conflicts_with_all = ["token", "token_file"])]
+    app_id: Option<String>,
+    /// The file with the app's private key, PEM.
+    #[arg(long, value_name = "FILE", requires = "app_id")]
+    private_key_file: Option<PathBuf>,
+    /// The app's installation.
+    #[arg(long, value_name = "ID", requires = "app_id")]
+    installation: Option<String>,
+    /// Where the logs of Bitbucket Data Center's builds lie: jenkins=URL, bamboo=URL or teamcity=URL.
+    #[arg(long, value_name = "KIND=URL", value_parser = log_source)]
+    log_source: Option<(LogSourceKind, url::Url)>,
+    /// The user of the log source's token, where it goes as a password.
+    #[arg(long, value_name = "USER", requires = "log_source")]
+    log_source_user: Option<String>,
+    /// The log source's token.
+    #[arg(long, env = "FORGE_RCA_LOG_SOURCE_TOKEN", hide_env_values = true)]
+    log_source_token: Option<String>,
     /// Networks beside public ones that may be reached, e.g. 10.0.0.0/8; may be repeated.
     #[arg(long = "allow-network", value_name = "CIDR")]
     allowed_networks: Vec<forge_http::IpNetwork>,
@@ -103,6 +124,7 @@ pub(super) struct LogArguments {
 pub(super) fn repos(connection: &Connection) -> Result<(), Failure> {
     block_on(async {
         let client = connection.client()?;
+        tell_identity(&*client).await?;
         print_all(client.repos().list_repos(), "repositories").await
     })
 }
@@ -172,14 +194,43 @@ impl Connection {
             .with_http_allowed(self.dangerous_allow_http)
             .build()
             .map_err(Failure::input)?;
-        let provider = providers::all(&http, &[])
+        let provider = providers::all(&http, &self.log_sources()?)
             .map_err(Failure::input)?
             .into_iter()
             .find(|provider| provider.kind() == self.forge)
             .ok_or_else(|| Failure::input(format!("this build has no adapter for {}", self.forge)))?;
-        provider
-            .connect(&instance, Arc::new(StaticCredential::new(self.credential()?)))
-            .map_err(Failure::input)
+        let credentials: Arc<dyn CredentialProvider> = match &self.app_id {
+            Some(app_id) => {
+                provider.installation(&instance, &self.app_key(app_id)?).map_err(Failure::input)?
+            }
+            None => Arc::new(StaticCredential::new(self.credential()?)),
+        };
+        provider.connect(&instance, credentials).map_err(Failure::input)
+    }
+
+    fn app_key(&self, app_id: &str) -> Result<AppKey, Failure> {
+        let path = self.private_key_file.as_deref().unwrap_or_else(|| Path::new("-"));
+        let key = std::fs::read_to_string(path)
+            .map_err(|error| Failure::input(format!("cannot read {}: {error}", path.display())))?;
+        Ok(AppKey {
+            app_id: app_id.to_owned(),
+            private_key: SecretString::from(key),
+            installation_id: self.installation.clone().unwrap_or_default(),
+        })
+    }
+
+    fn log_sources(&self) -> Result<Vec<LogSource>, Failure> {
+        let Some((kind, base_url)) = &self.log_source else { return Ok(Vec::new()) };
+        let token = self
+            .log_source_token
+            .as_deref()
+            .ok_or_else(|| Failure::input("a log source needs its token: set FORGE_RCA_LOG_SOURCE_TOKEN"))?;
+        Ok(vec![LogSource {
+            kind: *kind,
+            base_url: base_url.clone(),
+            username: self.log_source_user.clone(),
+            token: SecretString::from(token.trim().to_owned()),
+        }])
     }
 
     fn credential(&self) -> Result<Credential, Failure> {
@@ -215,6 +266,44 @@ fn cloud_address(forge: ForgeKind) -> Option<&'static str> {
         ForgeKind::GITFLIC => "https://gitflic.ru",
         _ => return None,
     })
+}
+
+fn log_source(text: &str) -> Result<(LogSourceKind, url::Url), String> {
+    let (kind, url) = text.split_once('=').ok_or("write jenkins=https://ci.example.com")?;
+    let kind = match kind {
+        "jenkins" => LogSourceKind::Jenkins,
+        "bamboo" => LogSourceKind::Bamboo,
+        "teamcity" => LogSourceKind::TeamCity,
+        _ => return Err("the kind is jenkins, bamboo or teamcity".to_owned()),
+    };
+    Ok((kind, url.parse().map_err(|error| format!("the address is none: {error}"))?))
+}
+
+/// Says on standard error whose the credential is and what it lacks. Some credentials may not ask that and are good for
+/// the rest all the same.
+async fn tell_identity(client: &dyn ForgeClient) -> Result<(), Failure> {
+    let mut error = io::stderr();
+    let identity = match client.whoami().await {
+        Ok(identity) => identity,
+        Err(refused) => {
+            writeln!(error, "cannot tell whose the token is: {refused}")?;
+            return Ok(());
+        }
+    };
+    writeln!(error, "account: {}", identity.account.login)?;
+    if let Some(version) = &identity.server_version {
+        writeln!(error, "version: {version}")?;
+    }
+    if let Some(scopes) = &identity.scopes {
+        writeln!(error, "scopes: {}", scopes.join(", "))?;
+    }
+    if !identity.missing_scopes.is_empty() {
+        writeln!(error, "missing scopes: {}", identity.missing_scopes.join(", "))?;
+    }
+    if let Some(expires_at) = identity.expires_at {
+        writeln!(error, "expires: {expires_at}")?;
+    }
+    Ok(())
 }
 
 /// What the forge refuses is a failed check; what we cannot even ask is wrong input.

@@ -95,6 +95,7 @@ pub(super) async fn metrics(State(state): State<AppState>) -> Result<impl IntoRe
     };
     let deliveries = state.store.count_deliveries(workspace).await.map_err(unavailable)?;
     let tasks = state.store.count_tasks(workspace).await.map_err(unavailable)?;
-    let text = crate::metrics::render(&deliveries, &tasks);
+    let recurring = state.flow.count_recurring(workspace).await?;
+    let text = crate::metrics::render(&deliveries, &tasks, recurring);
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text))
 }

@@ -1,6 +1,7 @@
 //! Routes: read the request, call the use case, answer. Nothing is decided here.
 
 mod analyses;
+mod app;
 mod clusters;
 mod deliveries;
 mod health;
@@ -9,6 +10,7 @@ mod integrations;
 mod members;
 mod oauth;
 mod repositories;
+mod settings;
 mod stats;
 mod tokens;
 mod watch;
@@ -38,6 +40,7 @@ pub(crate) fn api() -> OpenApiRouter<AppState> {
         .merge(health::router())
         .merge(integrations::router())
         .merge(oauth::router())
+        .merge(app::router())
         .merge(repositories::router())
         .merge(webhooks::router())
         .merge(deliveries::router())
@@ -48,6 +51,7 @@ pub(crate) fn api() -> OpenApiRouter<AppState> {
         .merge(watch::router())
         .merge(members::router())
         .merge(stats::router())
+        .merge(settings::router())
 }
 
 /// What the public address serves. A worker serves its health only.

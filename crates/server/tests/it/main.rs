@@ -8,6 +8,7 @@
 
 mod analyze;
 mod config;
+mod forge;
 mod inspect;
 mod kill;
 mod processes;

@@ -55,7 +55,7 @@ pub(crate) fn run_with_input(arguments: &[&str], input: &[u8]) -> Ran {
     finish(output)
 }
 
-fn finish(output: Output) -> Ran {
+pub(crate) fn finish(output: Output) -> Ran {
     Ran {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8(output.stdout).unwrap(),
