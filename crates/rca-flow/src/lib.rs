@@ -11,6 +11,7 @@ mod integrations;
 mod jobs;
 pub mod markdown;
 mod monitor;
+mod operations;
 pub mod policy;
 mod receive;
 pub mod render;

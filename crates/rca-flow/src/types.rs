@@ -24,8 +24,8 @@ pub use integration::{
     WebhookOnlyRequest,
 };
 pub use repository::{
-    HookView, MonitorItem, MonitorOutcome, MonitorRequest, OperationView, RepositoryFilter, RepositoryView,
-    WebhookSecret,
+    BackfillItem, HookView, MonitorItem, MonitorOutcome, MonitorRequest, OperationItem, OperationView,
+    RepositoryFilter, RepositoryView, WebhookSecret,
 };
 
 /// A page of a list.

@@ -57,6 +57,24 @@ impl Store {
             .map(|row| row.json("value"))
             .transpose()
     }
+
+    /// The marks whose names begin with `prefix`, by name.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn list_marks(&self, workspace: &str, prefix: &str) -> Result<Vec<(String, Value)>> {
+        let length = i64::try_from(prefix.chars().count()).unwrap_or(i64::MAX);
+        let mut connection = self.read().await?;
+        let rows = Sql::new(
+            "SELECT name, value FROM mark WHERE workspace = $1 AND substr(name, 1, $2) = $3 ORDER BY name",
+        )
+        .bind(workspace)
+        .bind(length)
+        .bind(prefix)
+        .all(&mut connection)
+        .await?;
+        rows.iter().map(|row| Ok((row.text("name")?, row.json("value")?))).collect()
+    }
 }
 
 pub(crate) async fn set_mark(

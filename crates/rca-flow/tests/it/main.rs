@@ -10,6 +10,7 @@ mod connect;
 mod ingest;
 mod loops;
 mod markdown;
+mod operations;
 mod policy;
 mod receive;
 mod render;
