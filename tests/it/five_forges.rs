@@ -68,7 +68,7 @@ async fn deliver(fake: &Fake, repo: &RepoHandle, spec: RunSpec) {
     }
 }
 
-async fn server_with_jenkins(fake: &FakeBitbucketDc) -> TestServer {
+pub(crate) async fn server_with_jenkins(fake: &FakeBitbucketDc) -> TestServer {
     let source = LogSource {
         kind: LogSourceKind::Jenkins,
         base_url: fake.ci_url(CiServer::Jenkins).parse().unwrap(),

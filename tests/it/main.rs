@@ -6,6 +6,7 @@
 mod abuse;
 mod api;
 mod connect;
+mod discovery;
 mod documents;
 mod five_forges;
 mod ingest;
