@@ -96,7 +96,7 @@ async fn discover(fake: &Fake, concurrency: usize, count: usize) {
     assert_eq!((repos.len(), ids.len()), (count, count), "each one, and once");
 }
 
-async fn start(kind: ForgeKind) -> Box<dyn AsRef<Fake>> {
+async fn start(kind: ForgeKind) -> Box<dyn AsRef<Fake> + Send + Sync> {
     match kind.as_str() {
         "gitlab" => Box::new(FakeGitLab::start().await),
         "github" => Box::new(FakeGitHub::start().await),

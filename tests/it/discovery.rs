@@ -153,7 +153,7 @@ async fn bitbucket_cloud_from_discovery_to_green() {
 #[tokio::test]
 async fn bitbucket_dc_from_discovery_to_green() {
     let fake = FakeBitbucketDc::start().await;
-    the_whole_loop(server_with_jenkins(&fake).await, &*fake).await;
+    the_whole_loop(server_with_jenkins(&fake).await, &fake).await;
 }
 
 #[tokio::test]
@@ -221,7 +221,7 @@ async fn bitbucket_cloud_moved() {
 #[tokio::test]
 async fn bitbucket_dc_moved() {
     let fake = FakeBitbucketDc::start().await;
-    a_move_keeps_what_is_known(server_with_jenkins(&fake).await, &*fake).await;
+    a_move_keeps_what_is_known(server_with_jenkins(&fake).await, &fake).await;
 }
 
 #[tokio::test]
