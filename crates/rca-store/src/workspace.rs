@@ -63,13 +63,11 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the database does not answer.
     pub async fn list_marks(&self, workspace: &str, prefix: &str) -> Result<Vec<(String, Value)>> {
-        let length = i64::try_from(prefix.chars().count()).unwrap_or(i64::MAX);
         let mut connection = self.read().await?;
         let rows = Sql::new(
-            "SELECT name, value FROM mark WHERE workspace = $1 AND substr(name, 1, $2) = $3 ORDER BY name",
+            "SELECT name, value FROM mark WHERE workspace = $1 AND substr(name, 1, length($2)) = $2 ORDER BY name",
         )
         .bind(workspace)
-        .bind(length)
         .bind(prefix)
         .all(&mut connection)
         .await?;
