@@ -77,7 +77,7 @@ fn jenkins(fake: &FakeBitbucketDc) -> LogSource {
     }
 }
 
-async fn server_with_jenkins(fake: &FakeBitbucketDc) -> TestServer {
+pub(crate) async fn server_with_jenkins(fake: &FakeBitbucketDc) -> TestServer {
     let source = jenkins(fake);
     TestServer::start_with(|config| config.log_sources.push(source)).await
 }

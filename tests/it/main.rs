@@ -7,6 +7,7 @@ mod abuse;
 mod api;
 mod app;
 mod connect;
+mod discovery;
 mod documents;
 mod down;
 mod five_forges;

@@ -73,6 +73,8 @@ pub(crate) struct Call {
 pub(crate) enum More {
     /// Where the page's `next` says. Next addresses are never built.
     AsLinked,
+    /// As linked, to the end: pages that the list counts are fetched ahead.
+    AsCounted,
     /// No.
     No,
 }
@@ -133,11 +135,16 @@ impl BitbucketCloudClient {
                 return Ok((Vec::new(), Some(Next::Url(redirect_target(response)?))));
             }
             let page: wire::Page<T> = response.json()?;
+            let last = page.last();
             let (items, more) = choose(page.values);
-            let next = match page.next.filter(|_| more == More::AsLinked) {
+            let next = match page.next.filter(|_| more != More::No) {
                 Some(next) => {
                     let url = Url::parse(&next);
-                    Some(Next::Url(url.map_err(|_| response.unexpected("the next page has no address"))?))
+                    let url = url.map_err(|_| response.unexpected("the next page has no address"))?;
+                    Some(match last.filter(|_| more == More::AsCounted) {
+                        Some(last) => Next::Counted(url, last),
+                        None => Next::Url(url),
+                    })
                 }
                 None => None,
             };

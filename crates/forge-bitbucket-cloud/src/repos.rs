@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use forge_core::{BoxStream, Error, ErrorKind, ForgeKind, Repos, Result, model::Repo};
+use forge_http::{each_once, side_by_side};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::{
@@ -11,10 +12,12 @@ use crate::{
 
 #[async_trait]
 impl Repos for BitbucketCloudClient {
-    /// One workspace after the other: the rate limit is shared.
+    /// In the order of the workspaces, a few of which are read side by side; the rate limit counts requests, not how
+    /// many are under way.
     fn list_repos(&self) -> BoxStream<'static, Result<Repo>> {
         let client = self.clone();
-        self.list_workspaces().map_ok(move |workspace| client.list_repos_of(&workspace)).try_flatten().boxed()
+        let lists = self.list_workspaces().map_ok(move |workspace| client.list_repos_of(&workspace)).boxed();
+        each_once(side_by_side(lists), |repo| repo.id.clone())
     }
 
     async fn get_repo(&self, id_or_name: &str) -> Result<Repo> {
@@ -65,9 +68,11 @@ impl BitbucketCloudClient {
     fn list_repos_of(&self, workspace: &str) -> BoxStream<'static, Result<Repo>> {
         // Without a role, everything that is public comes too. A token that is bound to a workspace has no role.
         let role = if self.place.workspace.is_some() { "" } else { "role=member&" };
-        let path = segment(workspace).map(|segment| format!("repositories/{segment}?{role}pagelen=100"));
+        // Oldest first: one that is made meanwhile comes last.
+        let path = segment(workspace)
+            .map(|segment| format!("repositories/{segment}?{role}sort=created_on&pagelen=100"));
         self.list(path, format!("list repositories of {workspace}"), |values: Vec<wire::Repository>| {
-            (values.into_iter().map(wire::Repository::into_model).collect(), More::AsLinked)
+            (values.into_iter().map(wire::Repository::into_model).collect(), More::AsCounted)
         })
     }
 

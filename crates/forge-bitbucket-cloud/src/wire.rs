@@ -19,6 +19,16 @@ use serde::Deserialize;
 pub(crate) struct Page<T> {
     pub(crate) values: Vec<T>,
     pub(crate) next: Option<String>,
+    /// Of the whole list, where the list is counted.
+    size: Option<u64>,
+    pagelen: Option<u64>,
+}
+
+impl<T> Page<T> {
+    /// The number of the last page.
+    pub(crate) fn last(&self) -> Option<u64> {
+        Some(self.size?.div_ceil(self.pagelen.filter(|length| *length > 0)?))
+    }
 }
 
 /// As [`Page`], where an answer without a list is possible.

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use forge_core::{BoxStream, Error, ErrorKind, ForgeKind, Repos, Result, model::Repo};
+use forge_http::{each_once, side_by_side};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::{
@@ -17,7 +18,8 @@ impl Repos for DcClient {
     /// All that the credential sees: a whole instance, a project or a single repository, by the token's reach. With
     /// [`crate::BitbucketDcBuilder::with_projects`] those of the projects.
     ///
-    /// Public repositories of which the credential has no permission are left out.
+    /// Public repositories of which the credential has no permission are left out. One page after the other: where a page
+    /// begins is only told by the one before it. Projects are read side by side.
     fn list_repos(&self) -> BoxStream<'static, Result<Repo>> {
         let client = self.clone();
         let base_url = self.base_url.clone();
@@ -27,15 +29,16 @@ impl Repos for DcClient {
             let query = [("permission", "REPO_READ"), ("archived", "ALL"), ("limit", PAGE)];
             self.list(Ok("api/1.0/repos".to_owned()), &query, "list repositories".to_owned())
         } else {
-            stream::iter(self.settings.projects.clone())
-                .flat_map(move |key| {
-                    let path = segment(&key).map(|key| format!("api/1.0/projects/{key}/repos"));
-                    let operation = format!("list repositories of project {key}");
-                    client.list(path, &[("archived", "ALL"), ("limit", PAGE)], operation)
-                })
-                .boxed()
+            let lists = stream::iter(self.settings.projects.clone()).map(move |key| {
+                let path = segment(&key).map(|key| format!("api/1.0/projects/{key}/repos"));
+                let operation = format!("list repositories of project {key}");
+                Ok(client.list(path, &[("archived", "ALL"), ("limit", PAGE)], operation))
+            });
+            side_by_side(lists.boxed())
         };
-        repositories.map_ok(move |repository| repository.into_model(&base_url)).boxed()
+        each_once(repositories.map_ok(move |repository| repository.into_model(&base_url)).boxed(), |repo| {
+            repo.id.clone()
+        })
     }
 
     /// By name in one request; by id by searching the list, because Bitbucket has no other way.

@@ -1,9 +1,8 @@
 //! Lists that come in numbered pages.
 
 use forge_core::{BoxStream, Error, ErrorKind, ForgeKind, Result};
-use forge_http::Response;
+use forge_http::{Ahead, Response};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use http::Method;
 use serde_json::Value;
 
 use crate::{
@@ -21,6 +20,8 @@ const MAX_PAGES: usize = 10_000;
 pub(crate) enum More {
     /// Yes.
     Yes,
+    /// Yes, to the end: pages that the list counts are fetched ahead.
+    All,
     /// What comes is of no interest.
     No,
 }
@@ -32,6 +33,9 @@ struct Pages<F> {
     parse: F,
     /// The page to ask for; `None` at the end.
     index: Option<usize>,
+    /// The number of the last page, where pages may be fetched ahead.
+    last_index: Option<usize>,
+    ahead: Ahead<Response>,
     /// The last page's items, by which a server is found out that does not count pages.
     last: Vec<Value>,
 }
@@ -71,7 +75,16 @@ impl GitFlicClient {
             Err(error) => return stream::once(async move { Err(error.with_operation(operation)) }).boxed(),
         };
         let client = self.clone();
-        let pages = Pages { client, path, operation, parse, index: Some(0), last: Vec::new() };
+        let pages = Pages {
+            client,
+            path,
+            operation,
+            parse,
+            index: Some(0),
+            last_index: None,
+            ahead: Ahead::new(),
+            last: Vec::new(),
+        };
         stream::try_unfold(pages, |mut pages| async move {
             let Some(items) = pages.read().await? else { return Ok(None) };
             Ok::<_, Error>(Some((stream::iter(items.into_iter().map(Ok)), pages)))
@@ -87,9 +100,7 @@ impl<F> Pages<F> {
         F: Fn(&[Value]) -> Option<(Vec<T>, More)> + Send + Sync,
     {
         let Some(index) = self.index else { return Ok(None) };
-        let path = format!("{}?page={index}&size={SIZE}", self.path);
-        let call = Call { method: Method::GET, path, body: None, operation: self.operation.clone() };
-        let response = self.client.send(&call).await?;
+        let response = self.fetch(index).await?;
         let body: Value = response.json()?;
         let items = items(&body).ok_or_else(|| response.unexpected("the answer is not a list"))?;
         let is_repeated = !items.is_empty() && index > 0 && *items == *self.last;
@@ -99,13 +110,29 @@ impl<F> Pages<F> {
         let parsed = (self.parse)(items);
         let (parsed, more) = parsed
             .ok_or_else(|| response.unexpected("an item of the list lacks fields that are documented"))?;
-        let has_next = more == More::Yes && has_next(&body, index, items.len());
+        let has_next = more != More::No && has_next(&body, index, items.len());
+        self.last_index = total_pages(&body)
+            .filter(|_| more == More::All)
+            .map(|total| total.min(MAX_PAGES).saturating_sub(1));
         if has_next && index + 1 >= MAX_PAGES {
             return Err(response.unexpected(format!("the list has more than {MAX_PAGES} pages")));
         }
         self.index = has_next.then_some(index + 1);
         self.last = items.to_vec();
         Ok(Some(parsed))
+    }
+
+    async fn fetch(&mut self, index: usize) -> Result<Response> {
+        let (client, path, operation) = (&self.client, &self.path, &self.operation);
+        let fetch = |number: u64| {
+            let path = format!("{path}?page={number}&size={SIZE}");
+            let (client, call) = (client.clone(), Call::get(path, operation.clone()));
+            async move { client.send(&call).await }
+        };
+        match self.last_index {
+            Some(last) => self.ahead.page(index as u64, last as u64, fetch).await,
+            None => fetch(index as u64).await,
+        }
     }
 
     /// The same page came again. Where nothing said that there are more, the list is simply not paged.

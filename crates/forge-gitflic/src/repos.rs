@@ -1,20 +1,17 @@
 //! Finding projects.
 
-use std::{
-    collections::HashSet,
-    sync::{Mutex, PoisonError},
-};
-
 use async_trait::async_trait;
 use forge_core::{
     BoxStream, Error, ErrorKind, ForgeKind, Repos, Result,
     model::{Repo, RepoRef},
 };
-use futures_util::{StreamExt as _, TryStreamExt as _, future};
+use forge_http::each_once;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use crate::{
     client::{Call, GitFlicClient, repo_path, segment},
-    wire,
+    page::More,
+    wire::{self, Fields},
 };
 
 #[async_trait]
@@ -22,14 +19,7 @@ impl Repos for GitFlicClient {
     /// Own projects, then shared ones, each once. There is no list of all that a token may see: those of teams and
     /// companies are among the shared ones.
     fn list_repos(&self) -> BoxStream<'static, Result<Repo>> {
-        let seen = Mutex::new(HashSet::new());
-        self.list_of("my")
-            .chain(self.list_of("shared"))
-            .try_filter(move |repo| {
-                let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-                future::ready(seen.insert(repo.id.clone()))
-            })
-            .boxed()
+        each_once(self.list_of("my").chain(self.list_of("shared")).boxed(), |repo| repo.id.clone())
     }
 
     /// By id it has to be looked for in the lists, because GitFlic addresses projects by their aliases.
@@ -67,8 +57,9 @@ impl Repos for GitFlicClient {
 impl GitFlicClient {
     fn list_of(&self, which: &str) -> BoxStream<'static, Result<Repo>> {
         let web = self.web().to_owned();
-        self.list(Ok(format!("project/{which}")), "list projects".to_owned(), move |fields| {
-            wire::repository(fields, &web)
+        self.list_pages(Ok(format!("project/{which}")), "list projects".to_owned(), move |items| {
+            let items = items.iter().map(|item| wire::repository(Fields::new(item), &web));
+            Some((items.collect::<Option<Vec<_>>>()?, More::All))
         })
     }
 }

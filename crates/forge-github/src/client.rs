@@ -12,7 +12,8 @@ use forge_core::{
     model::{Account, Identity, RepoRef},
 };
 use forge_http::{
-    Answer, ApiClient, Dialect, HttpClient, Next, RateLimit, Request, Response, next_link, pages,
+    Answer, ApiClient, Dialect, HttpClient, Next, RateLimit, Request, Response, next_link, numbered_link,
+    pages,
 };
 use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, HeaderValue, Method, header};
@@ -124,6 +125,7 @@ impl GitHubClient {
             let (items, more) = items(response)?;
             let next = match more {
                 More::AsLinked => next_link(response)?.map(Next::Url),
+                More::AsCounted => numbered_link(response)?,
                 More::No => None,
             };
             Ok((items, next))
@@ -178,6 +180,8 @@ impl GitHubClient {
 pub(crate) enum More {
     /// Where the `Link` header says. Next addresses are never built: GitHub changes their form.
     AsLinked,
+    /// As linked, to the end: pages that the header counts are fetched ahead.
+    AsCounted,
     /// No.
     No,
 }

@@ -476,6 +476,7 @@ impl Request {
     }
 }
 
+#[derive(Clone)]
 pub(crate) struct Settings {
     headers: HeaderMap,
     operation: Option<String>,

@@ -16,7 +16,9 @@ use crate::{
     credentials::{ACCESS_TOKEN, ConnectionData, stored_tokens, token_credential},
     error::{FlowError, FlowErrorKind, Result},
     flow::{Caller, Flow, forge_of, now},
-    health, jobs, policy,
+    health, jobs,
+    operations::{Head, sync_operation},
+    policy,
     types::{
         Backfill, Disconnected, FeedbackChange, FeedbackPolicy, Health, IntegrationPatch, IntegrationView,
         Mode, Perimeter, PerimeterMode, ReplaceTokenRequest, time,
@@ -151,14 +153,21 @@ impl Flow {
         self.get_integration(caller, id).await
     }
 
-    /// Lists the repositories again, in the background.
+    /// Lists the repositories again, in the background. Gives the operation that tells how far that is.
     ///
     /// # Errors
     /// `not_found`.
-    pub async fn sync_integration(&self, caller: &Caller, id: &str) -> Result<()> {
+    pub async fn sync_integration(&self, caller: &Caller, id: &str) -> Result<String> {
         let integration = self.integration(&caller.workspace, id).await?;
-        self.store().enqueue(jobs::sync_task(&integration)).await?;
-        Ok(())
+        let operation = sync_operation(&integration);
+        let head = self.operation_head(&caller.workspace, &operation).await?;
+        let mut head = head.unwrap_or_else(|| Head::new("sync", 0));
+        (head.done, head.end) = (0, None);
+        head.asked += 1;
+        let writes =
+            vec![head.write(&caller.workspace, &operation), Write::Enqueue(jobs::sync_task(&integration))];
+        self.store().write(writes).await?;
+        Ok(operation)
     }
 
     /// Ends an integration: removes our hooks, revokes the grant, wipes the secrets. What the forge does not let us

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use crate::{
     error::{FlowError, FlowErrorKind},
     flow::Flow,
+    operations::{BackfillPlan, End, sync_operation},
 };
 
 mod analyse_job;
@@ -126,8 +127,20 @@ pub(crate) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
 pub(crate) async fn give_up(flow: &Flow, task: &ClaimedTask, reason: &str) -> Vec<Write> {
     match task.kind.as_str() {
         ANALYSE_JOB | ANALYSE_LOG => analyse_job::give_up(flow, task, reason).await,
+        BACKFILL => backfill::give_up(task, reason),
+        MONITOR | SYNC => operation_failed(flow, task, reason).await,
         _ => Vec::new(),
     }
+}
+
+async fn operation_failed(flow: &Flow, task: &ClaimedTask, reason: &str) -> Vec<Write> {
+    let operation = match task.kind.as_str() {
+        SYNC => integration_of(flow, task).await.ok().map(|integration| sync_operation(&integration)),
+        _ => field::<Option<String>>(task, "operation").ok().flatten(),
+    };
+    let Some(operation) = operation else { return Vec::new() };
+    let end = flow.end_operation(&task.workspace, &operation, End::Failed(reason.to_owned())).await;
+    end.ok().flatten().into_iter().collect()
 }
 
 pub(crate) fn sync_task(integration: &Integration) -> NewTask {
@@ -140,12 +153,17 @@ pub(crate) fn poll_task(integration: &Integration) -> NewTask {
         .with_integration(integration.id.clone())
 }
 
-pub(crate) fn backfill_task(integration: &Integration, repository: &Repository) -> NewTask {
+/// `item` is where its end is recorded. Tasks of two operations stay two, so that both come to their ends.
+pub(crate) fn backfill_task(
+    integration: &Integration,
+    repository: &Repository,
+    item: Option<&str>,
+) -> NewTask {
     NewTask::new(
         integration.workspace.clone(),
         BACKFILL,
-        format!("backfill:{}", repository.id),
-        json!({ "repository": repository.id }),
+        format!("backfill:{}:{}", repository.id, item.unwrap_or_default()),
+        json!({ "repository": repository.id, "item": item }),
     )
     .with_integration(integration.id.clone())
     .with_priority(-10)
@@ -156,8 +174,9 @@ pub(crate) fn monitor_task(
     operation: &str,
     add: &[String],
     remove: &[String],
+    backfill: Option<&BackfillPlan>,
 ) -> NewTask {
-    let payload = json!({ "operation": operation, "add": add, "remove": remove });
+    let payload = json!({ "operation": operation, "add": add, "remove": remove, "backfill": backfill });
     NewTask::new(integration.workspace.clone(), MONITOR, format!("monitor:{operation}"), payload)
         .with_integration(integration.id.clone())
 }

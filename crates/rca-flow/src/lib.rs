@@ -14,6 +14,7 @@ mod jobs;
 pub mod markdown;
 mod members;
 mod monitor;
+mod operations;
 pub mod policy;
 mod receive;
 pub mod render;

@@ -2,12 +2,14 @@
 
 #![expect(clippy::disallowed_methods, reason = "hook secrets are derived and hashed here")]
 
+use std::collections::HashSet;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use forge_core::{
     EnsureHook, ErrorKind, ForgeClient, ForgeClientExt, ForgeKind, Hooks,
     model::{HookSpec, RepoRef},
 };
-use futures_util::TryStreamExt;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use rca_store::{
     Hook, HookChange, Integration, NewHook, PageRequest, Repository, RepositoryFilter as StoreFilter, Write,
 };
@@ -16,20 +18,22 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    connect::value,
     error::{FlowError, FlowErrorKind, Result},
     flow::{Caller, Flow, forge_of},
     integrations::{audit, backfill_of, mode_of},
     jobs,
+    operations::{BackfillPlan, Head, backfill_write},
     types::{
         Disconnected, HookView, LeftoverHook, List, Mode, MonitorItem, MonitorOutcome, MonitorRequest,
-        OperationView, RepositoryFilter, RepositoryView, WebhookSecret, page, time,
+        RepositoryFilter, RepositoryView, WebhookSecret, page, time,
     },
     wide_hooks::{covers, is_of_app, namespace_of, namespace_ref, registered_data},
 };
 
 /// Up to so many repositories are done while the caller waits.
 const AT_ONCE: usize = 50;
+/// Of those, so many at a time.
+const AT_A_TIME: usize = 4;
 /// How long an old webhook secret stays valid.
 const OVERLAP_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -121,6 +125,8 @@ impl Flow {
             full_name: repository.full_name,
             default_branch: repository.default_branch,
             web_url: repository.web_url,
+            archived: repository.archived,
+            has_ci: repository.data.get("has_ci").and_then(Value::as_bool),
             monitored: repository.monitored,
             hook: hook.map_or_else(
                 || HookView { state: "none".to_owned(), last_delivery_at: None, last_error: None },
@@ -158,44 +164,26 @@ impl Flow {
         }
         let detail = json!({ "add": add.len(), "remove": request.remove.len() });
         self.store().write(vec![audit(caller, "repositories.monitor", &integration.id, detail)]).await?;
-        if add.len() + request.remove.len() > AT_ONCE {
+        let backfill = self.plan_backfill(&integration, &add).await?;
+        let total = add.len() + request.remove.len();
+        if total > AT_ONCE {
             let operation_id = rca_store::new_id();
-            let view = OperationView {
-                state: "running".to_owned(),
-                done: 0,
-                total: add.len() + request.remove.len(),
-                items: Vec::new(),
-            };
-            self.store()
-                .write(vec![
-                    Write::SetMark {
-                        workspace: caller.workspace.clone(),
-                        name: operation_mark(&operation_id),
-                        value: value(&view),
-                    },
-                    Write::Enqueue(jobs::monitor_task(&integration, &operation_id, &add, &request.remove)),
-                ])
-                .await?;
+            let task =
+                jobs::monitor_task(&integration, &operation_id, &add, &request.remove, backfill.as_ref());
+            let head = Head::new("monitor", total).write(&caller.workspace, &operation_id);
+            self.store().write(vec![head, Write::Enqueue(task)]).await?;
             return Ok(MonitorOutcome::Accepted { operation_id });
         }
-        let mut items = Vec::new();
-        for id in &add {
-            items.push(self.start_monitoring(&integration, id).await);
-        }
+        let (integration, backfill) = (&integration, backfill.as_ref());
+        let mut items: Vec<MonitorItem> = stream::iter(add)
+            .map(|id| async move { self.start_monitoring(integration, &id, backfill).await })
+            .buffered(AT_A_TIME)
+            .collect()
+            .await;
         for id in &request.remove {
-            items.push(self.stop_monitoring(&integration, id).await);
+            items.push(self.stop_monitoring(integration, id).await);
         }
         Ok(MonitorOutcome::Done(items))
-    }
-
-    /// How far a long operation is.
-    ///
-    /// # Errors
-    /// `not_found`.
-    pub async fn get_operation(&self, caller: &Caller, id: &str) -> Result<OperationView> {
-        let mark = self.store().get_mark(&caller.workspace, &operation_mark(id)).await?;
-        mark.and_then(|mark| serde_json::from_value(mark).ok())
-            .ok_or_else(|| FlowError::not_found("operation"))
     }
 
     /// A new webhook secret for a repository. The forge gets it where we may; the old one works for a day longer.
@@ -257,33 +245,82 @@ impl Flow {
         })
     }
 
-    pub(crate) async fn start_monitoring(&self, integration: &Integration, id: &str) -> MonitorItem {
-        match self.try_start(integration, id).await {
-            Ok(item) => item,
-            Err(error) => MonitorItem {
-                id: id.to_owned(),
-                monitored: false,
-                hook_registered: false,
-                error: Some(error.message),
-            },
+    /// The operation for the back-fills of those that are not monitored yet; begun here, because the work may end in
+    /// any order.
+    async fn plan_backfill(&self, integration: &Integration, add: &[String]) -> Result<Option<BackfillPlan>> {
+        if !backfill_of(integration).enabled || integration.auth == "webhook_only" {
+            return Ok(None);
+        }
+        let mut repositories = Vec::new();
+        if add.len() > AT_ONCE {
+            let others = self.all_repositories(integration, Some(false)).await?;
+            let others: HashSet<String> = others.into_iter().map(|repository| repository.id).collect();
+            repositories.extend(add.iter().filter(|id| others.contains(*id)).cloned());
+        } else {
+            for id in add {
+                let found = self.store().get_repository(&integration.workspace, id).await?;
+                let is_ours = |found: &Repository| found.integration == integration.id && !found.monitored;
+                repositories.extend(found.filter(is_ours).map(|found| found.id));
+            }
+        }
+        if repositories.is_empty() {
+            return Ok(None);
+        }
+        let plan = BackfillPlan { operation: rca_store::new_id(), repositories };
+        let head = Head::new("backfill", plan.repositories.len());
+        self.store().write(vec![head.write(&integration.workspace, &plan.operation)]).await?;
+        Ok(Some(plan))
+    }
+
+    pub(crate) async fn start_monitoring(
+        &self,
+        integration: &Integration,
+        id: &str,
+        backfill: Option<&BackfillPlan>,
+    ) -> MonitorItem {
+        let error = match self.try_start(integration, id, backfill).await {
+            Ok(item) => return item,
+            Err(error) => error,
+        };
+        if let Some(mark) = backfill.and_then(|plan| plan.item(id)) {
+            let told = backfill_write(&integration.workspace, &mark, id, 0, Some(error.message.clone()));
+            if let Err(error) = self.store().write(vec![told]).await {
+                tracing::warn!(%error, "the end of a back-fill could not be recorded");
+            }
+        }
+        MonitorItem {
+            id: id.to_owned(),
+            monitored: false,
+            hook_registered: false,
+            backfill_operation_id: None,
+            error: Some(error.message),
         }
     }
 
-    async fn try_start(&self, integration: &Integration, id: &str) -> Result<MonitorItem> {
+    async fn try_start(
+        &self,
+        integration: &Integration,
+        id: &str,
+        backfill: Option<&BackfillPlan>,
+    ) -> Result<MonitorItem> {
         let repository = self.repository(&integration.workspace, id).await?;
         if repository.integration != integration.id {
             return Err(FlowError::not_found("repository"));
         }
-        let is_new = !repository.monitored;
+        // One that the plan names is new also when this is done again after a crash.
+        let item = backfill.and_then(|plan| plan.item(id));
+        let is_new = !repository.monitored || item.is_some();
         self.store().set_monitored(&integration.workspace, &[id.to_owned()], true).await?;
         if is_new && backfill_of(integration).enabled && integration.auth != "webhook_only" {
-            self.store().enqueue(jobs::backfill_task(integration, &repository)).await?;
+            self.store().enqueue(jobs::backfill_task(integration, &repository, item.as_deref())).await?;
         }
+        let backfill_operation_id = item.and(backfill).map(|plan| plan.operation.clone());
         if mode_of(integration) == Mode::Polling {
             return Ok(MonitorItem {
                 id: id.to_owned(),
                 monitored: true,
                 hook_registered: false,
+                backfill_operation_id,
                 error: None,
             });
         }
@@ -292,6 +329,7 @@ impl Flow {
             id: id.to_owned(),
             monitored: true,
             hook_registered: registered.is_ok(),
+            backfill_operation_id,
             error: registered.err().map(|error| error.message),
         })
     }
@@ -396,6 +434,7 @@ impl Flow {
                 id: id.to_owned(),
                 monitored: false,
                 hook_registered: true,
+                backfill_operation_id: None,
                 error: Some(error.message),
             },
         }
@@ -411,7 +450,13 @@ impl Flow {
         if let Some(hook) = self.store().find_hook_of_repository(&integration.workspace, id).await? {
             self.drop_own_hook(integration, &repository, &hook).await?;
         }
-        Ok(MonitorItem { id: id.to_owned(), monitored: false, hook_registered: false, error: None })
+        Ok(MonitorItem {
+            id: id.to_owned(),
+            monitored: false,
+            hook_registered: false,
+            backfill_operation_id: None,
+            error: None,
+        })
     }
 
     async fn drop_own_hook(
@@ -530,8 +575,4 @@ impl Flow {
 
 pub(crate) fn repo_ref(repository: &Repository) -> RepoRef {
     RepoRef::new(repository.forge_id.clone(), repository.full_name.clone())
-}
-
-pub(crate) fn operation_mark(id: &str) -> String {
-    format!("operation:{id}")
 }

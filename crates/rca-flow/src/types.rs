@@ -32,8 +32,8 @@ pub use product::{
     Overview, Percentiles, Point, RepositoryStatsView, RoleRequest, StatsQuery, TopQuery,
 };
 pub use repository::{
-    HookView, MonitorItem, MonitorOutcome, MonitorRequest, OperationView, RepositoryFilter, RepositoryView,
-    WebhookSecret,
+    BackfillItem, HookView, MonitorItem, MonitorOutcome, MonitorRequest, OperationItem, OperationView,
+    RepositoryFilter, RepositoryView, WebhookSecret,
 };
 pub use settings::{LogSourceChange, LogSourceKind, LogSourceView, SettingsChange, SettingsView};
 

@@ -105,7 +105,7 @@ impl Flow {
             .find_repository_by_forge_id(&caller.workspace, &integration.id, &found.id)
             .await?
             .ok_or_else(|| FlowError::not_found("repository"))?;
-        let registered = self.start_monitoring(&integration, &repository.id).await.hook_registered;
+        let registered = self.start_monitoring(&integration, &repository.id, None).await.hook_registered;
         let hook = self.store().find_hook_of_repository(&caller.workspace, &repository.id).await?;
         let hook = hook.ok_or_else(|| FlowError::not_found("hook"))?;
         let secret = self.store().get_hook(&hook.id).await?.and_then(|hook| hook.secrets.into_iter().next());

@@ -12,7 +12,7 @@ pub struct Retention {
     pub deliveries_ms: i64,
     /// Dead deliveries and dead tasks, which wait for a human.
     pub dead_ms: i64,
-    /// Done tasks.
+    /// Done tasks, and what is recorded of operations.
     pub tasks_ms: i64,
     /// Analyses with their feedback.
     pub analyses_ms: i64,
@@ -31,6 +31,8 @@ pub struct Pruned {
     pub analyses: u64,
     /// Incidents.
     pub incidents: u64,
+    /// Heads and items of operations.
+    pub operations: u64,
 }
 
 const DAY: i64 = 24 * 60 * 60 * 1_000;
@@ -112,6 +114,12 @@ impl Store {
                 "DELETE FROM incident WHERE id IN (SELECT id FROM incident WHERE resolved_at < $1 AND resolved_at < $2 \
                  ORDER BY id LIMIT $3)",
                 [incidents_ms; 2],
+            )
+            .await?,
+            operations: delete(
+                "DELETE FROM mark WHERE (workspace, name) IN (SELECT workspace, name FROM mark WHERE updated_at < $1 \
+                 AND updated_at < $2 AND name LIKE 'operation:%' ORDER BY updated_at LIMIT $3)",
+                [tasks_ms; 2],
             )
             .await?,
         })

@@ -130,6 +130,22 @@ impl Store {
             .map(|row| row.json("value"))
             .transpose()
     }
+
+    /// The marks whose names begin with `prefix`, by name.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn list_marks(&self, workspace: &str, prefix: &str) -> Result<Vec<(String, Value)>> {
+        let mut connection = self.read().await?;
+        let rows = Sql::new(
+            "SELECT name, value FROM mark WHERE workspace = $1 AND substr(name, 1, length($2)) = $2 ORDER BY name",
+        )
+        .bind(workspace)
+        .bind(prefix)
+        .all(&mut connection)
+        .await?;
+        rows.iter().map(|row| Ok((row.text("name")?, row.json("value")?))).collect()
+    }
 }
 
 pub(crate) async fn set_mark(

@@ -106,7 +106,9 @@ async fn the_token_goes_to_no_other_origin() {
     let page = json!({ "values": [{ "workspace": { "slug": "northwind" } }], "next": next });
     forge.on("GET", "/user/workspaces?pagelen=100", answer(200, &page)).await;
     let repos = json!({ "values": [], "next": format!("{}/x", elsewhere.uri()) });
-    forge.on("GET", "/repositories/northwind?role=member&pagelen=100", answer(200, &repos)).await;
+    forge
+        .on("GET", "/repositories/northwind?role=member&sort=created_on&pagelen=100", answer(200, &repos))
+        .await;
     let error = forge.client.repos().list_repos().try_collect::<Vec<_>>().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AddressRefused);
     // A redirect elsewhere, for reading and for changing.

@@ -76,7 +76,7 @@ async fn a_next_page_at_another_origin_is_refused() {
     let forge = Forge::start().await;
     let next = format!("<{}/api/v3/user/repos?page=2>; rel=\"next\"", other.uri());
     let first = answer(200, &json!([fixture("repository.json")])).insert_header("link", next.as_str());
-    forge.on("GET", "/user/repos?per_page=100", first).await;
+    forge.on("GET", "/user/repos?sort=created&direction=asc&per_page=100", first).await;
     let mut repos = forge.client.repos().list_repos();
     assert!(repos.try_next().await.unwrap().is_some());
     assert_eq!(repos.try_next().await.unwrap_err().kind(), ErrorKind::AddressRefused);

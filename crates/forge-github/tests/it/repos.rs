@@ -63,12 +63,16 @@ async fn repositories_are_read_page_by_page_as_they_are_taken() {
     let forge = Forge::start().await;
     let next = format!("<{}>; rel=\"next\"", forge.url("/repositories-page?cursor=abc&per_page=100"));
     let first = answer(200, &numbered(100, 1)).insert_header("link", next.as_str());
-    forge.on("GET", "/user/repos?per_page=100", first).await;
+    forge.on("GET", "/user/repos?sort=created&direction=asc&per_page=100", first).await;
     forge.on("GET", "/repositories-page?cursor=abc&per_page=100", answer(200, &numbered(50, 101))).await;
 
     let mut repos = forge.client.repos().list_repos();
     repos.try_next().await.unwrap().unwrap();
-    assert_eq!(forge.asked().await, ["GET /user/repos?per_page=100"], "one item costs one page");
+    assert_eq!(
+        forge.asked().await,
+        ["GET /user/repos?sort=created&direction=asc&per_page=100"],
+        "one item costs one page"
+    );
     let rest: Vec<_> = repos.try_collect().await.unwrap();
     assert_eq!(rest.len(), 149);
     assert_eq!(rest.last().unwrap().full_name, "northwind/shop-150");

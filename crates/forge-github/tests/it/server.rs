@@ -55,7 +55,7 @@ impl Forge {
         mock.respond_with(answer)
     }
 
-    /// What was asked, in order: `GET /user/repos?per_page=100`.
+    /// What was asked, in order: `GET /user/repos?sort=created&direction=asc&per_page=100`.
     pub(crate) async fn asked(&self) -> Vec<String> {
         self.requests().await.iter().map(line).collect()
     }

@@ -1,9 +1,12 @@
 //! Lists in pages.
 
+use std::{sync::Arc, time::Duration};
+
 use forge_core::{ErrorKind, Result};
-use forge_http::{Next, Response, next_link, pages};
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use forge_http::{MOST_AHEAD, Next, Response, each_once, next_link, numbered_link, pages, side_by_side};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use proptest::prelude::*;
+use tokio::sync::Semaphore;
 
 use crate::support::{CANARY, RawServer, Reply, api};
 
@@ -119,6 +122,145 @@ async fn links_are_read_as_the_standard_has_them() {
         let response = api(&server.url()).get("/list").send().await.unwrap();
         assert_eq!(next_link(&response).unwrap_err().kind(), ErrorKind::UnexpectedResponse, "{link}");
     }
+}
+
+fn parse_counted(response: &Response) -> Result<(Vec<u32>, Option<Next>)> {
+    Ok((response.json()?, numbered_link(response)?))
+}
+
+fn page_of(request: &str) -> u32 {
+    let query = request.split_whitespace().nth(1).unwrap();
+    query.split("page=").nth(1).map_or(1, |number| number.parse().unwrap())
+}
+
+/// Pages of one item, its number, up to `last`; `told` is what the header says is the last one.
+async fn numbered(last: u32, told: u32) -> RawServer {
+    RawServer::start_with(move |_, request| {
+        let number = page_of(request);
+        let next = format!(
+            r#"</list?size=1&page={}>; rel="next", </list?size=1&page={told}>; rel="last""#,
+            number + 1
+        );
+        page(&format!("[{number}]"), if number < last { &next } else { "" })
+    })
+    .await
+}
+
+#[tokio::test]
+async fn counted_pages_are_fetched_ahead_once_the_second_is_wanted() {
+    let server = numbered(20, 20).await;
+    let api = api(&server.url());
+    let mut list = pages(api.get("/list"), api, parse_counted);
+    assert_eq!(list.next().await.unwrap().unwrap(), 1);
+    assert_eq!(server.heard().len(), 1, "nothing is fetched for a reader who may stop");
+    for expected in 2..=20 {
+        assert_eq!(list.next().await.unwrap().unwrap(), expected, "in order");
+        assert!(server.heard().len() <= expected as usize + MOST_AHEAD, "a few, not all");
+    }
+    assert!(list.next().await.is_none());
+    assert_eq!(server.heard().len(), 20, "no page twice and none too many");
+}
+
+#[tokio::test]
+async fn pages_ahead_are_under_way_together() {
+    let gate = Arc::new(Semaphore::new(0));
+    let held = Arc::clone(&gate);
+    let server = RawServer::start_with(move |_, request| {
+        let number = page_of(request);
+        let link = format!(r#"</list?page={}>; rel="next", </list?page=20>; rel="last""#, number + 1);
+        let Reply::Bytes(bytes) = page(&format!("[{number}]"), &link) else { unreachable!("it is bytes") };
+        if number == 1 { Reply::Bytes(bytes) } else { Reply::Gate(Arc::clone(&held), bytes) }
+    })
+    .await;
+    let api = api(&server.url());
+    let mut list = pages(api.get("/list"), api, parse_counted);
+    list.next().await.unwrap().unwrap();
+    let reader = tokio::spawn(async move { list.next().await.unwrap().unwrap() });
+    let all = async {
+        while server.heard().len() < 1 + MOST_AHEAD {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), all).await.expect("none is answered before all are asked");
+    gate.add_permits(1000);
+    assert_eq!(reader.await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn counted_lists_may_grow_and_shrink() {
+    for (last, told) in [(12, 9), (4, 9), (2, 10_000_000), (1, 9)] {
+        let server = numbered(last, told).await;
+        let api = api(&server.url());
+        let list = pages(api.get("/list"), api, parse_counted);
+        let all: Vec<u32> = list.try_collect().await.unwrap();
+        assert_eq!(all, (1..=last).collect::<Vec<_>>(), "{last} pages where {told} were told");
+        assert!(server.heard().len() <= last as usize + MOST_AHEAD);
+    }
+}
+
+#[tokio::test]
+async fn addresses_that_change_their_form_are_followed_one_by_one() {
+    let server = RawServer::start_with(|_, request| {
+        let number = page_of(request);
+        let link = format!(
+            r#"</list?after={number}&page={}>; rel="next", </list?after={number}&page=8>; rel="last""#,
+            number + 1
+        );
+        page(&format!("[{number}]"), if number < 8 { &link } else { "" })
+    })
+    .await;
+    let api = api(&server.url());
+    let all: Vec<u32> = pages(api.get("/list"), api, parse_counted).try_collect().await.unwrap();
+    assert_eq!(all, [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert!(server.heard().len() <= 8 + MOST_AHEAD, "guesses end when they prove wrong");
+}
+
+#[tokio::test]
+async fn a_failed_page_ends_the_list_behind_those_before_it() {
+    let server = RawServer::start_with(|_, request| match page_of(request) {
+        3 => Reply::new("403 Forbidden", &[], "no"),
+        number => {
+            let link = format!(r#"</list?page={}>; rel="next", </list?page=9>; rel="last""#, number + 1);
+            page(&format!("[{number}]"), &link)
+        }
+    })
+    .await;
+    let api = api(&server.url());
+    let mut list = pages(api.get("/list").operation("list things"), api, parse_counted);
+    assert_eq!(list.next().await.unwrap().unwrap(), 1);
+    assert_eq!(list.next().await.unwrap().unwrap(), 2);
+    let error = list.next().await.unwrap().unwrap_err();
+    assert_eq!((error.kind(), error.operation()), (ErrorKind::Forbidden, Some("list things")));
+    assert!(list.next().await.is_none());
+}
+
+#[tokio::test]
+async fn lists_stand_side_by_side_in_their_order() {
+    let server = RawServer::start_with(|_, request| {
+        let name = request.split_whitespace().nth(1).unwrap().trim_start_matches("/list").to_owned();
+        Reply::json(&format!("[{name}0,{name}1]"))
+    })
+    .await;
+    let api = api(&server.url());
+    let lists = stream::iter(1..=9)
+        .map(move |number| Ok(pages(api.get(&format!("/list{number}")), api.clone(), parse)));
+    let mut all = side_by_side(lists.boxed());
+    assert_eq!(all.next().await.unwrap().unwrap(), 10);
+    assert_eq!(all.next().await.unwrap().unwrap(), 11);
+    assert_eq!(server.heard().len(), 1, "the first list is read alone");
+    assert_eq!(all.next().await.unwrap().unwrap(), 20);
+    assert!(server.heard().len() <= 1 + MOST_AHEAD + 1);
+    let rest: Vec<u32> = all.try_collect().await.unwrap();
+    assert_eq!(rest.first(), Some(&21));
+    assert_eq!(rest.last(), Some(&91));
+    assert_eq!((rest.len(), server.heard().len()), (15, 9));
+}
+
+#[tokio::test]
+async fn an_item_that_comes_twice_is_told_once() {
+    let items = stream::iter([1, 2, 2, 3, 1].map(Ok)).boxed();
+    let all: Vec<u32> = each_once(items, u32::to_string).try_collect().await.unwrap();
+    assert_eq!(all, [1, 2, 3]);
 }
 
 proptest! {

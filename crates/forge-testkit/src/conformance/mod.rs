@@ -101,6 +101,8 @@ macro_rules! conformance {
                 whoami_names_missing_scopes,
                 listing_is_lazy,
                 listing_takes_the_fewest_requests,
+                listing_ahead_is_bounded,
+                listing_tells_a_failed_page,
                 gets_by_id_and_name,
                 unknown_and_hidden_are_not_found,
                 archived_is_told_apart,

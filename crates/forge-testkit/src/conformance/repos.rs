@@ -3,9 +3,11 @@
 use std::collections::HashSet;
 
 use forge_core::ErrorKind;
+use forge_http::MOST_AHEAD;
 use futures_util::{StreamExt, TryStreamExt};
 
 use super::{Harness, assert_no_unknown_request, requests, shop};
+use crate::Fault;
 
 /// The account of the token is known, and a token that may do everything lacks nothing.
 pub async fn whoami_names_the_account<H: Harness>() {
@@ -47,6 +49,42 @@ pub async fn listing_takes_the_fewest_requests<H: Harness>() {
     assert!(added.iter().all(|repo| ids.contains(&repo.forge_id)));
     let lists = harness.fake().requests_before_repos() + harness.fake().requests_after_repos();
     assert_eq!(requests(harness.fake()), 3 + lists);
+}
+
+/// A reader who stops at the second page of 20 has cost a few requests and not 20.
+pub async fn listing_ahead_is_bounded<H: Harness>() {
+    let harness = H::start().await;
+    harness.fake().add_repos(2000);
+    let client = harness.client();
+    {
+        let mut repos = client.repos().list_repos();
+        for _ in 0..101 {
+            repos.next().await.expect("there are many").expect("it can be read");
+        }
+    }
+    let pages = requests(harness.fake()) - harness.fake().requests_before_repos();
+    assert!(pages <= 1 + MOST_AHEAD, "{pages} requests for two pages");
+}
+
+/// A page that fails for good ends the listing behind the pages before it, and one that fails once does not.
+pub async fn listing_tells_a_failed_page<H: Harness>() {
+    let harness = H::start().await;
+    harness.fake().add_repos(350);
+    let client = harness.client();
+    let mut repos = client.repos().list_repos();
+    for _ in 0..100 {
+        repos.next().await.expect("the first page is there").expect("it can be read");
+    }
+    harness.fake().fail_times("GET", "**", Fault::Status(503), 1);
+    for _ in 0..50 {
+        repos.next().await.expect("the second page is there").expect("it was asked for again");
+    }
+    harness.fake().fail_times("GET", "**", Fault::Status(403), 100);
+    let rest: Vec<_> = repos.collect().await;
+    let (last, before) = rest.split_last().expect("there is more, or an error");
+    assert!(before.iter().all(Result::is_ok), "an error ends the listing");
+    // What was fetched before the fault may be all of it.
+    assert!(last.is_err() || rest.len() == 200, "{} came, the last one {last:?}", rest.len());
 }
 
 /// Both the forge's id and the full name lead to the repository.

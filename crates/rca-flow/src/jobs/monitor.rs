@@ -1,48 +1,54 @@
-//! A large change of the perimeter, repository by repository, with its progress readable.
+//! A large change of the perimeter, a few repositories at a time, with its progress readable.
 
-use rca_store::{ClaimedTask, Write};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use rca_store::ClaimedTask;
 
-use super::{JobResult, Settlement, field, integration_of};
-use crate::{connect::value, flow::Flow, monitor::operation_mark, types::OperationView};
+use super::{JobError, JobResult, Settlement, field, integration_of};
+use crate::{
+    flow::Flow,
+    operations::{BackfillPlan, End, item_write},
+    types::OperationItem,
+};
 
-/// The progress is stored after so many.
-const STEP: usize = 20;
+/// So many repositories at a time: each takes a few requests, and forges limit how fast things may be made.
+const AT_A_TIME: usize = 4;
 
 pub(super) async fn run(flow: &Flow, task: &ClaimedTask) -> JobResult {
-    let integration = integration_of(flow, task).await?;
+    let integration = &integration_of(flow, task).await?;
     let operation: Option<String> = field(task, "operation")?;
     let add: Vec<String> = field(task, "add")?;
     let remove: Vec<String> = field(task, "remove")?;
-    let total = add.len() + remove.len();
-    let mut items = Vec::with_capacity(total);
-    let mark = |items: &[_], state: &str| {
-        let operation = operation.as_ref()?;
-        let view = OperationView { state: state.to_owned(), done: items.len(), total, items: items.to_vec() };
-        Some(Write::SetMark {
-            workspace: task.workspace.clone(),
-            name: operation_mark(operation),
-            value: value(&view),
-        })
+    let backfill: Option<BackfillPlan> = field(task, "backfill")?;
+    let (operation, backfill) = (operation.as_deref(), backfill.as_ref());
+    let ended = match operation {
+        Some(operation) => flow.ended_items(&task.workspace, operation).await?,
+        None => Default::default(),
     };
-    // Beginning again after a crash does the first ones again, which changes nothing.
-    for (position, (id, is_added)) in
-        add.iter().map(|id| (id, true)).chain(remove.iter().map(|id| (id, false))).enumerate()
-    {
-        let item = if is_added {
-            flow.start_monitoring(&integration, id).await
-        } else {
-            flow.stop_monitoring(&integration, id).await
-        };
-        items.push(item);
-        if position % STEP == STEP - 1
-            && let Some(write) = mark(&items, "running")
-        {
-            flow.store().write(vec![write]).await?;
-        }
-    }
+    let changes = add.into_iter().map(|id| (id, true)).chain(remove.into_iter().map(|id| (id, false)));
+    let open: Vec<_> = changes.enumerate().filter(|(position, _)| !ended.contains(position)).collect();
+    stream::iter(open)
+        .map(|(position, (id, is_added))| async move {
+            let item = if is_added {
+                flow.start_monitoring(integration, &id, backfill).await
+            } else {
+                flow.stop_monitoring(integration, &id).await
+            };
+            if let Some(operation) = operation {
+                let item = OperationItem::Monitor(item);
+                flow.store().write(vec![item_write(&task.workspace, operation, position, &item)]).await?;
+            }
+            Ok::<_, JobError>(())
+        })
+        .buffer_unordered(AT_A_TIME)
+        .try_collect::<()>()
+        .await?;
     if operation.is_none() {
         // The repositories have their hooks now: those that served them before can go.
-        flow.drop_namespace_hooks(&integration).await?;
+        flow.drop_namespace_hooks(integration).await?;
     }
-    Ok(Settlement::done(mark(&items, "done").into_iter().collect()))
+    let end = match operation {
+        Some(operation) => flow.end_operation(&task.workspace, operation, End::Done).await?,
+        None => None,
+    };
+    Ok(Settlement::done(end.into_iter().collect()))
 }

@@ -159,7 +159,7 @@ async fn discovered(flow: &Flow, task: &ClaimedTask, forge_id: &str) -> Result<O
     let find = || flow.store().find_repository_by_forge_id(&task.workspace, &integration.id, &forge_id);
     let Some(mut repository) = find().await? else { return Ok(None) };
     if is_wanted && !repository.monitored {
-        flow.start_monitoring(&integration, &repository.id).await;
+        flow.start_monitoring(&integration, &repository.id, None).await;
         repository = find().await?.unwrap_or(repository);
     }
     Ok(Some(Context { integration, repository, client }))

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use forge_core::model::Repo;
-use futures_util::TryStreamExt;
+use forge_core::{ErrorKind, ForgeClient, model::Repo};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use rca_store::{ClaimedTask, Integration, NewRepository, NewTask, PageRequest, RepositoryFilter, Write};
 use serde_json::json;
 
@@ -12,6 +12,7 @@ use crate::{
     credentials::ConnectionData,
     flow::Flow,
     integrations::{mode_of, perimeter_of},
+    operations::{End, Head, sync_operation},
     types::{Mode, Perimeter, PerimeterMode},
     wide_hooks::{covers, namespaces},
 };
@@ -21,38 +22,97 @@ const BATCH: usize = 200;
 
 pub(super) async fn run(flow: &Flow, task: &ClaimedTask) -> JobResult {
     let integration = integration_of(flow, task).await?;
+    let operation = sync_operation(&integration);
     if integration.auth == "webhook_only" {
-        return Ok(Settlement::done(Vec::new()));
+        let end = flow.end_operation(&task.workspace, &operation, End::Done).await?;
+        return Ok(Settlement::done(end.into_iter().collect()));
     }
+    let known = flow.operation_head(&task.workspace, &operation).await?;
+    let mut head = Head { done: 0, end: None, ..known.unwrap_or_else(|| Head::new("sync", 0)) };
+    let asked = head.asked;
     let client = flow.client(&integration).await?;
-    let data = ConnectionData::of(&integration);
-    let mut started = None;
-    if data.level.as_deref() == Some("repository") {
-        let name = data.repository.clone().unwrap_or_default();
-        let repo = client.repos().get_repo(&name).await?;
-        started = Some(store(flow, &integration, vec![repo]).await?);
-    } else {
-        let mut listing = client.repos().list_repos();
-        let mut batch = Vec::new();
-        while let Some(repo) = listing.try_next().await? {
-            if is_in_level(&data, &repo) {
-                batch.push(repo);
+    if let Some(started) = read(flow, &integration, &*client, &mut head).await? {
+        // Where one vanishes while the pages are read, others move between them and can be missed. So what is missing
+        // is gone only when a second reading does not find it either.
+        if !missing(flow, &integration, started).await?.is_empty() {
+            head.done = 0;
+            if read(flow, &integration, &*client, &mut head).await?.is_some() {
+                drop_vanished(flow, &integration, started).await?;
             }
-            if batch.len() >= BATCH {
-                let at = store(flow, &integration, std::mem::take(&mut batch)).await?;
-                started.get_or_insert(at);
+        }
+    }
+    let mut writes: Vec<Write> = new_perimeter(flow, &integration).await?.into_iter().collect();
+    let last = flow.operation_head(&task.workspace, &operation).await?;
+    // Asked for again meanwhile, it runs again.
+    if last.is_none_or(|last| last.asked == asked) {
+        let end = Some(End::Done);
+        writes.push(Head { total: head.done, end, ..head }.write(&task.workspace, &operation));
+    }
+    Ok(Settlement::done(writes))
+}
+
+/// Stores what the forge lists, and how far that is. Gives the time at which it began; `None` for an empty list, which
+/// is a credential that lost its rights more often than a forge that lost everything.
+async fn read(
+    flow: &Flow,
+    integration: &Integration,
+    client: &dyn ForgeClient,
+    head: &mut Head,
+) -> Result<Option<i64>, JobError> {
+    let data = ConnectionData::of(integration);
+    let mut started = None;
+    let mut listing = if data.level.as_deref() == Some("repository") {
+        let repo = single(flow, integration, client, &data).await?;
+        stream::once(async move { Ok(repo) }).boxed()
+    } else {
+        client.repos().list_repos()
+    };
+    loop {
+        let mut batch = Vec::new();
+        let mut is_over = false;
+        while batch.len() < BATCH {
+            match listing.try_next().await? {
+                Some(repo) if is_in_level(&data, &repo) => batch.push(repo),
+                Some(_) => {}
+                None => {
+                    is_over = true;
+                    break;
+                }
             }
         }
         if !batch.is_empty() {
-            let at = store(flow, &integration, batch).await?;
+            head.done += batch.len();
+            let at = store(flow, integration, batch).await?;
             started.get_or_insert(at);
+            let asked = flow.operation_head(&integration.workspace, &sync_operation(integration)).await?;
+            head.asked = asked.map_or(head.asked, |asked| asked.asked);
+            flow.store()
+                .write(vec![head.write(&integration.workspace, &sync_operation(integration))])
+                .await?;
+        }
+        if is_over {
+            return Ok(started);
         }
     }
-    // An empty list is a credential that lost its rights more often than a forge that lost everything.
-    if let Some(started) = started {
-        drop_vanished(flow, &integration, started).await?;
+}
+
+/// The one repository of a token that reaches no further. It is known by its name first, and by its id once it has been
+/// seen.
+async fn single(
+    flow: &Flow,
+    integration: &Integration,
+    client: &dyn ForgeClient,
+    data: &ConnectionData,
+) -> Result<Repo, JobError> {
+    let name = data.repository.clone().unwrap_or_default();
+    let missing = match client.repos().get_repo(&name).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => error,
+        outcome => return Ok(outcome?),
+    };
+    match flow.all_repositories(integration, None).await?.into_iter().next() {
+        Some(seen) => Ok(client.repos().get_repo(&seen.forge_id).await?),
+        None => Err(missing.into()),
     }
-    Ok(Settlement::done(new_perimeter(flow, &integration).await?.into_iter().collect()))
 }
 
 pub(super) async fn store(flow: &Flow, integration: &Integration, repos: Vec<Repo>) -> Result<i64, JobError> {
@@ -69,6 +129,7 @@ pub(super) async fn store(flow: &Flow, integration: &Integration, repos: Vec<Rep
             has_ci: repo.has_ci.unwrap_or(true),
             data: json!({
                 "is_public": repo.is_public,
+                "has_ci": repo.has_ci,
                 "has_issues": repo.has_issues,
                 "can_manage_hooks": repo.can_manage_hooks,
             }),
@@ -77,16 +138,21 @@ pub(super) async fn store(flow: &Flow, integration: &Integration, repos: Vec<Rep
     Ok(flow.store().upsert_repositories(repositories).await?)
 }
 
-async fn drop_vanished(flow: &Flow, integration: &Integration, started: i64) -> Result<(), JobError> {
+/// Some of those that are stored and have not been seen since.
+async fn missing(flow: &Flow, integration: &Integration, started: i64) -> Result<Vec<String>, JobError> {
     let filter = RepositoryFilter {
         integration: Some(integration.id.clone()),
         not_seen_since: Some(started),
         ..RepositoryFilter::default()
     };
+    let gone =
+        flow.store().list_repositories(&integration.workspace, &filter, &PageRequest::first(500)).await?;
+    Ok(gone.items.into_iter().map(|repository| repository.id).collect())
+}
+
+async fn drop_vanished(flow: &Flow, integration: &Integration, started: i64) -> Result<(), JobError> {
     loop {
-        let gone =
-            flow.store().list_repositories(&integration.workspace, &filter, &PageRequest::first(500)).await?;
-        let ids: Vec<String> = gone.items.into_iter().map(|repository| repository.id).collect();
+        let ids = missing(flow, integration, started).await?;
         if ids.is_empty() || flow.store().delete_repositories(&integration.workspace, &ids).await? == 0 {
             return Ok(());
         }
@@ -102,7 +168,7 @@ async fn new_perimeter(flow: &Flow, integration: &Integration) -> Result<Option<
         .iter()
         .filter(|repository| match perimeter.mode {
             PerimeterMode::Selected => repository.monitored,
-            _ => !repository.archived && is_inside(&perimeter, &repository.full_name),
+            _ => !repository.archived && repository.has_ci && is_inside(&perimeter, &repository.full_name),
         })
         .collect();
     flow.ensure_namespace_hooks(integration, &namespaces(&perimeter, &wanted)).await?;

@@ -30,6 +30,10 @@ pub struct RepositoryView {
     pub default_branch: Option<String>,
     /// Where a person looks at it.
     pub web_url: Option<String>,
+    /// Whether it is read-only at the forge.
+    pub archived: bool,
+    /// Whether CI is switched on; null where the forge's listing does not tell.
+    pub has_ci: Option<bool>,
     /// Whether it is in the perimeter.
     pub monitored: bool,
     /// Its hook.
@@ -74,6 +78,9 @@ pub struct MonitorItem {
     pub monitored: bool,
     /// Whether its hook is registered at the forge.
     pub hook_registered: bool,
+    /// The operation that tells how far its back-fill is, where one was begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backfill_operation_id: Option<String>,
     /// What failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -91,18 +98,47 @@ pub enum MonitorOutcome {
     },
 }
 
-/// How far a long operation is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// How far a long operation is. It survives a restart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OperationView {
-    /// `running`, `done` or `failed`.
+    /// `monitor`, `backfill` or `sync`.
+    pub kind: String,
+    /// `running`, `done` or `failed`. An operation some of whose items failed is done.
     pub state: String,
-    /// How many items are done.
+    /// How many items are done; of a sync, how many repositories were read.
     pub done: usize,
-    /// How many there are.
+    /// How many there are, as far as that is known.
     pub total: usize,
-    /// Those that are done.
-    pub items: Vec<MonitorItem>,
+    /// Those that are done; a sync has none.
+    pub items: Vec<OperationItem>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// What became of one item of an operation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum OperationItem {
+    /// Of a change of what is monitored.
+    Monitor(MonitorItem),
+    /// Of a back-fill.
+    Backfill(BackfillItem),
+}
+
+/// What became of the back-fill of one repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BackfillItem {
+    /// The repository.
+    pub id: String,
+    /// How many failed runs are analysed.
+    pub runs: usize,
+    /// What failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// A new webhook secret; shown once.

@@ -6,8 +6,8 @@ use rca_flow::{
     Caller, FlowError,
     connect::CallbackParameters,
     types::{
-        AuthorizeRequest, IntegrationPatch, IntegrationView, MonitorRequest, StartRequest, Started,
-        TokenRequest,
+        AuthorizeRequest, IntegrationPatch, IntegrationView, MonitorOutcome, MonitorRequest, OperationItem,
+        StartRequest, Started, TokenRequest,
     },
 };
 use secrecy::SecretString;
@@ -327,20 +327,34 @@ async fn monitoring_succeeds_and_fails_one_by_one() {
     let add = vec![list.items[0].id.clone(), list.items[1].id.clone(), "nonsense".to_owned()];
     let request = MonitorRequest { add, ..Default::default() };
     let outcome = world.flow.monitor(&world.caller, &world.integration, request).await.unwrap();
-    let rca_flow::types::MonitorOutcome::Done(items) = outcome else { panic!("three are done at once") };
-    assert_eq!(items.iter().map(|item| item.hook_registered).collect::<Vec<_>>(), [false, true, false]);
+    let MonitorOutcome::Done(items) = outcome else { panic!("three are done at once") };
+    let hooked: Vec<bool> = items.iter().map(|item| item.hook_registered).collect();
+    assert!(hooked[0] != hooked[1] && !hooked[2], "one was refused, one was not: {hooked:?}");
     assert_eq!(items.iter().map(|item| item.monitored).collect::<Vec<_>>(), [true, true, false]);
     let list =
         world.flow.list_repositories(&world.caller, &world.integration, &Default::default()).await.unwrap();
-    assert_eq!(list.items[0].hook.state, "pending_manual");
+    let refused = usize::from(hooked[0]);
+    assert_eq!(list.items[refused].hook.state, "pending_manual");
 
     let request = MonitorRequest { all: true, ..Default::default() };
     let outcome = world.flow.monitor(&world.caller, &world.integration, request).await.unwrap();
-    let rca_flow::types::MonitorOutcome::Accepted { operation_id } = outcome else { panic!("sixty go on") };
+    let MonitorOutcome::Accepted { operation_id } = outcome else { panic!("sixty go on") };
     world.drain().await;
     let operation = world.flow.get_operation(&world.caller, &operation_id).await.unwrap();
     assert_eq!((operation.state.as_str(), operation.done, operation.total), ("done", 60, 60));
     assert_eq!(world.stub.lock().hooks.len(), 60);
+    let backfills: Vec<&String> = operation
+        .items
+        .iter()
+        .filter_map(|item| match item {
+            OperationItem::Monitor(item) => item.backfill_operation_id.as_ref(),
+            OperationItem::Backfill(_) => None,
+        })
+        .collect();
+    assert_eq!(backfills.len(), 58, "two were monitored before: {:?}", operation.items);
+    let backfill = world.flow.get_operation(&world.caller, backfills[0]).await.unwrap();
+    assert_eq!((backfill.kind.as_str(), backfill.state.as_str()), ("backfill", "done"));
+    assert_eq!((backfill.done, backfill.total, backfill.items.len()), (58, 58, 58));
 }
 
 #[tokio::test]

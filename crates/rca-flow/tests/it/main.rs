@@ -12,6 +12,7 @@ mod hooks;
 mod ingest;
 mod loops;
 mod markdown;
+mod operations;
 mod policy;
 mod receive;
 mod render;

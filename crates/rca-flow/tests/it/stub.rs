@@ -41,6 +41,8 @@ pub(crate) struct Said {
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) repos: Vec<Repo>,
+    /// Ids that the next listing lacks.
+    pub(crate) missed_once: Vec<String>,
     pub(crate) hooks: Vec<(String, Hook, String)>,
     pub(crate) runs: HashMap<String, Run>,
     pub(crate) jobs: HashMap<String, Vec<Job>>,
@@ -239,7 +241,10 @@ impl Client {
 #[async_trait]
 impl Repos for Client {
     fn list_repos(&self) -> BoxStream<'static, Result<Repo>> {
-        let repos: Vec<_> = self.stub.lock().repos.iter().cloned().map(Ok).collect();
+        let mut state = self.stub.lock();
+        let missed = std::mem::take(&mut state.missed_once);
+        let repos: Vec<_> =
+            state.repos.iter().filter(|repo| !missed.contains(&repo.id)).cloned().map(Ok).collect();
         Box::pin(stream::iter(repos))
     }
     async fn get_repo(&self, id_or_name: &str) -> Result<Repo> {

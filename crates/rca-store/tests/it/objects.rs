@@ -413,6 +413,21 @@ async fn settings_and_marks_survive(database: &Database) {
     assert_eq!(store.get_settings(&workspace).await.unwrap(), json!({ "retention": { "days": 30 } }));
     assert_eq!(store.get_mark(&workspace, "poll:r1").await.unwrap(), Some(json!(2)));
     assert_eq!(store.get_mark(&workspace, "poll:r2").await.unwrap(), None);
+    let named = |name: &str| Write::SetMark {
+        workspace: workspace.clone(),
+        name: name.to_owned(),
+        value: json!(name),
+    };
+    let names = ["operation:a", "operation:a/000002", "operation:a/000001", "operation:ab/000001"];
+    store.write(names.map(named).to_vec()).await.unwrap();
+    let found = store.list_marks(&workspace, "operation:a/").await.unwrap();
+    let expected = ["operation:a/000001", "operation:a/000002"].map(|name| (name.to_owned(), json!(name)));
+    assert_eq!(found, expected, "those below the name, in order");
+    assert_eq!(store.list_marks("another", "operation:a/").await.unwrap(), []);
+    let soon = Retention { tasks_ms: -1000, ..Retention::default() };
+    assert_eq!(store.prune(soon, 3).await.unwrap().operations, 3, "a few at a time");
+    assert_eq!(store.prune(soon, 100).await.unwrap().operations, 1);
+    assert_eq!(store.get_mark(&workspace, "poll:r1").await.unwrap(), Some(json!(2)), "only operations end");
     let missing = store.put_settings("other", &json!({})).await.unwrap_err();
     assert_eq!(missing.kind(), ErrorKind::NotFound);
 

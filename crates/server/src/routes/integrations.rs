@@ -7,11 +7,11 @@ use rca_flow::types::{
     Disconnected, IntegrationPatch, IntegrationView, List, ReplaceTokenRequest, StartRequest, Started,
     TokenRequest, WebhookOnly, WebhookOnlyRequest,
 };
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Deserialize;
+use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::ForgeInPath;
+use super::{ForgeInPath, repositories::Accepted};
 use crate::{
     app::AppState,
     error::{ApiError, Errors},
@@ -155,26 +155,15 @@ async fn replace_token(
     Ok(Json(state.flow.replace_token(&caller.as_flow(), &id, request).await?))
 }
 
-/// Discovery goes on in the background.
-#[derive(Debug, Serialize, ToSchema)]
-struct SyncAccepted {
-    status: &'static str,
-    /// Where the repositories appear.
-    location: String,
-}
-
 /// List the repositories at the forge again, in the background.
 #[utoipa::path(post, path = "/v1/integrations/{id}/sync", tag = "integrations", params(("id" = String, Path)),
-    responses((status = 202, body = SyncAccepted), Errors))]
+    responses((status = 202, body = Accepted), Errors))]
 async fn sync(
     State(state): State<AppState>,
     caller: Caller,
     Path(id): Path<String>,
-) -> Result<(StatusCode, Json<SyncAccepted>), ApiError> {
+) -> Result<(StatusCode, Json<Accepted>), ApiError> {
     let caller = caller.require(Scope::Write)?;
-    state.flow.sync_integration(&caller.as_flow(), &id).await?;
-    Ok((
-        StatusCode::ACCEPTED,
-        Json(SyncAccepted { status: "accepted", location: format!("/v1/integrations/{id}/repositories") }),
-    ))
+    let operation_id = state.flow.sync_integration(&caller.as_flow(), &id).await?;
+    Ok((StatusCode::ACCEPTED, Json(Accepted::new(operation_id))))
 }
