@@ -3,8 +3,8 @@
 
 use forge_core::{ForgeKind, model::Target};
 use forge_testkit::{
-    CiServer, Fake, FakeBitbucketCloud, FakeBitbucketDc, FakeGitFlic, FakeGitHub, FakeGitLab, JobSpec,
-    PullSpec, RunSpec,
+    CiServer, Fake, FakeBitbucketCloud, FakeBitbucketDc, FakeGitFlic, FakeGitHub, FakeGitLab, FakeOptions,
+    JobSpec, PullSpec, RunSpec,
 };
 use serde_json::json;
 use server::{
@@ -106,7 +106,7 @@ async fn gitflic() {
 }
 
 /// One hook at the namespace where the forge has such hooks, else one at each repository; never both.
-async fn hooks_of_a_perimeter(fake: &Fake) {
+async fn hooks_of_a_perimeter(fake: &Fake, takes_wide: bool) {
     let server = TestServer::start().await;
     let repos = [fake.add_repo("acme/shop"), fake.add_repo("acme/till")];
     let integration = server.connect(fake).await;
@@ -124,8 +124,9 @@ async fn hooks_of_a_perimeter(fake: &Fake) {
     server.idle().await;
     let own: Vec<usize> = repos.iter().map(|repo| fake.hooks(repo).len()).collect();
     let has_wide = capabilities(&server, fake.kind()).await["namespace_hooks"] == true;
+    assert!(has_wide || !takes_wide, "the adapter claims what its forge has");
     let (wide, expected) =
-        (fake.namespace_hooks("acme").len(), if has_wide { (1, vec![0, 0]) } else { (0, vec![1, 1]) });
+        (fake.namespace_hooks("acme").len(), if takes_wide { (1, vec![0, 0]) } else { (0, vec![1, 1]) });
     assert_eq!((wide, own), expected);
     let run = fake.add_run(
         &repos[0],
@@ -143,15 +144,21 @@ async fn hooks_of_a_perimeter(fake: &Fake) {
 
 #[tokio::test]
 async fn perimeter_at_gitlab() {
-    hooks_of_a_perimeter(&*FakeGitLab::start().await).await;
+    hooks_of_a_perimeter(&*FakeGitLab::start().await, true).await;
+}
+
+#[tokio::test]
+async fn perimeter_at_gitlab_without_hooks_of_groups() {
+    let free = FakeOptions::new().with_version("19.2.0");
+    hooks_of_a_perimeter(&*FakeGitLab::start_with(&free).await, false).await;
 }
 
 #[tokio::test]
 async fn perimeter_at_github() {
-    hooks_of_a_perimeter(&*FakeGitHub::start().await).await;
+    hooks_of_a_perimeter(&*FakeGitHub::start().await, false).await;
 }
 
 #[tokio::test]
 async fn perimeter_at_bitbucket_dc() {
-    hooks_of_a_perimeter(&*FakeBitbucketDc::start().await).await;
+    hooks_of_a_perimeter(&*FakeBitbucketDc::start().await, true).await;
 }

@@ -448,6 +448,14 @@ impl World {
         })
     }
 
+    /// The namespace of this path, where repositories or hooks make it one.
+    pub(crate) fn find_namespace(&mut self, path: &str) -> Option<u64> {
+        let is_above = |name: &str| name.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
+        let is_known =
+            self.namespaces.contains_key(path) || self.repos.values().any(|repo| is_above(&repo.full_name));
+        is_known.then(|| self.namespace_id(path))
+    }
+
     /// The id of a namespace such as `group/sub`, which is made where it is new.
     pub(crate) fn namespace_id(&mut self, path: &str) -> u64 {
         if let Some(&id) = self.namespaces.get(path) {

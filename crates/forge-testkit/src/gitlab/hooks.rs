@@ -59,7 +59,7 @@ pub(super) fn of_project(
 
 /// Only in the paid editions; every user owns every group.
 pub(super) fn of_group(world: &mut World, request: &Incoming, id: &str, segments: &[&str]) -> Answer {
-    let found = id.parse().ok().or_else(|| world.namespaces.get(id).copied());
+    let found = id.parse().ok().or_else(|| world.find_namespace(id));
     let found = found.filter(|id| world.namespaces.values().any(|known| known == id));
     match found {
         Some(id) if world.version.ends_with("-ee") => route(world, request, id, segments),
