@@ -25,10 +25,19 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
         let bytes = Bytes::from_request(Request::from_parts(parts.clone(), body), state)
             .await
             .map_err(JsonRejection::from)?;
+        refuse_list(&bytes)?;
         check_texts(&bytes)?;
         let request = Request::from_parts(parts, Body::from(bytes));
         let Json(value) = Json::<T>::from_request(request, state).await?;
         Ok(Self(value))
+    }
+}
+
+/// A list in place of an object would be read as the object's fields in their order.
+pub(crate) fn refuse_list(body: &[u8]) -> Result<(), ApiError> {
+    match body.trim_ascii_start().first() {
+        Some(b'[') => Err(ApiError::invalid("invalid_field", "the body is a list: send a JSON object")),
+        _ => Ok(()),
     }
 }
 

@@ -7,7 +7,7 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode, header};
 use rca_flow::types::{AnalysisView, IngestAnswer, IngestRequest, List};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -37,6 +37,15 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(snippets))
 }
 
+/// The analysis where it was waited for; else what was known already, or why there is nothing to do.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes the answer")]
+enum Ingested {
+    Report(AnalysisView),
+    Known(IngestAnswer),
+}
+
 /// Whether to wait for the report.
 #[derive(Debug, Clone, Copy, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -50,7 +59,7 @@ struct WaitQuery {
 
 /// Send the log of a job.
 #[utoipa::path(post, path = "/v1/ingest/log", tag = "ingest", params(WaitQuery), request_body = IngestRequest,
-    responses((status = 202, body = IngestAnswer), (status = 200, body = AnalysisView), Errors))]
+    responses((status = 202, body = IngestAnswer), (status = 200, body = Ingested), Errors))]
 async fn log(
     State(state): State<AppState>,
     caller: Caller,
@@ -62,7 +71,7 @@ async fn log(
 
 /// The same as `/v1/ingest/log`.
 #[utoipa::path(post, path = "/api/ingest/log", tag = "ingest", params(WaitQuery), request_body = IngestRequest,
-    responses((status = 202, body = IngestAnswer), (status = 200, body = AnalysisView), Errors))]
+    responses((status = 202, body = IngestAnswer), (status = 200, body = Ingested), Errors))]
 async fn log_alias(
     State(state): State<AppState>,
     caller: Caller,
@@ -96,7 +105,7 @@ struct RawQuery {
 /// Send the log itself as the body, optionally gzip or zstd.
 #[utoipa::path(post, path = "/v1/ingest/raw", tag = "ingest", params(RawQuery),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
-    responses((status = 202, body = IngestAnswer), (status = 200, body = AnalysisView), Errors))]
+    responses((status = 202, body = IngestAnswer), (status = 200, body = Ingested), Errors))]
 async fn raw(
     State(state): State<AppState>,
     caller: Caller,
@@ -285,7 +294,7 @@ impl From<DroneBuild> for IngestRequest {
 
 /// Send a build of Jenkins in its own words.
 #[utoipa::path(post, path = "/v1/ingest/jenkins", tag = "ingest", params(WaitQuery), request_body = JenkinsBuild,
-    responses((status = 202, body = IngestAnswer), (status = 200, body = AnalysisView), Errors))]
+    responses((status = 202, body = IngestAnswer), (status = 200, body = Ingested), Errors))]
 async fn jenkins(
     State(state): State<AppState>,
     caller: Caller,
@@ -297,7 +306,7 @@ async fn jenkins(
 
 /// Send a job of CircleCI in its own words.
 #[utoipa::path(post, path = "/v1/ingest/circleci", tag = "ingest", params(WaitQuery), request_body = CircleCiJob,
-    responses((status = 202, body = IngestAnswer), (status = 200, body = AnalysisView), Errors))]
+    responses((status = 202, body = IngestAnswer), (status = 200, body = Ingested), Errors))]
 async fn circleci(
     State(state): State<AppState>,
     caller: Caller,
@@ -309,7 +318,7 @@ async fn circleci(
 
 /// Send a build of TeamCity in its own words.
 #[utoipa::path(post, path = "/v1/ingest/teamcity", tag = "ingest", params(WaitQuery), request_body = TeamCityBuild,
-    responses((status = 202, body = IngestAnswer), (status = 200, body = AnalysisView), Errors))]
+    responses((status = 202, body = IngestAnswer), (status = 200, body = Ingested), Errors))]
 async fn teamcity(
     State(state): State<AppState>,
     caller: Caller,
@@ -321,7 +330,7 @@ async fn teamcity(
 
 /// Send a build of Drone or Woodpecker in its own words.
 #[utoipa::path(post, path = "/v1/ingest/drone", tag = "ingest", params(WaitQuery), request_body = DroneBuild,
-    responses((status = 202, body = IngestAnswer), (status = 200, body = AnalysisView), Errors))]
+    responses((status = 202, body = IngestAnswer), (status = 200, body = Ingested), Errors))]
 async fn drone(
     State(state): State<AppState>,
     caller: Caller,
@@ -344,6 +353,7 @@ async fn json_log<T: DeserializeOwned + Into<IngestRequest>>(
     let request: T = match kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
         "application/json" => {
             let body = state.budget.read(body, JSON_LOG_LIMIT).await?;
+            crate::input::refuse_list(&body.bytes)?;
             serde_json::from_slice(&body.bytes).map_err(|error| match error.classify() {
                 serde_json::error::Category::Data => ApiError::invalid("invalid_field", error.to_string()),
                 _ => ApiError::new(StatusCode::BAD_REQUEST, "malformed_json", error.to_string()),
