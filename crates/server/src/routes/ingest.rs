@@ -42,7 +42,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 #[serde(untagged)]
 #[expect(dead_code, reason = "describes the answer")]
 enum Ingested {
-    Report(AnalysisView),
+    Report(Box<AnalysisView>),
     Known(IngestAnswer),
 }
 
