@@ -57,4 +57,22 @@ fn capabilities() {
 fn openapi() {
     let made = server::openapi::document().to_pretty_json().unwrap();
     check("docs/openapi.json", &format!("{made}\n"));
+    let document: serde_json::Value = serde_json::from_str(&made).unwrap();
+    for part in made.split("\"$ref\": \"#").skip(1) {
+        let place = part.split('"').next().unwrap();
+        assert!(document.pointer(place).is_some(), "there is no {place}");
+    }
+}
+
+#[test]
+fn ingest() {
+    let mut text = String::from(
+        "# Sending logs from any CI system\n\nMade from the code by `cargo test`; a test runs each of them. A server gives them with its own \
+         address at `GET /v1/ingest/snippets`.\n\n`FORGE_RCA_TOKEN` is a secret of the CI system: a token with the scope `ingest`. \
+         Nothing but a shell and curl is needed; a variable that is not set is left out.\n",
+    );
+    for snippet in server::snippets::all("https://rca.example.com") {
+        write!(text, "\n## {}\n\n{}:\n\n```\n{}\n```\n", snippet.ci, snippet.file, snippet.snippet).unwrap();
+    }
+    check("docs/INGEST.md", &text);
 }

@@ -6,7 +6,9 @@
 mod abuse;
 mod api;
 mod app;
+mod bad_input;
 mod connect;
+mod described;
 mod discovery;
 mod documents;
 mod down;
@@ -17,5 +19,7 @@ mod product;
 mod replicas;
 mod secrets;
 mod settings;
+mod snippets;
 mod support;
+mod tenants;
 mod webhook_to_comment;

@@ -433,7 +433,8 @@ impl Flow {
             Err(error) => MonitorItem {
                 id: id.to_owned(),
                 monitored: false,
-                hook_registered: true,
+                // A hook that could not be removed is still there; what does not exist has none.
+                hook_registered: error.kind != FlowErrorKind::NotFound,
                 backfill_operation_id: None,
                 error: Some(error.message),
             },

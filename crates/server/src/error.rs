@@ -40,6 +40,9 @@ pub enum Errors {
     /// No such object.
     #[response(status = 404)]
     NotFound(ErrorBody),
+    /// The body took too long to arrive.
+    #[response(status = 408)]
+    Timeout(ErrorBody),
     /// Not in the present state.
     #[response(status = 409)]
     Conflict(ErrorBody),

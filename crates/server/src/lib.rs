@@ -13,6 +13,7 @@ pub mod openapi;
 pub mod providers;
 pub mod routes;
 pub mod shutdown;
+pub mod snippets;
 pub mod telemetry;
 
 pub use app::{Application, Role};

@@ -8,6 +8,7 @@ mod forge;
 mod inspect;
 mod rules;
 mod serve;
+mod workspace;
 
 use std::{
     fmt,
@@ -49,6 +50,9 @@ enum Command {
     Log(forge::LogArguments),
     /// Check configuration, key, database and addresses before or while the server runs.
     Doctor(doctor::Arguments),
+    /// Workspaces: each has its own integrations, tokens and analyses.
+    #[command(subcommand)]
+    Workspace(WorkspaceCommand),
     /// Print the OpenAPI document of the HTTP API.
     Openapi,
 }
@@ -57,6 +61,12 @@ enum Command {
 enum WebhookCommand {
     /// Print the normalised facts of a recorded delivery, and whether its proof holds.
     Inspect(inspect::Arguments),
+}
+
+#[derive(Debug, Subcommand)]
+enum WorkspaceCommand {
+    /// Make a workspace; prints its id and its owner's token, once, as JSON.
+    Create(workspace::CreateArguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -102,6 +112,7 @@ pub fn main() -> ExitCode {
         Command::Jobs(arguments) => forge::jobs(&arguments),
         Command::Log(arguments) => forge::log(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Workspace(WorkspaceCommand::Create(arguments)) => workspace::create(&arguments),
         Command::Openapi => print_openapi(),
     };
     let (code, text) = match result {

@@ -50,6 +50,21 @@ impl Scope {
     }
 }
 
+/// The roles, the mightiest first.
+pub const ROLES: [&str; 4] = ["owner", "admin", "member", "viewer"];
+
+/// What a role allows at most; nothing where the role is not one of [`ROLES`].
+#[must_use]
+pub fn scopes_of(role: &str) -> &'static [Scope] {
+    match role {
+        // They differ in one thing: only an owner makes owners.
+        "owner" | "admin" => &Scope::ALL,
+        "member" => &[Scope::Ingest, Scope::Read, Scope::Write],
+        "viewer" => &[Scope::Read],
+        _ => &[],
+    }
+}
+
 /// The holder of a valid token.
 #[derive(Debug, Clone)]
 pub struct Caller {
@@ -75,10 +90,26 @@ impl Caller {
         rca_flow::Caller::new(self.workspace(), self.actor())
     }
 
-    /// Whether the token may do this.
+    /// Whether the token may do this: by its scopes, and by its role where it has one.
     #[must_use]
     pub fn has(&self, scope: Scope) -> bool {
-        self.token.scopes.iter().any(|held| scope.is_granted_by(held))
+        let is_allowed = self.token.role.as_deref().is_none_or(|role| scopes_of(role).contains(&scope));
+        is_allowed && self.token.scopes.iter().any(|held| scope.is_granted_by(held))
+    }
+
+    /// The caller, if it may give `role` to somebody.
+    ///
+    /// # Errors
+    /// 403 where an owner is made by somebody who is none.
+    pub fn require_may_give(self, role: &str) -> Result<Self, ApiError> {
+        if role == "owner" && self.token.role.as_deref() != Some("owner") {
+            return Err(ApiError::new(
+                StatusCode::FORBIDDEN,
+                "role_missing",
+                "only an owner can make another owner: use a token with the role 'owner'",
+            ));
+        }
+        Ok(self)
     }
 
     /// The caller, if the token may do this.
@@ -167,6 +198,21 @@ fn visible_prefix(token: &SecretString) -> String {
     token.expose_secret().chars().take(TOKEN_PREFIX.len() + 4).collect()
 }
 
+/// Makes a workspace and the token of its owner. Gives its id and the token: to be shown once.
+///
+/// # Errors
+/// When the database fails.
+pub async fn create_workspace(store: &Store, name: &str) -> rca_store::Result<(String, SecretString)> {
+    let workspace = store.create_workspace(name).await?;
+    let token = new_token();
+    store.create_api_token(owner_of(&workspace, &token)).await?;
+    Ok((workspace, token))
+}
+
+fn owner_of(workspace: &str, token: &SecretString) -> NewApiToken {
+    describe(workspace, "owner", &Scope::ALL, Some("owner".to_owned()), None, token)
+}
+
 /// Makes sure that the owner can get in. Gives the token where it was made now: to be printed once.
 ///
 /// # Errors
@@ -178,16 +224,7 @@ pub async fn ensure_owner(
     let workspace = store.default_workspace();
     if let Some(chosen) = chosen {
         if store.find_api_token(&hash(chosen)).await?.is_none() {
-            store
-                .create_api_token(describe(
-                    workspace,
-                    "owner",
-                    &Scope::ALL,
-                    Some("owner".to_owned()),
-                    None,
-                    chosen,
-                ))
-                .await?;
+            store.create_api_token(owner_of(workspace, chosen)).await?;
         }
         return Ok(None);
     }
@@ -200,8 +237,6 @@ pub async fn ensure_owner(
         return Ok(None);
     }
     let token = new_token();
-    store
-        .create_api_token(describe(workspace, "owner", &Scope::ALL, Some("owner".to_owned()), None, &token))
-        .await?;
+    store.create_api_token(owner_of(workspace, &token)).await?;
     Ok(Some(token))
 }

@@ -4,8 +4,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode, header};
-use rca_flow::types::{AnalyseRequest, Analysed, AnalysisFilter, AnalysisView, IngestRequest, List};
-use serde::Deserialize;
+use rca_flow::types::{
+    AnalyseRequest, Analysed, AnalysisFilter, AnalysisView, IngestAnswer, IngestRequest, List,
+};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -34,9 +36,18 @@ enum AnalyseBody {
     Log(IngestRequest),
 }
 
+/// What was begun: the analyses of a run, or that of a log.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes the answer")]
+enum Begun {
+    Run(Analysed),
+    Log(IngestAnswer),
+}
+
 /// Analyse a run's failed jobs, or a log. Nothing is posted at the forge unless `post` is true.
 #[utoipa::path(post, path = "/v1/analyses", tag = "analyses", request_body = AnalyseBody,
-    responses((status = 202, body = Analysed), Errors))]
+    responses((status = 202, body = Begun), (status = 200, body = IngestAnswer), Errors))]
 async fn analyse(
     State(state): State<AppState>,
     caller: Caller,
@@ -56,7 +67,7 @@ async fn analyse(
 
 /// The same as `/v1/analyses`.
 #[utoipa::path(post, path = "/api/analyze", tag = "analyses", request_body = AnalyseBody,
-    responses((status = 202, body = Analysed), Errors))]
+    responses((status = 202, body = Begun), (status = 200, body = IngestAnswer), Errors))]
 async fn analyse_alias(
     state: State<AppState>,
     caller: Caller,

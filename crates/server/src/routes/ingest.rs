@@ -6,8 +6,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode, header};
-use rca_flow::types::{AnalysisView, IngestAnswer, IngestRequest};
-use serde::{Deserialize, de::DeserializeOwned};
+use rca_flow::types::{AnalysisView, IngestAnswer, IngestRequest, List};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -17,10 +17,13 @@ use crate::{
     error::{ApiError, Errors},
     input::QueryOf,
     middleware::auth::{Caller, Scope},
+    snippets::{self, Snippet},
 };
 
 /// A JSON body around a log of the largest size, every byte of it escaped.
 const JSON_LOG_LIMIT: usize = 2 * LOG_LIMIT + 64 * 1024;
+/// A form around a log of the largest size, every byte of it escaped.
+const FORM_LOG_LIMIT: usize = 3 * LOG_LIMIT + 64 * 1024;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
@@ -31,6 +34,16 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(circleci))
         .routes(routes!(teamcity))
         .routes(routes!(drone))
+        .routes(routes!(snippets))
+}
+
+/// The analysis where it was waited for; else what was known already, or why there is nothing to do.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes the answer")]
+enum Ingested {
+    Report(Box<AnalysisView>),
+    Known(IngestAnswer),
 }
 
 /// Whether to wait for the report.
@@ -46,7 +59,7 @@ struct WaitQuery {
 
 /// Send the log of a job.
 #[utoipa::path(post, path = "/v1/ingest/log", tag = "ingest", params(WaitQuery), request_body = IngestRequest,
-    responses((status = 202, body = IngestAnswer), (status = 200, body = AnalysisView), Errors))]
+    responses((status = 202, body = IngestAnswer), (status = 200, body = Ingested), Errors))]
 async fn log(
     State(state): State<AppState>,
     caller: Caller,
@@ -58,7 +71,7 @@ async fn log(
 
 /// The same as `/v1/ingest/log`.
 #[utoipa::path(post, path = "/api/ingest/log", tag = "ingest", params(WaitQuery), request_body = IngestRequest,
-    responses((status = 202, body = IngestAnswer), (status = 200, body = AnalysisView), Errors))]
+    responses((status = 202, body = IngestAnswer), (status = 200, body = Ingested), Errors))]
 async fn log_alias(
     State(state): State<AppState>,
     caller: Caller,
@@ -92,7 +105,7 @@ struct RawQuery {
 /// Send the log itself as the body, optionally gzip or zstd.
 #[utoipa::path(post, path = "/v1/ingest/raw", tag = "ingest", params(RawQuery),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
-    responses((status = 202, body = IngestAnswer), (status = 200, body = AnalysisView), Errors))]
+    responses((status = 202, body = IngestAnswer), (status = 200, body = Ingested), Errors))]
 async fn raw(
     State(state): State<AppState>,
     caller: Caller,
@@ -281,7 +294,7 @@ impl From<DroneBuild> for IngestRequest {
 
 /// Send a build of Jenkins in its own words.
 #[utoipa::path(post, path = "/v1/ingest/jenkins", tag = "ingest", params(WaitQuery), request_body = JenkinsBuild,
-    responses((status = 202, body = IngestAnswer), (status = 200, body = AnalysisView), Errors))]
+    responses((status = 202, body = IngestAnswer), (status = 200, body = Ingested), Errors))]
 async fn jenkins(
     State(state): State<AppState>,
     caller: Caller,
@@ -293,7 +306,7 @@ async fn jenkins(
 
 /// Send a job of CircleCI in its own words.
 #[utoipa::path(post, path = "/v1/ingest/circleci", tag = "ingest", params(WaitQuery), request_body = CircleCiJob,
-    responses((status = 202, body = IngestAnswer), (status = 200, body = AnalysisView), Errors))]
+    responses((status = 202, body = IngestAnswer), (status = 200, body = Ingested), Errors))]
 async fn circleci(
     State(state): State<AppState>,
     caller: Caller,
@@ -305,7 +318,7 @@ async fn circleci(
 
 /// Send a build of TeamCity in its own words.
 #[utoipa::path(post, path = "/v1/ingest/teamcity", tag = "ingest", params(WaitQuery), request_body = TeamCityBuild,
-    responses((status = 202, body = IngestAnswer), (status = 200, body = AnalysisView), Errors))]
+    responses((status = 202, body = IngestAnswer), (status = 200, body = Ingested), Errors))]
 async fn teamcity(
     State(state): State<AppState>,
     caller: Caller,
@@ -317,7 +330,7 @@ async fn teamcity(
 
 /// Send a build of Drone or Woodpecker in its own words.
 #[utoipa::path(post, path = "/v1/ingest/drone", tag = "ingest", params(WaitQuery), request_body = DroneBuild,
-    responses((status = 202, body = IngestAnswer), (status = 200, body = AnalysisView), Errors))]
+    responses((status = 202, body = IngestAnswer), (status = 200, body = Ingested), Errors))]
 async fn drone(
     State(state): State<AppState>,
     caller: Caller,
@@ -335,27 +348,46 @@ async fn json_log<T: DeserializeOwned + Into<IngestRequest>>(
 ) -> Result<Response, ApiError> {
     let caller = caller.require(Scope::Ingest)?;
     let (parts, body) = request.into_parts();
-    let is_json =
-        parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).is_some_and(|kind| {
-            kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
-        });
-    if !is_json {
-        return Err(ApiError::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported_media_type",
-            "send JSON with Content-Type: application/json, or the bare log to /v1/ingest/raw",
-        ));
-    }
-    let body = state.budget.read(body, JSON_LOG_LIMIT).await?;
-    let request: T = serde_json::from_slice(&body.bytes).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => ApiError::invalid("invalid_field", error.to_string()),
-        _ => ApiError::new(StatusCode::BAD_REQUEST, "malformed_json", error.to_string()),
-    })?;
+    let kind =
+        parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let request: T = match kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+        "application/json" => {
+            let body = state.budget.read(body, JSON_LOG_LIMIT).await?;
+            crate::input::refuse_list(&body.bytes)?;
+            serde_json::from_slice(&body.bytes).map_err(|error| match error.classify() {
+                serde_json::error::Category::Data => ApiError::invalid("invalid_field", error.to_string()),
+                _ => ApiError::new(StatusCode::BAD_REQUEST, "malformed_json", error.to_string()),
+            })?
+        }
+        "application/x-www-form-urlencoded" => {
+            let body = state.budget.read(body, FORM_LOG_LIMIT).await?;
+            form(&body.bytes)?
+        }
+        _ => {
+            return Err(ApiError::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "send JSON with Content-Type: application/json, a form as curl --data-urlencode does, or the bare log to /v1/ingest/raw",
+            ));
+        }
+    };
     let request: IngestRequest = request.into();
     if request.log.len() > LOG_LIMIT {
         return Err(crate::body::BodyError::TooLarge.into());
     }
     ingest(state, &caller, request, idempotency_key(&parts.headers)?, wait).await
+}
+
+/// The fields of a form, which curl makes without help. A field that is empty is a variable that was not set.
+fn form<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    let mut fields = serde_json::Map::new();
+    for (name, value) in url::form_urlencoded::parse(body).filter(|(_, value)| !value.is_empty()) {
+        if fields.insert(name.clone().into_owned(), value.into_owned().into()).is_some() {
+            return Err(ApiError::invalid("invalid_field", format!("the form has more than one {name:?}")));
+        }
+    }
+    serde_json::from_value(fields.into())
+        .map_err(|error| ApiError::invalid("invalid_field", error.to_string()))
 }
 
 async fn ingest(
@@ -392,6 +424,39 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
             "Idempotency-Key must have 1 to 255 visible ASCII characters",
         )),
     }
+}
+
+/// Which CI system.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct SnippetQuery {
+    /// One of the `ci` of the whole list; all without it.
+    ci: Option<String>,
+}
+
+/// How to send logs from each CI system, with nothing but curl.
+#[utoipa::path(get, path = "/v1/ingest/snippets", tag = "ingest", params(SnippetQuery),
+    responses((status = 200, body = List<Snippet>), Errors))]
+async fn snippets(
+    State(state): State<AppState>,
+    caller: Caller,
+    QueryOf(query): QueryOf<SnippetQuery>,
+) -> Result<Json<List<Snippet>>, ApiError> {
+    caller.require(Scope::Read)?;
+    let all = snippets::all(state.about.public_url.as_str());
+    let items = match query.ci.as_deref() {
+        None => all,
+        Some(ci) => {
+            let known = all.iter().map(|snippet| snippet.ci).collect::<Vec<_>>().join(", ");
+            let found: Vec<Snippet> = all.into_iter().filter(|snippet| snippet.ci == ci).collect();
+            if found.is_empty() {
+                return Err(ApiError::invalid("invalid_parameter", format!("ci is none of {known}")));
+            }
+            found
+        }
+    };
+    Ok(Json(List { items, next_cursor: None }))
 }
 
 /// The log in a body that may be gzip or zstd; what it unpacks to has the same limit as a plain one.

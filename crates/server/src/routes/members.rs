@@ -33,7 +33,7 @@ async fn add(
     caller: Caller,
     JsonBody(request): JsonBody<MemberRequest>,
 ) -> Result<(StatusCode, Json<MemberView>), ApiError> {
-    let caller = caller.require(Scope::Admin)?;
+    let caller = caller.require(Scope::Admin)?.require_may_give(&request.role)?;
     Ok((StatusCode::CREATED, Json(state.flow.add_member(&caller.as_flow(), &request).await?)))
 }
 
@@ -46,7 +46,7 @@ async fn change(
     Path(id): Path<String>,
     JsonBody(request): JsonBody<RoleRequest>,
 ) -> Result<Json<MemberView>, ApiError> {
-    let caller = caller.require(Scope::Admin)?;
+    let caller = caller.require(Scope::Admin)?.require_may_give(&request.role)?;
     Ok(Json(state.flow.set_member_role(&caller.as_flow(), &id, &request).await?))
 }
 

@@ -31,6 +31,7 @@ use crate::{
     app::{AppState, Role},
     body,
     error::ApiError,
+    input,
     middleware::{headers, log},
 };
 
@@ -67,6 +68,7 @@ pub(crate) fn public(state: AppState, role: Role) -> Router {
         .fallback(no_such_route)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(body::JSON_LIMIT))
+        .layer(from_fn(input::refuse_nul))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(log::write))
         .layer(from_fn(move |request: Request, next: Next| headers::add(is_https, request, next)))

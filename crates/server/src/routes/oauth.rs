@@ -69,7 +69,8 @@ struct PostedCode {
 
 /// Where GitFlic posts the code. Other forges send the browser.
 #[utoipa::path(post, path = "/v1/integrations/{forge}/callback", tag = "oauth", params(("forge" = String, Path)),
-    request_body = PostedCode, responses((status = 200, content_type = "text/html", body = String), Errors))]
+    request_body = PostedCode, responses((status = 200, content_type = "text/html", body = String),
+        (status = 405, description = "This forge sends the browser here: GET", body = crate::error::ErrorBody), Errors))]
 async fn posted_callback(
     State(state): State<AppState>,
     ForgeInPath(forge): ForgeInPath,

@@ -22,11 +22,13 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 /// What a new token should be.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct TokenRequest {
+struct NewTokenRequest {
     /// What people call it.
     name: String,
-    /// Of `ingest`, `read`, `write`, `admin`.
+    /// Of `ingest`, `read`, `write`, `admin`. May be left out where a role is given: all that the role allows.
+    #[serde(default)]
     scopes: Vec<String>,
+    /// `owner`, `admin`, `member` or `viewer`: what the token may do at most.
     role: Option<String>,
     /// RFC 3339; never when left out.
     expires_at: Option<String>,
@@ -72,12 +74,12 @@ async fn list(State(state): State<AppState>, caller: Caller) -> Result<Json<Toke
 }
 
 /// Make a token.
-#[utoipa::path(post, path = "/v1/tokens", tag = "tokens", request_body = TokenRequest,
+#[utoipa::path(post, path = "/v1/tokens", tag = "tokens", request_body = NewTokenRequest,
     responses((status = 201, body = TokenMade), Errors))]
 async fn create(
     State(state): State<AppState>,
     caller: Caller,
-    JsonBody(request): JsonBody<TokenRequest>,
+    JsonBody(request): JsonBody<NewTokenRequest>,
 ) -> Result<(StatusCode, Json<TokenMade>), ApiError> {
     let caller = caller.require(Scope::Admin)?;
     let name = request.name.trim();
@@ -94,6 +96,26 @@ async fn create(
         })?;
         if !scopes.contains(&scope) {
             scopes.push(scope);
+        }
+    }
+    let mut caller = caller;
+    if let Some(role) = request.role.as_deref() {
+        if !auth::ROLES.contains(&role) {
+            return Err(ApiError::invalid(
+                "invalid_field",
+                format!("unknown role '{role}': use owner, admin, member, viewer"),
+            ));
+        }
+        caller = caller.require_may_give(role)?;
+        let allowed = auth::scopes_of(role);
+        if scopes.is_empty() {
+            scopes.extend_from_slice(allowed);
+        }
+        if let Some(beyond) = scopes.iter().find(|scope| !allowed.contains(scope)) {
+            return Err(ApiError::invalid(
+                "invalid_field",
+                format!("the role '{role}' does not allow the scope '{}'", beyond.as_str()),
+            ));
         }
     }
     if scopes.is_empty() {

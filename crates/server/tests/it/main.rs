@@ -13,3 +13,4 @@ mod inspect;
 mod kill;
 mod processes;
 mod program;
+mod workspace;
