@@ -13,6 +13,7 @@ mod down;
 mod five_forges;
 mod health;
 mod ingest;
+mod introduced_by;
 mod product;
 mod replicas;
 mod secrets;

@@ -22,6 +22,7 @@ mod analyse_log;
 mod analyse_run;
 mod app_changed;
 mod backfill;
+mod facts;
 mod feedback;
 mod hooks;
 mod monitor;

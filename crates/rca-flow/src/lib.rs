@@ -10,6 +10,7 @@ mod flow;
 mod health;
 pub mod ingest;
 mod integrations;
+pub mod introduced_by;
 mod jobs;
 pub mod markdown;
 mod members;

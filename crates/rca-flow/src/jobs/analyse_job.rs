@@ -10,7 +10,7 @@ use rca_store::{Analysis, ClaimedTask, ClusterHit, Write};
 use super::{
     JobError, JobResult, Settlement,
     analyse_run::{feedback_of, feedback_when_last},
-    context, field,
+    context, facts, field,
 };
 use crate::{
     connect::{value, word},
@@ -57,6 +57,8 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
             return Ok(Settlement::done(without_log(flow, &mut analysis, reason).await?));
         }
     };
+    let told = facts::introduced_by(flow, &context, &analysis, &job, &report).await;
+    analysis.introduced_by = Some(value(&told));
     let mut writes = finish(&mut analysis, &report, now().as_millisecond());
     writes.extend(feedback_when_last(flow, &analysis).await?);
     Ok(Settlement::done(writes))
