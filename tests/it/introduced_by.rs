@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use forge_core::model::{FileChange, Target};
+use forge_core::{
+    ForgeKind,
+    model::{FileChange, Target},
+};
 use forge_testkit::{
     ChangeSpec, Fake, FakeBitbucketCloud, FakeGitFlic, FakeGitHub, FakeGitLab, Fault, JobSpec, PullHandle,
     PullSpec, RepoHandle, RunHandle, RunSpec,
@@ -108,8 +111,13 @@ async fn flaky(fake: &Fake) {
     let server = TestServer::start().await;
     let (repo, pull) = watched(&server, fake).await;
     change(fake, &repo, "tests/test_cart.py");
-    let passed = fake.add_run(&repo, &green().for_pull(&pull).with_age(Duration::from_hours(1)));
-    let run = fake.add_run(&repo, &failing().for_pull(&pull));
+    // GitLab lists pipelines of merge requests under references of their own: there, those of the branch are compared.
+    let of_commit = |spec: RunSpec| match fake.kind() {
+        ForgeKind::GITLAB => spec.with_branch("feature/refund").with_sha(HEAD),
+        _ => spec.for_pull(&pull),
+    };
+    let passed = fake.add_run(&repo, &of_commit(green()).with_age(Duration::from_hours(1)));
+    let run = fake.add_run(&repo, &of_commit(failing()));
     delivered(fake, &run).await;
     let (verdict, reason) = told(&server, &run).await;
     assert_eq!(verdict, "flaky", "{reason}");

@@ -16,6 +16,7 @@ mod ingest;
 mod introduced_by;
 mod product;
 mod replicas;
+mod run_report;
 mod secrets;
 mod settings;
 mod support;

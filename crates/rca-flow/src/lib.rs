@@ -20,6 +20,8 @@ pub mod policy;
 mod receive;
 pub mod render;
 mod reports;
+mod rerun;
+mod runs;
 pub mod settings;
 mod stats;
 pub mod types;

@@ -392,7 +392,7 @@ fn remembered(memory: &Memory) -> String {
 }
 
 /// Jobs with one cause together, in the order of their first; groups with a cause before those without.
-fn groups(jobs: &[FailedJob]) -> Vec<Vec<&FailedJob>> {
+pub(crate) fn groups(jobs: &[FailedJob]) -> Vec<Vec<&FailedJob>> {
     let mut groups: Vec<(Option<&str>, Vec<&FailedJob>)> = Vec::new();
     for job in jobs {
         let fingerprint = cause_of(job).and(job.report.as_ref()).map(|report| report.fingerprint.as_str());

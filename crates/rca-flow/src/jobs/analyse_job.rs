@@ -64,7 +64,8 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
     Ok(Settlement::done(writes))
 }
 
-async fn read(log: forge_core::Result<forge_core::LogStream>) -> forge_core::Result<Report> {
+/// The report of a log, which is streamed through.
+pub(crate) async fn read(log: forge_core::Result<forge_core::LogStream>) -> forge_core::Result<Report> {
     let mut log = log?;
     let mut analyzer = Analyzer::new();
     while let Some(chunk) = log.bytes.try_next().await? {
@@ -81,7 +82,7 @@ async fn read(log: forge_core::Result<forge_core::LogStream>) -> forge_core::Res
 }
 
 /// Stores what the engine says.
-pub(super) fn finish(analysis: &mut Analysis, report: &Report, at: i64) -> Vec<Write> {
+pub(crate) fn finish(analysis: &mut Analysis, report: &Report, at: i64) -> Vec<Write> {
     analysis.state = "done".to_owned();
     analysis.error = None;
     analysis.finished_at = Some(at);

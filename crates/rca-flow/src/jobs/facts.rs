@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const ASKED: usize = 20;
 
 /// Whose failure the analysed job is, asked of our own rows first and of the forge as little as needed.
-pub(super) async fn introduced_by(
+pub(crate) async fn introduced_by(
     flow: &Flow,
     context: &Context,
     analysis: &Analysis,

@@ -580,7 +580,8 @@ fn is_waiting(analysis: &Analysis) -> bool {
     matches!(analysis.state.as_str(), "queued" | "running")
 }
 
-fn failed_job(analysis: &Analysis) -> FailedJob {
+/// As the comment shows it.
+pub(crate) fn failed_job(analysis: &Analysis) -> FailedJob {
     let report = analysis.report.clone().and_then(|report| serde_json::from_value::<Report>(report).ok());
     FailedJob {
         analysis_id: analysis.id.clone(),
