@@ -1,6 +1,6 @@
 //! One view of a run over all its jobs, and analysing a job again.
 
-use forge_core::model::Target;
+use forge_core::{ForgeKind, model::Target};
 use forge_testkit::{Fake, FakeGitHub, FakeGitLab, JobSpec, PullSpec, RunHandle, RunSpec};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -139,7 +139,12 @@ async fn again_and_what_is_different(fake: &Fake) {
     assert_eq!(now.len(), comments.len(), "nothing is posted");
     assert_eq!(now[0].body, comments[0].body, "nothing is edited at {}", target.key());
 
-    fake.expire_log(run.jobs[0]);
+    // GitLab does not tell an expired log from one that is not written yet.
+    if fake.kind() == ForgeKind::GITLAB {
+        fake.erase_log(run.jobs[0]);
+    } else {
+        fake.expire_log(run.jobs[0]);
+    }
     server.post(&rerun, json!({})).await.expect_error(409, "log_gone");
     assert_eq!(server.get(&path).await.expect(200)["report"], stored["report"], "the report stays");
 

@@ -43,6 +43,9 @@ impl Flow {
             _ => error.into(),
         };
         let mut job: Job = ci.get_job(&repo, &analysis.job_id).await.map_err(gone)?;
+        if job.is_log_erased {
+            return Err(conflict("log_gone", "the log was erased at the forge: the report stays as it was"));
+        }
         if job.run_id.is_empty() {
             job.run_id.clone_from(&analysis.run_id);
         }
