@@ -199,3 +199,15 @@ async fn gitlab_refuses_the_diff() {
 async fn github_refuses_the_diff() {
     facts_are_not_needed(&*FakeGitHub::start().await, &["/api/v3/repos/*/*/pulls/*/files"]).await;
 }
+
+#[tokio::test]
+async fn of_a_log_alone_only_infrastructure_is_told() {
+    let server = TestServer::start().await;
+    let network = "Cloning\nfatal: unable to access 'https://git.example/a.git/': Could not resolve host: git.example\n";
+    for (log, verdict) in [(network.to_owned(), "infrastructure"), (pytest_log(), "unknown")] {
+        let request = server.request(reqwest::Method::POST, "/v1/ingest/raw?project=shop&wait=30");
+        let analysis = server.send(request.bearer_auth(crate::support::OWNER).body(log)).await.expect(200);
+        assert_eq!(analysis["introduced_by"]["verdict"], verdict, "{analysis:#}");
+    }
+    server.stop().await;
+}

@@ -117,7 +117,7 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, _age: Duration) -> JobR
     let Some(mut now) = tell(&context, &analyses, &passed).await? else {
         return Ok(Settlement::done(Vec::new()));
     };
-    // What other repositories have seen is nothing for those who read a fork's run.
+    // The run is a fork's own, and its comment stands in another repository: what ours have seen is nothing for it.
     if place.repo.is_none() {
         remember(flow, &task.workspace, &analyses, &mut now.story).await?;
     }
