@@ -4,7 +4,7 @@ use forge_core::model::FileChange;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use super::{Answer, access::Caller, json as shape, page, refuse, unknown};
+use super::{Answer, access::Caller, json as shape, page, refuse};
 use crate::{
     spec::{ChangeSpec, FileSpec},
     wire::{Incoming, Reply},
