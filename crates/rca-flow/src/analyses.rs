@@ -80,7 +80,12 @@ impl Flow {
         Ok(Analysed { run_id: run.id, analyses })
     }
 
-    async fn find_repository(&self, caller: &Caller, integration: &str, name: &str) -> Result<Repository> {
+    pub(crate) async fn find_repository(
+        &self,
+        caller: &Caller,
+        integration: &str,
+        name: &str,
+    ) -> Result<Repository> {
         let by_id = self.store().get_repository(&caller.workspace, name).await?;
         if let Some(found) = by_id.filter(|found| found.integration == integration) {
             return Ok(found);

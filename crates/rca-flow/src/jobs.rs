@@ -22,6 +22,7 @@ mod analyse_log;
 mod analyse_run;
 mod app_changed;
 mod backfill;
+mod facts;
 mod feedback;
 mod hooks;
 mod monitor;
@@ -29,8 +30,11 @@ mod poll;
 mod process_delivery;
 mod sync;
 
+pub(crate) use analyse_job::{finish, read as read_log};
 pub(crate) use analyse_log::LOG_SECRET;
 pub(crate) use analyse_run::{Origin, plan_run};
+pub(crate) use facts::introduced_by;
+pub(crate) use feedback::failed_job;
 pub(crate) use sync::is_under;
 
 pub(crate) const PROCESS_DELIVERY: &str = "process_delivery";

@@ -6,7 +6,10 @@ use forge_core::ForgeKind;
 use rca_engine::Report;
 use sha2::{Digest, Sha256};
 
-use crate::markdown::{code, cut, link, numbered_block, prose};
+use crate::{
+    markdown::{code, cut, link, numbered_block, prose},
+    types::IntroducedBy,
+};
 
 /// A failed job as the comment shows it.
 #[derive(Debug, Clone)]
@@ -23,6 +26,23 @@ pub struct FailedJob {
     pub report: Option<Report>,
     /// Why there is no report, e.g. `the log has expired`.
     pub missing: Option<String>,
+    /// Whose failure it is.
+    pub introduced_by: Option<IntroducedBy>,
+    /// What is remembered of the same failure.
+    pub memory: Option<Memory>,
+}
+
+/// A failure that was seen before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Memory {
+    /// How often, this time included.
+    pub count: u64,
+    /// In how many repositories.
+    pub repositories: usize,
+    /// The day of the first time, e.g. `2026-11-17`.
+    pub since: String,
+    /// The commit that fixed it last.
+    pub last_fix: Option<String>,
 }
 
 /// A run as the comment names it.
@@ -311,6 +331,18 @@ fn section(group: &[&FailedJob], is_first: bool, pages: Option<&str>, with_detai
         text.push_str(&numbered_block(excerpt, start, evidence.focus_line));
         text.push('\n');
     }
+    if let Some(told) = job.introduced_by.as_ref().filter(|told| told.verdict != "unknown") {
+        let verdict = match told.verdict.as_str() {
+            "this_change" => "this change",
+            "base_branch" => "not this change: the base branch fails too",
+            "flaky" => "flaky",
+            _ => "infrastructure",
+        };
+        let _ = writeln!(text, "**Introduced by:** {verdict} ({})\n", prose(&cut(&told.reason, 300)));
+    }
+    if let Some(memory) = &job.memory {
+        let _ = writeln!(text, "{}\n", remembered(memory));
+    }
     if with_details {
         if !report.explanation.is_empty() {
             let _ = writeln!(text, "{}\n", prose(&cut(&report.explanation, 500)));
@@ -346,8 +378,21 @@ fn section(group: &[&FailedJob], is_first: bool, pages: Option<&str>, with_detai
     text
 }
 
+fn remembered(memory: &Memory) -> String {
+    let mut text = format!("Seen {} times", memory.count);
+    if memory.repositories > 1 {
+        let _ = write!(text, " in {} repositories", memory.repositories);
+    }
+    let _ = write!(text, " since {}", memory.since);
+    if let Some(fix) = &memory.last_fix {
+        let _ = write!(text, ", last fixed by {}", code(&fix.chars().take(12).collect::<String>()));
+    }
+    text.push('.');
+    text
+}
+
 /// Jobs with one cause together, in the order of their first; groups with a cause before those without.
-fn groups(jobs: &[FailedJob]) -> Vec<Vec<&FailedJob>> {
+pub(crate) fn groups(jobs: &[FailedJob]) -> Vec<Vec<&FailedJob>> {
     let mut groups: Vec<(Option<&str>, Vec<&FailedJob>)> = Vec::new();
     for job in jobs {
         let fingerprint = cause_of(job).and(job.report.as_ref()).map(|report| report.fingerprint.as_str());

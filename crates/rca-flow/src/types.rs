@@ -14,6 +14,7 @@ mod app;
 mod integration;
 mod product;
 mod repository;
+mod run;
 mod settings;
 
 pub use analysis::{
@@ -35,6 +36,7 @@ pub use repository::{
     BackfillItem, HookView, MonitorItem, MonitorOutcome, MonitorRequest, OperationItem, OperationView,
     RepositoryFilter, RepositoryView, WebhookSecret,
 };
+pub use run::{EvidencePlace, ReportChange, Rerun, RunCause, RunJob, RunReport};
 pub use settings::{LogSourceChange, LogSourceKind, LogSourceView, SettingsChange, SettingsView};
 
 /// A page of a list.

@@ -4,7 +4,7 @@ use forge_core::model::FileChange;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use super::{Answer, access::Caller, json as shape, page, refuse, unknown};
+use super::{Answer, access::Caller, json as shape, page, refuse};
 use crate::{
     spec::{ChangeSpec, FileSpec},
     wire::{Incoming, Reply},
@@ -52,7 +52,8 @@ fn of_pull(world: &World, caller: &Caller, repo: &Repo, number: &str, kind: &str
     caller.require("pullrequest", "read:pullrequest:bitbucket")?;
     let number = number.parse().unwrap_or(0);
     let pull = world.pull(repo.id, number).ok_or_else(|| refuse(404, "Pull request not found"))?;
-    let Some(change) = world.change(repo.id, None, &pull.sha) else { return Ok(unknown()) };
+    // Nothing was ever pushed that could be compared.
+    let change = world.change(repo.id, None, &pull.sha).ok_or_else(|| refuse(404, "Commit not found"))?;
     let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
     let place = format!("{}/{}", encode(repo.owner()), encode(&shape::uuid(shape::REPO, repo.id)));
     let spec = format!("{}..{}", change.head, change.base);

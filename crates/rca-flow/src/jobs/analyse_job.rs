@@ -10,7 +10,7 @@ use rca_store::{Analysis, ClaimedTask, ClusterHit, Write};
 use super::{
     JobError, JobResult, Settlement,
     analyse_run::{feedback_of, feedback_when_last},
-    context, field,
+    context, facts, field,
 };
 use crate::{
     connect::{value, word},
@@ -57,12 +57,15 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
             return Ok(Settlement::done(without_log(flow, &mut analysis, reason).await?));
         }
     };
+    let told = facts::introduced_by(flow, &context, &analysis, &job, &report).await;
+    analysis.introduced_by = Some(value(&told));
     let mut writes = finish(&mut analysis, &report, now().as_millisecond());
     writes.extend(feedback_when_last(flow, &analysis).await?);
     Ok(Settlement::done(writes))
 }
 
-async fn read(log: forge_core::Result<forge_core::LogStream>) -> forge_core::Result<Report> {
+/// The report of a log, which is streamed through.
+pub(crate) async fn read(log: forge_core::Result<forge_core::LogStream>) -> forge_core::Result<Report> {
     let mut log = log?;
     let mut analyzer = Analyzer::new();
     while let Some(chunk) = log.bytes.try_next().await? {
@@ -79,7 +82,7 @@ async fn read(log: forge_core::Result<forge_core::LogStream>) -> forge_core::Res
 }
 
 /// Stores what the engine says.
-pub(super) fn finish(analysis: &mut Analysis, report: &Report, at: i64) -> Vec<Write> {
+pub(crate) fn finish(analysis: &mut Analysis, report: &Report, at: i64) -> Vec<Write> {
     analysis.state = "done".to_owned();
     analysis.error = None;
     analysis.finished_at = Some(at);

@@ -10,7 +10,11 @@ use rca_store::{ClaimedTask, SecretOwner};
 use secrecy::ExposeSecret;
 
 use super::{JobError, JobResult, Settlement, analyse_job::finish, field};
-use crate::flow::{Flow, now};
+use crate::{
+    connect::value,
+    flow::{Flow, now},
+    introduced_by::{Known, decide},
+};
 
 /// The name under which a waiting log is sealed.
 pub(crate) const LOG_SECRET: &str = "log";
@@ -41,6 +45,8 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask) -> JobResult {
         report.log.sha256 = sha256;
         report.log.bytes = bytes;
     }
+    // Of a log alone no more can be told than a fault around the job.
+    analysis.introduced_by = Some(value(&decide(&report, &Known::default())));
     // Wiped by a task of its own kind of end: once the state is no more `queued`, a repeat wipes and stops.
     let writes = finish(&mut analysis, &report, now().as_millisecond());
     flow.store().write(writes).await?;

@@ -5,6 +5,7 @@ use forge_core::{
     model::{Job, Run, Target},
 };
 use futures_util::TryStreamExt;
+use jiff::Timestamp;
 use rca_store::{Analysis, AnalysisFilter, NewTask, PageRequest, Write, new_id};
 use serde_json::{Value, json};
 
@@ -80,6 +81,7 @@ pub(crate) async fn plan_run(
             job_id: job.id.clone(),
             job_name: Some(job.name.clone()),
             job_url: job.web_url.clone(),
+            data: with_end(&base.data, job.finished_at.or(run.finished_at).or(run.updated_at)),
             ..base.clone()
         };
         let (mut analysis, is_new) = flow.store().create_analysis_if_new(analysis).await?;
@@ -120,12 +122,24 @@ pub(crate) async fn plan_run(
     Ok(plan)
 }
 
+/// Remembers when the job ended at the forge: a back-fill reads old failures late.
+fn with_end(data: &Value, ended_at: Option<Timestamp>) -> Value {
+    let mut data = data.clone();
+    if let (Some(data), Some(at)) = (data.as_object_mut(), ended_at) {
+        data.insert("ended_at".to_owned(), Value::from(at.as_millisecond()));
+    }
+    data
+}
+
 /// What was analysed in silence, by a back-fill or by hand, is said once a hook or a poll tells of it, too.
 fn now_posted(analysis: &mut Analysis, target: Option<&Value>) -> Vec<Write> {
     if analysis.data.get("post") == Some(&Value::Bool(true)) {
         return Vec::new();
     }
-    analysis.data = json!({ "post": true, "target": target, "verdict": analysis.data.get("verdict") });
+    if let Some(data) = analysis.data.as_object_mut() {
+        data.insert("post".to_owned(), Value::Bool(true));
+        data.insert("target".to_owned(), json!(target));
+    }
     let said = if analysis.state == "queued" { None } else { feedback_of(analysis) };
     std::iter::once(Write::UpsertAnalysis(Box::new(analysis.clone()))).chain(said).collect()
 }
@@ -201,7 +215,10 @@ async fn target(context: &Context, run: &Run) -> Result<Option<Value>, JobError>
     if let Some(pull) = pulls.into_iter().find(|pull| pull.is_open) {
         let key = Target::Pull(pull.number.clone()).key();
         let elsewhere = (pull.repo.id != repo.id).then_some(pull.repo);
-        return Ok(Some(json!({ "key": key, "pr": pull.number, "repo": elsewhere, "sha": run.sha })));
+        let base = pull.target_branch;
+        return Ok(Some(
+            json!({ "key": key, "pr": pull.number, "repo": elsewhere, "sha": run.sha, "base": base }),
+        ));
     }
     Ok(run.sha.as_ref().map(|sha| json!({ "key": Target::Commit(sha.clone()).key(), "sha": sha })))
 }

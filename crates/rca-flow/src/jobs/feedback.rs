@@ -31,11 +31,13 @@ use super::{
     context, field,
 };
 use crate::{
+    connect::value,
     flow::Flow,
+    introduced_by::said,
     monitor::repo_ref,
     policy::falls_through,
-    render::{self, FailedJob, Markup, ShownRun, Story},
-    types::FeedbackPolicy,
+    render::{self, FailedJob, Markup, Memory, ShownRun, Story},
+    types::{FeedbackPolicy, IntroducedBy},
 };
 
 /// How many failed runs of one target are asked about.
@@ -112,9 +114,13 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, _age: Duration) -> JobR
             known.and_then(|known| serde_json::from_value::<Vec<String>>(known).ok()).unwrap_or_default(),
         );
     }
-    let Some(now) = tell(&context, &analyses, &passed).await? else {
+    let Some(mut now) = tell(&context, &analyses, &passed).await? else {
         return Ok(Settlement::done(Vec::new()));
     };
+    // The run is a fork's own, and its comment stands in another repository: what ours have seen is nothing for it.
+    if place.repo.is_none() {
+        remember(flow, &task.workspace, &analyses, &mut now.story).await?;
+    }
     let is_green = matches!(now.story, Story::Green { .. });
     if is_green && !was_red {
         // Nothing was said, so there is nothing to take back.
@@ -127,6 +133,7 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, _age: Duration) -> JobR
     }];
     if is_green {
         writes.extend(learned(flow, &task.workspace, &analyses, now.run.as_ref()).await?);
+        writes.extend(flaky(&analyses, now.run.as_ref()));
     }
     say(flow, &context, &place, &policy, &now, &mut writes).await?;
     Ok(Settlement::done(writes))
@@ -159,6 +166,60 @@ async fn learned(
         });
     }
     Ok(writes)
+}
+
+/// The commit that failed is green without a change: what failed there is flaky, except where a machine was at fault.
+fn flaky(analyses: &[Analysis], run: Option<&Run>) -> Vec<Write> {
+    let Some(run) = run.filter(|run| run.sha.is_some()) else { return Vec::new() };
+    let number = run.number.as_deref().unwrap_or(&run.id);
+    let reason = format!("the same commit passed in run {number}, attempt {}", run.attempt);
+    let told = value(&said("flaky", reason));
+    let mut writes = Vec::new();
+    for analysis in analyses.iter().filter(|analysis| analysis.commit_sha == run.sha) {
+        let known =
+            analysis.introduced_by.as_ref().and_then(|known| known.get("verdict")).and_then(Value::as_str);
+        if analysis.state == "done" && !matches!(known, Some("flaky" | "infrastructure")) {
+            let analysis = Analysis { introduced_by: Some(told.clone()), ..analysis.clone() };
+            writes.push(Write::UpsertAnalysis(Box::new(analysis)));
+        }
+    }
+    writes
+}
+
+/// Adds to each failed job what its cluster has seen besides this story.
+async fn remember(
+    flow: &Flow,
+    workspace: &str,
+    analyses: &[Analysis],
+    story: &mut Story,
+) -> Result<(), JobError> {
+    let Story::Red { jobs, .. } = story else { return Ok(()) };
+    let cluster_of: BTreeMap<&str, &str> = analyses
+        .iter()
+        .filter_map(|analysis| Some((analysis.id.as_str(), analysis.cluster_id.as_deref()?)))
+        .collect();
+    let mut told: BTreeMap<&str, u64> = BTreeMap::new();
+    for id in jobs.iter().filter_map(|job| cluster_of.get(job.analysis_id.as_str())) {
+        *told.entry(id).or_default() += 1;
+    }
+    let mut memories = BTreeMap::new();
+    for (id, told) in told.into_iter().take(CLUSTERS) {
+        let Some(cluster) = flow.store().get_cluster(workspace, id).await? else { continue };
+        let (Ok(count), Ok(first)) =
+            (u64::try_from(cluster.count), Timestamp::from_millisecond(cluster.first_seen_at))
+        else {
+            continue;
+        };
+        if count > told {
+            let since = first.strftime("%Y-%m-%d").to_string();
+            let repositories = cluster.repositories.len();
+            memories.insert(id, Memory { count, repositories, since, last_fix: cluster.last_fix });
+        }
+    }
+    for job in jobs {
+        job.memory = cluster_of.get(job.analysis_id.as_str()).and_then(|id| memories.get(id)).cloned();
+    }
+    Ok(())
 }
 
 /// Goes down the cascade until one way is open, and sets the status.
@@ -519,7 +580,8 @@ fn is_waiting(analysis: &Analysis) -> bool {
     matches!(analysis.state.as_str(), "queued" | "running")
 }
 
-fn failed_job(analysis: &Analysis) -> FailedJob {
+/// As the comment shows it.
+pub(crate) fn failed_job(analysis: &Analysis) -> FailedJob {
     let report = analysis.report.clone().and_then(|report| serde_json::from_value::<Report>(report).ok());
     FailedJob {
         analysis_id: analysis.id.clone(),
@@ -528,6 +590,11 @@ fn failed_job(analysis: &Analysis) -> FailedJob {
         attempt: u32::try_from(analysis.attempt).unwrap_or(1),
         report,
         missing: analysis.error.clone(),
+        introduced_by: analysis
+            .introduced_by
+            .clone()
+            .and_then(|told| serde_json::from_value::<IntroducedBy>(told).ok()),
+        memory: None,
     }
 }
 

@@ -10,6 +10,7 @@ mod app;
 mod connect;
 mod hooks;
 mod ingest;
+mod introduced_by;
 mod loops;
 mod markdown;
 mod operations;

@@ -25,6 +25,8 @@ fn job(name: &str, log: &str) -> FailedJob {
         attempt: 1,
         report: Some(rca_engine::analyze(log.as_bytes())),
         missing: None,
+        introduced_by: None,
+        memory: None,
     }
 }
 

@@ -5,10 +5,10 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode, header};
 use rca_flow::types::{
-    AnalyseRequest, Analysed, AnalysisFilter, AnalysisView, IngestAnswer, IngestRequest, List,
+    AnalyseRequest, Analysed, AnalysisFilter, AnalysisView, IngestAnswer, IngestRequest, List, Rerun, RunReport,
 };
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
@@ -25,6 +25,8 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(list))
         .routes(routes!(get))
         .routes(routes!(verdict))
+        .routes(routes!(rerun))
+        .routes(routes!(run_report))
 }
 
 /// A run at the forge, or a log.
@@ -157,4 +159,46 @@ async fn verdict(
     let view =
         state.flow.set_verdict(&caller.as_flow(), &id, request.correct, request.note.as_deref()).await?;
     Ok(Json(view))
+}
+
+/// Read the job's log at the forge and analyse it again; the answer says what is different. Nothing is posted.
+#[utoipa::path(post, path = "/v1/analyses/{id}/rerun", tag = "analyses", params(("id" = String, Path)),
+    responses((status = 200, body = Rerun), Errors))]
+async fn rerun(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Rerun>, ApiError> {
+    let caller = caller.require(Scope::Write)?;
+    Ok(Json(state.flow.rerun(&caller.as_flow(), &id).await?))
+}
+
+/// Which run it is.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct RunQuery {
+    /// The repository: our id or its full name.
+    repository: String,
+}
+
+/// What fails in a run over all its jobs, as JSON or as `text/markdown`: jobs of one cause together.
+#[utoipa::path(get, path = "/v1/integrations/{id}/runs/{run_id}", tag = "analyses",
+    params(("id" = String, Path), ("run_id" = String, Path), RunQuery),
+    responses((status = 200, body = RunReport), Errors))]
+async fn run_report(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path((id, run)): Path<(String, String)>,
+    QueryOf(query): QueryOf<RunQuery>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let caller = caller.require(Scope::Read)?.as_flow();
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    if matches!(Form::wanted(accept), Some(Form::Markdown)) {
+        let text = state.flow.run_report_markdown(&caller, &id, &query.repository, &run).await?;
+        return Ok(([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], text).into_response());
+    }
+    let report = state.flow.run_report(&caller, &id, &query.repository, &run).await?;
+    Ok(Json(report).into_response())
 }

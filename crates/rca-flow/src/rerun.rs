@@ -1,0 +1,119 @@
+//! Analysing a job's log again, and what is different then.
+
+use forge_core::{ErrorKind, ForgeClientExt, LogOptions, model::Job};
+use rca_engine::{Evidence, Report};
+use serde_json::{Value, json};
+
+use crate::{
+    connect::value,
+    error::{FlowError, FlowErrorKind, Result},
+    flow::{Caller, Flow, now},
+    integrations::audit,
+    jobs::{Context, finish, introduced_by, read_log},
+    monitor::repo_ref,
+    types::{EvidencePlace, ReportChange, Rerun},
+};
+
+impl Flow {
+    /// Reads a job's log at the forge and analyses it again. The new report takes the place of the old one; nothing is
+    /// posted.
+    ///
+    /// # Errors
+    /// `not_found`; `not_finished` while the first analysis is under way; `log_gone` where there is no log to read
+    /// again, and the old report stays; what the forge refuses.
+    pub async fn rerun(&self, caller: &Caller, id: &str) -> Result<Rerun> {
+        let analysis = self.store().get_analysis(&caller.workspace, id).await?;
+        let mut analysis = analysis.ok_or_else(|| FlowError::not_found("analysis"))?;
+        if matches!(analysis.state.as_str(), "queued" | "running") {
+            return Err(conflict("not_finished", "the analysis is still under way: wait for its end"));
+        }
+        let Some(integration) = analysis.integration.clone() else {
+            return Err(conflict("log_gone", "logs that were sent in are not kept: send it again"));
+        };
+        let integration = self.integration(&caller.workspace, &integration).await?;
+        let repository = self.repository(&caller.workspace, &analysis.repository_key).await?;
+        let client = self.client(&integration).await?;
+        let context = Context { integration, repository, client };
+        let repo = repo_ref(&context.repository);
+        let ci = context.client.require_ci()?;
+        let gone = |error: forge_core::Error| match error.kind() {
+            ErrorKind::NotFound | ErrorKind::Gone => {
+                conflict("log_gone", "the forge has no log of this job any more: the report stays as it was")
+            }
+            _ => error.into(),
+        };
+        let mut job: Job = ci.get_job(&repo, &analysis.job_id).await.map_err(gone)?;
+        if job.is_log_erased {
+            return Err(conflict("log_gone", "the log was erased at the forge: the report stays as it was"));
+        }
+        if job.run_id.is_empty() {
+            job.run_id.clone_from(&analysis.run_id);
+        }
+        let options = LogOptions::new(self.config().log_max_bytes);
+        let home = job.repo.clone().unwrap_or(repo);
+        let report = read_log(ci.job_log(&home, &job, options).await).await.map_err(gone)?;
+        let before: Option<Report> =
+            analysis.report.clone().and_then(|report| serde_json::from_value(report).ok());
+        let told = introduced_by(self, &context, &analysis, &job, &report).await;
+        analysis.introduced_by = Some(value(&told));
+        let (changes, added, removed) = difference(before.as_ref(), &report);
+        let mut writes = finish(&mut analysis, &report, now().as_millisecond());
+        let fields: Vec<&str> = changes.iter().map(|change| change.field.as_str()).collect();
+        writes.push(audit(caller, "analysis.rerun", id, json!({ "changed": fields })));
+        self.store().write(writes).await?;
+        Ok(Rerun {
+            is_same: changes.is_empty() && added.is_empty() && removed.is_empty(),
+            changes,
+            evidence_added: added,
+            evidence_removed: removed,
+            analysis: self.get_analysis(caller, id).await?,
+        })
+    }
+}
+
+fn conflict(code: &'static str, message: &str) -> FlowError {
+    FlowError::new(FlowErrorKind::Conflict, code, message)
+}
+
+type Difference = (Vec<ReportChange>, Vec<EvidencePlace>, Vec<EvidencePlace>);
+
+/// Fields by their path, e.g. `failing.tests`; evidence by its lines, role and rule.
+fn difference(before: Option<&Report>, after: &Report) -> Difference {
+    let mut changes = Vec::new();
+    let old = before.map(value).unwrap_or_default();
+    compare("", &old, &value(after), &mut changes);
+    let places = |report: &Report| report.evidence.iter().map(place).collect::<Vec<_>>();
+    let (old, new) = (before.map(places).unwrap_or_default(), places(after));
+    let only = |these: &[EvidencePlace], others: &[EvidencePlace]| -> Vec<EvidencePlace> {
+        these.iter().filter(|place| !others.contains(place)).cloned().collect()
+    };
+    (changes, only(&new, &old), only(&old, &new))
+}
+
+fn compare(path: &str, before: &Value, after: &Value, changes: &mut Vec<ReportChange>) {
+    if let (Some(old), Some(new)) = (before.as_object(), after.as_object()) {
+        let names: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+        for name in names {
+            // Evidence is told by its places; steps are long and follow from the log.
+            if path.is_empty() && matches!(name.as_str(), "evidence" | "steps") {
+                continue;
+            }
+            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            let (old, new) = (old.get(name).unwrap_or(&Value::Null), new.get(name).unwrap_or(&Value::Null));
+            compare(&path, old, new, changes);
+        }
+    } else if before != after {
+        let field = if path.is_empty() { "report".to_owned() } else { path.to_owned() };
+        let after = if path.is_empty() { Value::Null } else { after.clone() };
+        changes.push(ReportChange { field, before: before.clone(), after });
+    }
+}
+
+fn place(evidence: &Evidence) -> EvidencePlace {
+    EvidencePlace {
+        start_line: evidence.start_line,
+        end_line: evidence.end_line,
+        role: crate::connect::word(&evidence.role),
+        rule: evidence.rule.clone(),
+    }
+}
