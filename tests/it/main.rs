@@ -6,6 +6,7 @@
 mod abuse;
 mod api;
 mod app;
+mod channels;
 mod connect;
 mod discovery;
 mod documents;
