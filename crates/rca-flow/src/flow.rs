@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use forge_core::{ForgeKind, Instance, OAuthApp, Provider};
 use jiff::Timestamp;
+use rca_notify::Outlets;
 use rca_store::{ErrorKind as StoreErrorKind, Integration, Repository, Store};
 use url::Url;
 
@@ -35,6 +36,8 @@ pub struct FlowConfig {
     pub feedback: FeedbackChange,
     /// Who makes the adapter of a forge whose logs lie in the log sources of a workspace.
     pub log_sources: Option<Arc<dyn LogSourceAdapter>>,
+    /// How channels are reached; without it there are none.
+    pub outlets: Option<Outlets>,
 }
 
 impl FlowConfig {
@@ -51,6 +54,7 @@ impl FlowConfig {
             has_pages: false,
             feedback: FeedbackChange::default(),
             log_sources: None,
+            outlets: None,
         }
     }
 }

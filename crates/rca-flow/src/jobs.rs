@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use forge_core::ForgeClient;
-use rca_store::{ClaimedTask, Integration, NewTask, Outcome, Repository, Write};
+use rca_store::{ANNOUNCE_INCIDENT, ClaimedTask, Integration, NewTask, Outcome, Repository, Write};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -20,12 +20,14 @@ use crate::{
 mod analyse_job;
 mod analyse_log;
 mod analyse_run;
+mod announce;
 mod app_changed;
 mod backfill;
 mod facts;
 mod feedback;
 mod hooks;
 mod monitor;
+mod notify;
 mod poll;
 mod process_delivery;
 mod sync;
@@ -33,11 +35,16 @@ mod sync;
 pub(crate) use analyse_job::{finish, read as read_log};
 pub(crate) use analyse_log::LOG_SECRET;
 pub(crate) use analyse_run::{Origin, plan_run};
+pub(crate) use announce::{Told, notification};
 pub(crate) use facts::introduced_by;
 pub(crate) use feedback::failed_job;
+pub(crate) use notify::incident_code;
 pub(crate) use sync::is_under;
 
 pub(crate) const PROCESS_DELIVERY: &str = "process_delivery";
+pub(crate) const ANNOUNCE: &str = "announce";
+pub(crate) const ANNOUNCE_FIXED: &str = "announce_fixed";
+pub(crate) const NOTIFY: &str = "notify";
 pub(crate) const APP_CHANGED: &str = "app_changed";
 pub(crate) const ANALYSE_JOB: &str = "analyse_job";
 pub(crate) const ANALYSE_LOG: &str = "analyse_log";
@@ -51,8 +58,21 @@ pub(crate) const SYNC: &str = "sync";
 pub(crate) const STATUS_CONTEXT: &str = "forge-rca";
 
 /// Every kind, for claiming.
-pub(crate) const KINDS: [&str; 9] =
-    [PROCESS_DELIVERY, APP_CHANGED, ANALYSE_JOB, ANALYSE_LOG, FEEDBACK, BACKFILL, MONITOR, POLL, SYNC];
+pub(crate) const KINDS: [&str; 13] = [
+    PROCESS_DELIVERY,
+    APP_CHANGED,
+    ANALYSE_JOB,
+    ANALYSE_LOG,
+    FEEDBACK,
+    BACKFILL,
+    MONITOR,
+    POLL,
+    SYNC,
+    ANNOUNCE,
+    ANNOUNCE_FIXED,
+    ANNOUNCE_INCIDENT,
+    NOTIFY,
+];
 
 /// How a task ended, and what it writes with its end.
 #[derive(Debug)]
@@ -123,6 +143,10 @@ pub(crate) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
         MONITOR => monitor::run(flow, task).await,
         POLL => poll::run(flow, task).await,
         SYNC => sync::run(flow, task).await,
+        ANNOUNCE => announce::run(flow, task).await,
+        ANNOUNCE_FIXED => announce::fixed(flow, task).await,
+        ANNOUNCE_INCIDENT => announce::incident(flow, task).await,
+        NOTIFY => notify::run(flow, task, age).await,
         other => Err(JobError::Dead(format!("this version knows no task '{other}'"))),
     }
 }
@@ -132,6 +156,7 @@ pub(crate) async fn give_up(flow: &Flow, task: &ClaimedTask, reason: &str) -> Ve
     match task.kind.as_str() {
         ANALYSE_JOB | ANALYSE_LOG => analyse_job::give_up(flow, task, reason).await,
         BACKFILL => backfill::give_up(task, reason),
+        NOTIFY => notify::give_up(flow, task, reason).await,
         MONITOR | SYNC => operation_failed(flow, task, reason).await,
         _ => Vec::new(),
     }

@@ -2,6 +2,7 @@
 
 pub mod analyses;
 pub mod app;
+mod channels;
 mod clusters;
 pub mod connect;
 mod credentials;
@@ -15,6 +16,7 @@ mod jobs;
 pub mod markdown;
 mod members;
 mod monitor;
+mod notices;
 mod operations;
 pub mod policy;
 mod receive;

@@ -11,6 +11,7 @@ use crate::error::{FlowError, Result};
 
 mod analysis;
 mod app;
+mod channel;
 mod integration;
 mod product;
 mod repository;
@@ -22,6 +23,7 @@ pub use analysis::{
     FeedbackView, IngestAnswer, IngestRequest, IntroducedBy,
 };
 pub use app::{AppRequest, AppStartRequest, AppStarted, Id};
+pub use channel::{ChannelFilters, ChannelMade, ChannelPatch, ChannelRequest, ChannelView, NotificationView};
 pub use integration::{
     AuthorizeRequest, Backfill, BackfillChange, Can, Credential, Disconnected, FeedbackChange,
     FeedbackPolicy, Health, HealthStatus, IntegrationPatch, IntegrationView, LeftoverHook, Mode, Perimeter,

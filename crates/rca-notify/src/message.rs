@@ -1,8 +1,10 @@
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
 /// Whether a message is bad news.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Tone {
     /// Something fails.
     Bad,
@@ -33,7 +35,7 @@ impl Tone {
 }
 
 /// One line of a log, already without secrets.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExcerptLine {
     /// Its number in the raw log, from 1.
     pub number: u64,
@@ -44,7 +46,7 @@ pub struct ExcerptLine {
 }
 
 /// A link that we built.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
     /// What it is called.
     pub label: String,
@@ -53,7 +55,7 @@ pub struct Link {
 }
 
 /// What is to be said. All texts are plain, whoever wrote them; channels make them inert.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Message {
     /// Names the message; the same message sent again has the same key. Letters, digits, `-`, `_` and `.`.

@@ -4,7 +4,13 @@ use crate::error::Result;
 use crate::page::{Page, PageRequest};
 use crate::sql::{Row, Sql};
 use crate::store::{Store, new_id};
+use crate::task::NewTask;
+use serde_json::json;
 use sqlx::AnyConnection;
+
+/// The kind of the tasks that tell channels of an incident: each opening and each end enqueues one together with its
+/// row, with payload `{incident, event}`; event is `opened` or `resolved`.
+pub const ANNOUNCE_INCIDENT: &str = "announce_incident";
 
 /// An incident to open.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -58,6 +64,21 @@ impl Store {
             .await
     }
 
+    /// One incident.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn get_incident(&self, workspace: &str, id: &str) -> Result<Option<Incident>> {
+        let mut connection = self.read().await?;
+        Sql::new("SELECT * FROM incident WHERE workspace = $1 AND id = $2")
+            .bind(workspace)
+            .bind(id)
+            .optional(&mut connection)
+            .await?
+            .map(|row| Incident::from_row(&row))
+            .transpose()
+    }
+
     /// Incidents of a workspace, the newest first.
     ///
     /// # Errors
@@ -106,7 +127,7 @@ pub(crate) async fn open(
     now: i64,
     incident: NewIncident,
 ) -> Result<(Incident, bool)> {
-    let id = new_id();
+    let (id, workspace) = (new_id(), incident.workspace.clone());
     let row = Sql::new(
         "INSERT INTO incident (id, workspace, code, severity, message, remedy, integration_key, repository_key, opened_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
@@ -126,6 +147,9 @@ pub(crate) async fn open(
     .await?;
     let incident = Incident::from_row(&row)?;
     let new = incident.id == id;
+    if new {
+        announce(connection, now, &workspace, &id, "opened").await?;
+    }
     Ok((incident, new))
 }
 
@@ -138,16 +162,31 @@ pub(crate) async fn resolve(
     integration: Option<String>,
     repository: Option<String>,
 ) -> Result<()> {
-    Sql::new(
+    let ended = Sql::new(
         "UPDATE incident SET resolved_at = $1 WHERE workspace = $2 AND code = $3 AND integration_key = $4 \
-         AND repository_key = $5 AND resolved_at IS NULL",
+         AND repository_key = $5 AND resolved_at IS NULL RETURNING id",
     )
     .bind(now)
     .bind(workspace)
     .bind(code)
     .bind(integration.unwrap_or_default())
     .bind(repository.unwrap_or_default())
-    .execute(connection)
+    .optional(connection)
     .await?;
-    Ok(())
+    match ended {
+        Some(row) => announce(connection, now, workspace, &row.text("id")?, "resolved").await,
+        None => Ok(()),
+    }
+}
+
+async fn announce(
+    connection: &mut AnyConnection,
+    now: i64,
+    workspace: &str,
+    id: &str,
+    event: &str,
+) -> Result<()> {
+    let payload = json!({ "incident": id, "event": event });
+    let task = NewTask::new(workspace, ANNOUNCE_INCIDENT, format!("incident:{id}:{event}"), payload);
+    crate::task::enqueue_one(connection, now, task).await.map(|_| ())
 }

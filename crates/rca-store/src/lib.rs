@@ -3,6 +3,7 @@
 mod analysis;
 mod api_token;
 mod audit;
+mod channel;
 mod cluster;
 mod comment;
 mod delivery;
@@ -13,6 +14,7 @@ mod incident;
 mod integration;
 mod member;
 mod migration;
+mod notification;
 mod oauth_state;
 mod page;
 mod repository;
@@ -32,6 +34,7 @@ mod writer;
 pub use analysis::{Analysis, AnalysisFilter, Feedback};
 pub use api_token::{ApiToken, NewApiToken};
 pub use audit::{AuditCheck, AuditEntry, NewAudit};
+pub use channel::Channel;
 pub use cluster::{Cluster, ClusterFilter, ClusterHit};
 pub use comment::Comment;
 pub use delivery::{
@@ -39,9 +42,10 @@ pub use delivery::{
 };
 pub use error::{Error, ErrorKind, Result};
 pub use hook::{Hook, HookChange, HookWithSecrets, NewHook};
-pub use incident::{Incident, NewIncident};
+pub use incident::{ANNOUNCE_INCIDENT, Incident, NewIncident};
 pub use integration::{Integration, IntegrationChange, NewIntegration, RefreshLease};
 pub use member::Member;
+pub use notification::Notification;
 pub use oauth_state::OauthState;
 pub use page::{Page, PageRequest};
 pub use repository::{NewRepository, Repository, RepositoryFilter};

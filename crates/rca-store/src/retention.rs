@@ -16,7 +16,7 @@ pub struct Retention {
     pub tasks_ms: i64,
     /// Analyses with their feedback.
     pub analyses_ms: i64,
-    /// Resolved incidents.
+    /// Resolved incidents, and what channels were told.
     pub incidents_ms: i64,
 }
 
@@ -88,6 +88,13 @@ impl Store {
             "DELETE FROM finished_run WHERE run_id IN (SELECT run_id FROM finished_run WHERE finished_at < $1 \
              AND finished_at < $2 ORDER BY finished_at LIMIT $3) AND finished_at < $1",
             [analyses_ms; 2],
+        )
+        .await?;
+        // The log of a channel is kept like that of incidents.
+        delete(
+            "DELETE FROM notification WHERE id IN (SELECT id FROM notification WHERE updated_at < $1 AND updated_at < $2 \
+             AND state NOT IN ('pending', 'sending') ORDER BY id LIMIT $3)",
+            [incidents_ms; 2],
         )
         .await?;
         Ok(Pruned {

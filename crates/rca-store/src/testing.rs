@@ -231,7 +231,11 @@ impl Drop for Database {
     }
 }
 
-async fn execute(url: &str, statement: &str) {
+/// Runs a statement on the database at `url`, past the store, e.g. to let an hour pass for what waits.
+///
+/// # Panics
+/// When the statement fails.
+pub async fn execute(url: &str, statement: &str) {
     sqlx::any::install_default_drivers();
     let mut connection = AnyConnection::connect(url).await.expect("the database answers");
     sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))

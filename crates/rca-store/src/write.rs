@@ -2,12 +2,14 @@
 
 use crate::analysis::{Analysis, Feedback};
 use crate::audit::NewAudit;
+use crate::channel::Channel;
 use crate::cluster::ClusterHit;
 use crate::comment::Comment;
 use crate::delivery::DeliveryStatus;
 use crate::error::Result;
 use crate::hook::HookChange;
 use crate::incident::NewIncident;
+use crate::notification::Notification;
 use crate::seal::KeyRing;
 use crate::secrets::{SealedSecret, SecretOwner};
 use crate::stats::FinishedRun;
@@ -131,6 +133,42 @@ pub enum Write {
     },
     /// Appends to the audit.
     Audit(NewAudit),
+    /// Stores a channel as it is now.
+    PutChannel(Channel),
+    /// Notes how a channel behaves: refusals in a row, and why nothing more is sent to it. None and no refusals lets a
+    /// channel that was stopped so go on.
+    SetChannelHealth {
+        /// The workspace.
+        workspace: String,
+        /// The channel.
+        id: String,
+        /// Refusals in a row.
+        refusals: i64,
+        /// Why nothing more is sent.
+        disabled_reason: Option<String>,
+    },
+    /// Removes a channel with its log and its secrets.
+    DeleteChannel {
+        /// The workspace.
+        workspace: String,
+        /// The channel.
+        id: String,
+    },
+    /// Writes a notification down; the same key of the same channel changes the text of the one that is there.
+    PutNotification(Box<Notification>),
+    /// Notes how sending a notification went.
+    SetNotification {
+        /// The workspace.
+        workspace: String,
+        /// The notification.
+        id: String,
+        /// The new state.
+        state: String,
+        /// Why it was not sent.
+        error: Option<String>,
+        /// How the channel names it; `None` keeps what is known.
+        sent: Option<Value>,
+    },
 }
 
 impl Store {
@@ -212,5 +250,16 @@ async fn apply(connection: &mut AnyConnection, now: i64, keys: &KeyRing, write: 
             SealedSecret::new(keys, &workspace, &owner, &name, &secret)?.put(connection, now, None).await
         }
         Write::Audit(audit) => crate::audit::append(connection, now, &audit).await,
+        Write::PutChannel(channel) => crate::channel::put(connection, now, channel).await,
+        Write::SetChannelHealth { workspace, id, refusals, disabled_reason } => {
+            crate::channel::set_health(connection, &workspace, &id, refusals, disabled_reason).await
+        }
+        Write::DeleteChannel { workspace, id } => crate::channel::delete(connection, &workspace, &id).await,
+        Write::PutNotification(notification) => {
+            crate::notification::put(connection, now, *notification).await
+        }
+        Write::SetNotification { workspace, id, state, error, sent } => {
+            crate::notification::set(connection, now, &workspace, &id, &state, error, sent).await
+        }
     }
 }

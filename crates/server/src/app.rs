@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use forge_core::{ForgeKind, OAuthApp};
 use forge_http::HttpClient;
 use rca_flow::{Flow, FlowConfig, Worker};
+use rca_notify::{MailServer, Outlets};
 use rca_store::{KeyRing, Store};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::TcpListener;
@@ -97,6 +98,7 @@ impl Application {
             .collect();
         let mut flow_config = flow_config(&config, public_url);
         flow_config.log_sources = Some(Arc::new(providers::WithLogSources::new(&http, &config.log_sources)));
+        flow_config.outlets = Some(outlets(&config, http.clone())?);
         let flow = Flow::new(flow_config, store.clone(), adapters, platform_apps(&config));
         let state = AppState {
             flow,
@@ -186,6 +188,17 @@ pub fn http_client(config: &Config) -> anyhow::Result<HttpClient> {
         builder = builder.with_root_certificate_pem(&pem);
     }
     Ok(builder.build()?)
+}
+
+/// The ways to channels: chats over `http`, mail where a mail server is configured.
+///
+/// # Errors
+/// When the mail server or the sender cannot be used.
+pub fn outlets(config: &Config, http: HttpClient) -> anyhow::Result<Outlets> {
+    let outlets = Outlets::new(http);
+    let Some(url) = &config.smtp_url else { return Ok(outlets) };
+    let from = config.smtp_from.as_deref().unwrap_or_default();
+    Ok(outlets.with_mail(MailServer::new(url, from).context("cannot use the mail server")?))
 }
 
 /// Opens the database of `config`, making key and database where there are none.

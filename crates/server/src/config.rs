@@ -507,6 +507,9 @@ fn check(
             token: SecretString::from(source.token),
         });
     }
+    if file.mail.smtp_url.is_empty() != file.mail.smtp_from.is_empty() {
+        faults.push("mail needs both mail.smtp_url and mail.smtp_from, or neither".to_owned());
+    }
     if !faults.is_empty() {
         return Err(ConfigError(faults));
     }

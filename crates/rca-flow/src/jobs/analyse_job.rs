@@ -9,7 +9,7 @@ use rca_store::{Analysis, ClaimedTask, ClusterHit, Write};
 
 use super::{
     JobError, JobResult, Settlement,
-    analyse_run::{feedback_of, feedback_when_last},
+    analyse_run::{said_of, said_when_last},
     context, facts, field,
 };
 use crate::{
@@ -28,7 +28,7 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
         return Err(JobError::Dead("the analysis is gone".to_owned()));
     };
     if !matches!(analysis.state.as_str(), "queued" | "running") {
-        return Ok(Settlement::done(feedback_of(&analysis).into_iter().collect()));
+        return Ok(Settlement::done(said_of(&analysis)));
     }
     let Some(context) = context(flow, task).await? else {
         return Ok(Settlement::done(
@@ -60,7 +60,7 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
     let told = facts::introduced_by(flow, &context, &analysis, &job, &report).await;
     analysis.introduced_by = Some(value(&told));
     let mut writes = finish(&mut analysis, &report, now().as_millisecond());
-    writes.extend(feedback_when_last(flow, &analysis).await?);
+    writes.extend(said_when_last(flow, &analysis).await?);
     Ok(Settlement::done(writes))
 }
 
@@ -108,7 +108,7 @@ pub(crate) fn finish(analysis: &mut Analysis, report: &Report, at: i64) -> Vec<W
 async fn without_log(flow: &Flow, analysis: &mut Analysis, reason: &str) -> Result<Vec<Write>, JobError> {
     ended(analysis, "no_log", reason);
     let mut writes = vec![Write::UpsertAnalysis(Box::new(analysis.clone()))];
-    writes.extend(feedback_when_last(flow, analysis).await?);
+    writes.extend(said_when_last(flow, analysis).await?);
     Ok(writes)
 }
 
@@ -124,7 +124,7 @@ pub(super) async fn give_up(flow: &Flow, task: &ClaimedTask, reason: &str) -> Ve
     match flow.store().get_analysis(&task.workspace, &id).await {
         Ok(Some(mut analysis)) if matches!(analysis.state.as_str(), "queued" | "running") => {
             ended(&mut analysis, "failed", reason);
-            let said = feedback_of(&analysis);
+            let said = said_of(&analysis);
             std::iter::once(Write::UpsertAnalysis(Box::new(analysis))).chain(said).collect()
         }
         _ => Vec::new(),

@@ -9,7 +9,7 @@ use rca_engine::{Redactions, Report};
 use rca_store::{ClaimedTask, SecretOwner};
 use secrecy::ExposeSecret;
 
-use super::{JobError, JobResult, Settlement, analyse_job::finish, field};
+use super::{JobError, JobResult, Settlement, analyse_job::finish, analyse_run::said_of, field};
 use crate::{
     connect::value,
     flow::{Flow, now},
@@ -48,7 +48,8 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask) -> JobResult {
     // Of a log alone no more can be told than a fault around the job.
     analysis.introduced_by = Some(value(&decide(&report, &Known::default())));
     // Wiped by a task of its own kind of end: once the state is no more `queued`, a repeat wipes and stops.
-    let writes = finish(&mut analysis, &report, now().as_millisecond());
+    let mut writes = finish(&mut analysis, &report, now().as_millisecond());
+    writes.extend(said_of(&analysis));
     flow.store().write(writes).await?;
     flow.store().delete_secrets(&task.workspace, &owner).await?;
     Ok(Settlement::done(Vec::new()))

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use rca_store::{Analysis, AnalysisFilter, NewTask, PageRequest, Write, new_id};
 use serde_json::{Value, json};
 
-use super::{ANALYSE_JOB, Context, JobError, analyse_job, feedback_task};
+use super::{ANALYSE_JOB, Context, JobError, analyse_job, announce::announce_of, feedback_task};
 use crate::{
     flow::{Flow, now},
     monitor::repo_ref,
@@ -115,7 +115,7 @@ pub(crate) async fn plan_run(
         if analysis.state == "queued" {
             let report = crate::reports::config_error(text);
             plan.writes.extend(analyse_job::finish(&mut analysis, &report, now().as_millisecond()));
-            plan.writes.extend(feedback_of(&analysis));
+            plan.writes.extend(said_of(&analysis));
         }
         plan.analyses.push((analysis, is_new));
     }
@@ -140,7 +140,7 @@ fn now_posted(analysis: &mut Analysis, target: Option<&Value>) -> Vec<Write> {
         data.insert("post".to_owned(), Value::Bool(true));
         data.insert("target".to_owned(), json!(target));
     }
-    let said = if analysis.state == "queued" { None } else { feedback_of(analysis) };
+    let said = if analysis.state == "queued" { Vec::new() } else { said_of(analysis) };
     std::iter::once(Write::UpsertAnalysis(Box::new(analysis.clone()))).chain(said).collect()
 }
 
@@ -157,20 +157,24 @@ pub(super) async fn failed_jobs(context: &Context, run: &Run) -> Result<Vec<Job>
     Ok(failed)
 }
 
-/// The task that says it at the forge, where that is wanted.
-pub(super) fn feedback_of(analysis: &Analysis) -> Option<Write> {
+/// The tasks that say it, at the forge and to channels, where that is wanted.
+pub(super) fn said_of(analysis: &Analysis) -> Vec<Write> {
+    [feedback_of(analysis), announce_of(analysis)].into_iter().flatten().map(Write::Enqueue).collect()
+}
+
+fn feedback_of(analysis: &Analysis) -> Option<NewTask> {
     let integration = analysis.integration.as_deref()?;
     if !analysis.data.get("post").and_then(Value::as_bool).unwrap_or(false) {
         return None;
     }
     let target = analysis.data.get("target").filter(|target| target.is_object())?;
-    Some(Write::Enqueue(feedback_task(integration, &analysis.workspace, &analysis.repository_key, target)))
+    Some(feedback_task(integration, &analysis.workspace, &analysis.repository_key, target))
 }
 
-/// As [`feedback_of`], put off a little while other jobs of the run are still being analysed: a run of five hundred
+/// As [`said_of`], put off a little while other jobs of the run are still being analysed: a run of five hundred
 /// failed jobs is told once and not five hundred times.
-pub(super) async fn feedback_when_last(flow: &Flow, analysis: &Analysis) -> Result<Option<Write>, JobError> {
-    let Some(Write::Enqueue(task)) = feedback_of(analysis) else { return Ok(None) };
+pub(super) async fn said_when_last(flow: &Flow, analysis: &Analysis) -> Result<Vec<Write>, JobError> {
+    let tasks = [feedback_of(analysis), announce_of(analysis)].into_iter().flatten();
     let filter = AnalysisFilter {
         integration: analysis.integration.clone(),
         repository: Some(analysis.repository_key.clone()),
@@ -180,7 +184,7 @@ pub(super) async fn feedback_when_last(flow: &Flow, analysis: &Analysis) -> Resu
     };
     let waiting = flow.store().list_analyses(&analysis.workspace, &filter, &PageRequest::first(2)).await?;
     let is_last = waiting.items.iter().all(|other| other.id == analysis.id);
-    Ok(Some(Write::Enqueue(if is_last { task } else { task.with_delay_ms(GATHER_MS) })))
+    Ok(tasks.map(|task| Write::Enqueue(if is_last { task } else { task.with_delay_ms(GATHER_MS) })).collect())
 }
 
 fn job_task(analysis: &Analysis, mut job: Job) -> NewTask {

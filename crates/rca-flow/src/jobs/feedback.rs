@@ -28,6 +28,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Context, JobError, JobResult, STATUS_CONTEXT, Settlement,
     analyse_run::{WHOLE_RUN, failed_jobs},
+    announce::fixed_task,
     context, field,
 };
 use crate::{
@@ -134,6 +135,7 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, _age: Duration) -> JobR
     if is_green {
         writes.extend(learned(flow, &task.workspace, &analyses, now.run.as_ref()).await?);
         writes.extend(flaky(&analyses, now.run.as_ref()));
+        writes.extend(fixed_task(&context, &analyses, now.run.as_ref()).map(Write::Enqueue));
     }
     say(flow, &context, &place, &policy, &now, &mut writes).await?;
     Ok(Settlement::done(writes))

@@ -203,7 +203,7 @@ async fn a_dead_grant_is_parked_and_connecting_again_repairs_it() {
     world.stub.lock().refresh_token = "somebody used it".to_owned();
     let view = world.flow.check_integration(&world.caller, &view.id).await.unwrap();
     assert_eq!(serde_json::to_value(view.health.credential).unwrap(), "rejected");
-    assert_eq!(world.drain().await, 0);
+    assert_eq!(world.drain().await, 1, "the incident is told; what needs the forge waits");
     world.stub.lock().token_life = None;
     let started = start(&world, None).await;
     let again = authorize(&world, &world.caller, ForgeKind::GITHUB, &started.state).await.unwrap();

@@ -81,6 +81,20 @@ fn public_address(config: &Config) -> Check {
     }
 }
 
+/// Whether the settings can be used; nothing is sent.
+fn mail(config: &Config) -> Check {
+    let made = app::http_client(config).and_then(|http| app::outlets(config, http));
+    match made {
+        Ok(outlets) if outlets.has_mail() => Check::passed("mail", "a mail server is set"),
+        Ok(_) => Check::passed("mail", "no mail server is set: channels of the kind email cannot be made"),
+        Err(error) => Check::failed(
+            "mail",
+            format!("{error:#}"),
+            "correct FORGE_RCA_SMTP_URL (smtps://user:password@host) and FORGE_RCA_SMTP_FROM",
+        ),
+    }
+}
+
 async fn look_deeper(config: &Config, checks: &mut Vec<Check>) {
     match app::http_client(config) {
         Ok(_) => {
@@ -92,6 +106,7 @@ async fn look_deeper(config: &Config, checks: &mut Vec<Check>) {
             "install the system's CA certificates (package ca-certificates), or correct the network settings",
         )),
     }
+    checks.push(mail(config));
     if !config.master_key_file.exists() {
         checks.push(Check::passed(
             "database",

@@ -5,7 +5,8 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode, header};
 use rca_flow::types::{
-    AnalyseRequest, Analysed, AnalysisFilter, AnalysisView, IngestAnswer, IngestRequest, List, Rerun, RunReport,
+    AnalyseRequest, Analysed, AnalysisFilter, AnalysisView, IngestAnswer, IngestRequest, List, Rerun,
+    RunReport,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};

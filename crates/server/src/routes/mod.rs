@@ -2,6 +2,7 @@
 
 mod analyses;
 mod app;
+mod channels;
 mod clusters;
 mod deliveries;
 mod health;
@@ -51,6 +52,7 @@ pub(crate) fn api() -> OpenApiRouter<AppState> {
         .merge(clusters::router())
         .merge(watch::router())
         .merge(members::router())
+        .merge(channels::router())
         .merge(stats::router())
         .merge(settings::router())
 }
