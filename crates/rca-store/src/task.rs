@@ -251,7 +251,7 @@ impl Store {
     /// `Fenced` when the lease went to somebody else: nothing was written. Otherwise what a write failed with; then
     /// nothing was written either and the task is still held.
     pub async fn settle(&self, task: &ClaimedTask, outcome: Outcome, writes: Vec<Write>) -> Result<()> {
-        let (id, token, keys) = (task.id.clone(), task.lease_token.clone(), self.inner.keys.clone());
+        let (id, token, keys) = (task.id.clone(), task.lease_token.clone(), self.inner.keys.current());
         self.transact(move |connection, now| {
             Box::pin(async move {
                 let ended = run::end(connection, now, &id, &token, &outcome).await?;

@@ -1,6 +1,12 @@
 //! Putting the parts together, and running them until told to stop.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use clap::ValueEnum;
@@ -203,8 +209,17 @@ pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
     Ok(Store::open(database_url(config).unwrap_or(&sqlite), keys).await?)
 }
 
+/// The file of a SQLite database; `None` when the database is PostgreSQL.
+#[must_use]
+pub fn sqlite_file(config: &Config) -> Option<PathBuf> {
+    let Some(url) = database_url(config) else { return Some(config.data_dir.join("forge-rca.db")) };
+    let path = url.strip_prefix("sqlite:")?;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    Some(PathBuf::from(path.split('?').next().unwrap_or(path)))
+}
+
 /// Makes a folder that only we can look into; one that exists is left as it is.
-fn private_folder(path: &Path) -> std::io::Result<()> {
+pub(crate) fn private_folder(path: &Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     fs,
     net::TcpListener,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Stdio},
     sync::Arc,
     time::{Duration, Instant},
@@ -75,6 +75,10 @@ impl Setting {
             command.env("DATABASE_URL", url);
         }
         command.spawn().unwrap()
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

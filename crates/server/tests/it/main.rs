@@ -11,5 +11,7 @@ mod config;
 mod forge;
 mod inspect;
 mod kill;
+mod mcp;
+mod operate;
 mod processes;
 mod program;
