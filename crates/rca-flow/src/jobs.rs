@@ -27,6 +27,7 @@ mod hooks;
 mod monitor;
 mod poll;
 mod process_delivery;
+pub(crate) mod prune;
 mod sync;
 
 pub(crate) use analyse_log::LOG_SECRET;
@@ -41,14 +42,15 @@ pub(crate) const FEEDBACK: &str = "feedback";
 pub(crate) const BACKFILL: &str = "backfill";
 pub(crate) const MONITOR: &str = "monitor";
 pub(crate) const POLL: &str = "poll";
+pub(crate) const PRUNE: &str = "prune";
 pub(crate) const SYNC: &str = "sync";
 
 /// The context of the commit status that we set; events about it are ours and make no work.
 pub(crate) const STATUS_CONTEXT: &str = "forge-rca";
 
 /// Every kind, for claiming.
-pub(crate) const KINDS: [&str; 9] =
-    [PROCESS_DELIVERY, APP_CHANGED, ANALYSE_JOB, ANALYSE_LOG, FEEDBACK, BACKFILL, MONITOR, POLL, SYNC];
+pub(crate) const KINDS: [&str; 10] =
+    [PROCESS_DELIVERY, APP_CHANGED, ANALYSE_JOB, ANALYSE_LOG, FEEDBACK, BACKFILL, MONITOR, POLL, SYNC, PRUNE];
 
 /// How a task ended, and what it writes with its end.
 #[derive(Debug)]
@@ -119,6 +121,7 @@ pub(crate) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
         MONITOR => monitor::run(flow, task).await,
         POLL => poll::run(flow, task).await,
         SYNC => sync::run(flow, task).await,
+        PRUNE => prune::run(flow).await,
         other => Err(JobError::Dead(format!("this version knows no task '{other}'"))),
     }
 }

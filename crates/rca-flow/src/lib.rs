@@ -12,6 +12,7 @@ pub mod ingest;
 mod integrations;
 mod jobs;
 pub mod markdown;
+mod measures;
 mod members;
 mod monitor;
 mod operations;
@@ -29,5 +30,6 @@ mod worker;
 
 pub use error::{FlowError, FlowErrorKind, Result};
 pub use flow::{Caller, Flow, FlowConfig, Providers};
+pub use measures::Measured;
 pub use receive::Refused;
 pub use worker::Worker;

@@ -231,7 +231,11 @@ impl Drop for Database {
     }
 }
 
-async fn execute(url: &str, statement: &str) {
+/// Runs a statement past the store, on any database.
+///
+/// # Panics
+/// When the database does not answer or the statement fails.
+pub async fn execute(url: &str, statement: &str) {
     sqlx::any::install_default_drivers();
     let mut connection = AnyConnection::connect(url).await.expect("the database answers");
     sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))

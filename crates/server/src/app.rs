@@ -19,7 +19,14 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::{Config, body::BodyBudget, config::PlatformApp, listener, middleware::auth, providers, routes};
+use crate::{
+    Config,
+    body::BodyBudget,
+    config::PlatformApp,
+    listener,
+    middleware::{auth, quota::Quotas},
+    providers, routes,
+};
 
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -41,6 +48,8 @@ pub struct AppState {
     pub store: Store,
     /// The memory for request bodies.
     pub budget: BodyBudget,
+    /// Who has asked for how much.
+    pub quotas: Quotas,
     /// What is known of this server.
     pub about: Arc<About>,
 }
@@ -108,6 +117,7 @@ impl Application {
             flow,
             store,
             budget: BodyBudget::new(config.body_budget_bytes),
+            quotas: Quotas::new(config.quotas.clone()),
             about: Arc::new(about),
         };
         Ok(Self { config, role, listener, admin_listener, address, admin_address, state })
@@ -238,6 +248,7 @@ fn flow_config(config: &Config, public_url: Url) -> FlowConfig {
     flow.log_max_bytes = config.log_max_bytes;
     flow.ingest_max_bytes = crate::body::LOG_LIMIT;
     flow.poll_interval_ms = i64::try_from(config.poll_interval).unwrap_or(i64::MAX / 1000) * 1000;
+    flow.retention = config.retention;
     flow.callback_paths = config.callback_paths.clone();
     flow
 }

@@ -37,6 +37,7 @@ pub(super) struct Server {
 
 impl Server {
     /// Whether a server was named.
+    #[cfg(feature = "mcp")]
     pub(super) fn is_given(&self) -> bool {
         self.url.is_some()
     }

@@ -75,6 +75,12 @@ impl Caller {
         rca_flow::Caller::new(self.workspace(), self.actor())
     }
 
+    /// The token's id, for what is counted per token.
+    #[must_use]
+    pub fn token_id(&self) -> &str {
+        &self.token.id
+    }
+
     /// Whether the token may do this.
     #[must_use]
     pub fn has(&self, scope: Scope) -> bool {
@@ -107,6 +113,7 @@ impl FromRequestParts<AppState> for Caller {
             ApiError::unavailable("the database does not answer: try again")
         })?;
         let token = found.ok_or_else(ApiError::unauthorized)?;
+        state.quotas.request(&token.id)?;
         if let Err(error) = state.store.touch_api_token(&token.id).await {
             tracing::debug!(%error, "cannot note the use of an API token");
         }

@@ -11,6 +11,7 @@ mod config;
 mod forge;
 mod inspect;
 mod kill;
+mod limits;
 mod mcp;
 mod operate;
 mod processes;

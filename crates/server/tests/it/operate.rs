@@ -161,6 +161,51 @@ fn on(database: &Database, folder: &tempfile::TempDir, arguments: &[&str]) -> Ra
     finish(command.output().unwrap())
 }
 
+#[tokio::test]
+async fn doctor_tells_what_was_given_up_and_what_is_wrong() {
+    let database = Database::sqlite();
+    let folder = tempfile::tempdir().unwrap();
+    let doctor = || {
+        let mut command = command();
+        command.args(["doctor", "--json"]).env("DATABASE_URL", database.url());
+        command
+            .env("FORGE_RCA_DATA_DIR", folder.path())
+            .env("FORGE_RCA_PUBLIC_URL", "https://rca.example.com");
+        finish(command.output().unwrap())
+    };
+    assert_eq!(on(&database, &folder, &["migrate"]).code, 0);
+    let well = doctor();
+    assert_eq!(well.code, 0, "{}", well.stdout);
+    let names = |ran: &Ran, ok: bool| -> Vec<String> {
+        let checks = ran.json();
+        let checks = checks.as_array().unwrap().iter().filter(|check| check["ok"] == ok);
+        checks.map(|check| check["name"].as_str().unwrap().to_owned()).collect()
+    };
+    for name in [
+        "configuration",
+        "public_address",
+        "outgoing_requests",
+        "database",
+        "incidents",
+        "deliveries",
+        "tasks",
+    ] {
+        assert!(names(&well, true).iter().any(|passed| passed == name), "{name}: {}", well.stdout);
+    }
+    database
+        .execute("INSERT INTO incident (id, workspace, code, severity, message, remedy, integration_key, repository_key, opened_at) \
+                  SELECT 'i', id, 'token_expired', 'high', 'the token is void', 'replace it', '', '', 0 FROM workspace")
+        .await;
+    database
+        .execute("INSERT INTO task (id, workspace, lane, kind, dedup_key, payload, state, priority, turn, run_at, max_attempts, created_at, updated_at) \
+                  SELECT 't', id, 'l', 'k', 'd', '{}', 'dead', 0, 0, 0, 1, 0, 0 FROM workspace")
+        .await;
+    let ill = doctor();
+    assert_eq!(ill.code, 1, "{}", ill.stdout);
+    assert_eq!(names(&ill, false), ["incident", "tasks"], "{}", ill.stdout);
+    assert!(ill.stdout.contains("replace it"), "with the remedy: {}", ill.stdout);
+}
+
 async fn faults_are_found(database: &Database) {
     let folder = tempfile::tempdir().unwrap();
     let on = |arguments: &[&str]| on(database, &folder, arguments);
