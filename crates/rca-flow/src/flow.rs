@@ -5,12 +5,13 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use forge_core::{ForgeKind, Instance, OAuthApp, Provider};
 use jiff::Timestamp;
 use rca_notify::Outlets;
-use rca_store::{ErrorKind as StoreErrorKind, Integration, Repository, Store};
+use rca_store::{ErrorKind as StoreErrorKind, Integration, Repository, Retention, Store};
 use url::Url;
 
 use crate::{
     credentials::Clients,
     error::{FlowError, FlowErrorKind, Result},
+    measures::{Measured, Measures},
     settings::LogSourceAdapter,
     types::FeedbackChange,
 };
@@ -34,6 +35,8 @@ pub struct FlowConfig {
     pub has_pages: bool,
     /// What is said at the forge where nobody has decided otherwise.
     pub feedback: FeedbackChange,
+    /// How long what has ended is kept.
+    pub retention: Retention,
     /// Who makes the adapter of a forge whose logs lie in the log sources of a workspace.
     pub log_sources: Option<Arc<dyn LogSourceAdapter>>,
     /// How channels are reached; without it there are none.
@@ -53,6 +56,7 @@ impl FlowConfig {
             poll_interval_ms: 60_000,
             has_pages: false,
             feedback: FeedbackChange::default(),
+            retention: Retention::default(),
             log_sources: None,
             outlets: None,
         }
@@ -89,6 +93,7 @@ pub(crate) struct Inner {
     pub(crate) providers: Providers,
     pub(crate) platform_apps: BTreeMap<ForgeKind, OAuthApp>,
     pub(crate) clients: Clients,
+    pub(crate) measures: Measures,
 }
 
 impl Flow {
@@ -100,7 +105,14 @@ impl Flow {
         providers: Providers,
         platform_apps: BTreeMap<ForgeKind, OAuthApp>,
     ) -> Self {
-        Self(Arc::new(Inner { config, store, providers, platform_apps, clients: Clients::default() }))
+        Self(Arc::new(Inner {
+            config,
+            store,
+            providers,
+            platform_apps,
+            clients: Clients::default(),
+            measures: Measures::default(),
+        }))
     }
 
     /// The store.
@@ -127,12 +139,21 @@ impl Flow {
         self.0.platform_apps.contains_key(&forge)
     }
 
-    /// How many tasks of a workspace only wait to come again: one for each integration, which looks after it.
+    /// How many tasks of a workspace only wait to come again: one for each integration, which looks after it, and in
+    /// the default workspace the one that removes what is older than the retention.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn count_recurring(&self, workspace: &str) -> Result<i64> {
-        Ok(self.store().count_ready(workspace, crate::jobs::POLL).await?)
+        let (store, polls) = (self.store(), crate::jobs::POLL);
+        Ok(store.count_ready(workspace, polls).await?
+            + store.count_ready(workspace, crate::jobs::PRUNE).await?)
+    }
+
+    /// What this process has measured since it began.
+    #[must_use]
+    pub fn measures(&self) -> Measured {
+        self.0.measures.read()
     }
 
     pub(crate) fn provider(&self, forge: ForgeKind) -> Result<&Arc<dyn Provider>> {

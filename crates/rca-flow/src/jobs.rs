@@ -30,6 +30,7 @@ mod monitor;
 mod notify;
 mod poll;
 mod process_delivery;
+pub(crate) mod prune;
 mod sync;
 
 pub(crate) use analyse_job::{finish, read as read_log};
@@ -52,13 +53,14 @@ pub(crate) const FEEDBACK: &str = "feedback";
 pub(crate) const BACKFILL: &str = "backfill";
 pub(crate) const MONITOR: &str = "monitor";
 pub(crate) const POLL: &str = "poll";
+pub(crate) const PRUNE: &str = "prune";
 pub(crate) const SYNC: &str = "sync";
 
 /// The context of the commit status that we set; events about it are ours and make no work.
 pub(crate) const STATUS_CONTEXT: &str = "forge-rca";
 
 /// Every kind, for claiming.
-pub(crate) const KINDS: [&str; 13] = [
+pub(crate) const KINDS: [&str; 14] = [
     PROCESS_DELIVERY,
     APP_CHANGED,
     ANALYSE_JOB,
@@ -72,6 +74,7 @@ pub(crate) const KINDS: [&str; 13] = [
     ANNOUNCE_FIXED,
     ANNOUNCE_INCIDENT,
     NOTIFY,
+    PRUNE,
 ];
 
 /// How a task ended, and what it writes with its end.
@@ -147,6 +150,7 @@ pub(crate) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
         ANNOUNCE_FIXED => announce::fixed(flow, task).await,
         ANNOUNCE_INCIDENT => announce::incident(flow, task).await,
         NOTIFY => notify::run(flow, task, age).await,
+        PRUNE => prune::run(flow).await,
         other => Err(JobError::Dead(format!("this version knows no task '{other}'"))),
     }
 }

@@ -14,6 +14,7 @@ mod integrations;
 pub mod introduced_by;
 mod jobs;
 pub mod markdown;
+mod measures;
 mod members;
 mod monitor;
 mod notices;
@@ -34,5 +35,6 @@ mod worker;
 
 pub use error::{FlowError, FlowErrorKind, Result};
 pub use flow::{Caller, Flow, FlowConfig, Providers};
+pub use measures::Measured;
 pub use receive::Refused;
 pub use worker::Worker;

@@ -51,7 +51,7 @@ impl Flow {
         }
         let options = LogOptions::new(self.config().log_max_bytes);
         let home = job.repo.clone().unwrap_or(repo);
-        let report = read_log(ci.job_log(&home, &job, options).await).await.map_err(gone)?;
+        let report = read_log(self, ci.job_log(&home, &job, options).await).await.map_err(gone)?;
         let before: Option<Report> =
             analysis.report.clone().and_then(|report| serde_json::from_value(report).ok());
         let told = introduced_by(self, &context, &analysis, &job, &report).await;

@@ -52,6 +52,10 @@ impl Worker {
     pub async fn run(&self, shutdown: CancellationToken) {
         let hurry = CancellationToken::new();
         let mut running = JoinSet::new();
+        // There is one of it, however many workers begin.
+        if let Err(error) = self.flow.store().enqueue(jobs::prune::task(&self.flow)).await {
+            tracing::warn!(%error, "what is older than the retention is not removed until the next start");
+        }
         while !shutdown.is_cancelled() {
             while running.try_join_next().is_some() {}
             let free = self.concurrency - running.len().min(self.concurrency);

@@ -219,7 +219,7 @@ impl Store {
         delivery: NewDelivery,
         then: std::result::Result<NewTask, String>,
     ) -> Result<Accepted> {
-        let incoming = Incoming::new(delivery, then, &self.inner.keys)?;
+        let incoming = Incoming::new(delivery, then, &self.inner.keys.current())?;
         let answer = match self.inner.inbox.read().ok().as_deref() {
             Some(Some(inbox)) => inbox.accept(incoming),
             _ => return Err(Error::unavailable("the store is closed")),
@@ -276,7 +276,7 @@ impl Store {
             .optional(&mut connection)
             .await?
             .ok_or_else(|| Error::not_found("delivery"))?;
-        let plain = self.inner.keys.open(content_place(workspace, id), &row.blob("sealed")?)?;
+        let plain = self.inner.keys.current().open(content_place(workspace, id), &row.blob("sealed")?)?;
         let broken = || Error::new(ErrorKind::Database, "a stored delivery has no valid content");
         let (length, rest) = plain.split_first_chunk::<4>().ok_or_else(broken)?;
         let (headers, body) =

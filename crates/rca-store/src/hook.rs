@@ -94,7 +94,8 @@ impl Store {
     /// `Conflict` when the id is taken or the integration does not exist.
     pub async fn insert_hook(&self, hook: NewHook) -> Result<Hook> {
         let owner = SecretOwner::hook(&hook.id);
-        let secret = SealedSecret::new(&self.inner.keys, &hook.workspace, &owner, CURRENT, &hook.secret)?;
+        let secret =
+            SealedSecret::new(&self.inner.keys.current(), &hook.workspace, &owner, CURRENT, &hook.secret)?;
         self.transact(move |connection, now| {
             Box::pin(async move {
                 let row = Sql::new(
@@ -272,8 +273,8 @@ impl Store {
     ) -> Result<i64> {
         let (workspace, id) = (workspace.to_owned(), id.to_owned());
         let owner = SecretOwner::hook(&id);
-        let new = SealedSecret::new(&self.inner.keys, &workspace, &owner, CURRENT, secret)?;
-        let keys = self.inner.keys.clone();
+        let new = SealedSecret::new(&self.inner.keys.current(), &workspace, &owner, CURRENT, secret)?;
+        let keys = self.inner.keys.current();
         let token_hash = token_hash.map(str::to_owned);
         self.transact(move |connection, now| {
             Box::pin(async move {
@@ -364,7 +365,7 @@ impl Store {
         let mut secrets = Vec::with_capacity(rows.len());
         for row in &rows {
             let name = row.text("name")?;
-            secrets.push(open(&self.inner.keys, row, &hook.workspace, &owner, &name)?);
+            secrets.push(open(&self.inner.keys.current(), row, &hook.workspace, &owner, &name)?);
         }
         Ok((!secrets.is_empty()).then_some(HookWithSecrets { hook, secrets }))
     }

@@ -439,7 +439,9 @@ impl Store {
     ) -> Result<Vec<SealedSecret>> {
         secrets
             .iter()
-            .map(|(name, secret)| SealedSecret::new(&self.inner.keys, workspace, owner, name, secret))
+            .map(|(name, secret)| {
+                SealedSecret::new(&self.inner.keys.current(), workspace, owner, name, secret)
+            })
             .collect()
     }
 }

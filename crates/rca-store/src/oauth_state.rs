@@ -39,8 +39,9 @@ impl Store {
     /// `Conflict` when the state is stored already.
     pub async fn put_oauth_state(&self, state: OauthState) -> Result<()> {
         let plain = zeroize::Zeroizing::new(serde_json::to_vec(&state.data)?);
-        let sealed = self.inner.keys.seal(place(&state.workspace, &state.state_hash), &plain)?;
-        let key_id = i64::from(self.inner.keys.primary_id());
+        let keys = self.inner.keys.current();
+        let sealed = keys.seal(place(&state.workspace, &state.state_hash), &plain)?;
+        let key_id = i64::from(keys.primary_id());
         self.transact(move |connection, now| {
             Box::pin(async move {
                 Sql::new("DELETE FROM oauth_state WHERE expires_at < $1")
@@ -72,7 +73,7 @@ impl Store {
     /// `Unavailable` when the write does not finish in time.
     pub async fn take_oauth_state(&self, state_hash: &str) -> Result<Option<OauthState>> {
         let hash = state_hash.to_owned();
-        let keys = self.inner.keys.clone();
+        let keys = self.inner.keys.current();
         self.transact(move |connection, now| {
             Box::pin(async move {
                 let row = Sql::new("DELETE FROM oauth_state WHERE state_hash = $1 RETURNING *")

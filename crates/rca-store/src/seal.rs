@@ -9,7 +9,7 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use std::fmt;
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -24,6 +24,8 @@ const HEADER_BYTES: usize = 2 + NONCE_BYTES;
 #[derive(Clone)]
 pub struct KeyRing {
     keys: Arc<Vec<Key>>,
+    /// Where it was read from; a ring of a file follows that file while a store is open.
+    file: Option<Arc<PathBuf>>,
 }
 
 struct Key {
@@ -43,7 +45,7 @@ pub(crate) struct Place<'a> {
 impl KeyRing {
     /// A ring with one new random key, held in memory only: for tests and for [`KeyRing::generate_file`].
     pub fn generate() -> Self {
-        Self { keys: Arc::new(vec![Key::random(1)]) }
+        Self { keys: Arc::new(vec![Key::random(1)]), file: None }
     }
 
     /// Reads a key file.
@@ -61,7 +63,17 @@ impl KeyRing {
             Error::new(ErrorKind::Invalid, format!("cannot read the master key file {}", path.display()))
                 .with_source(error)
         })?;
-        Self::parse(&text)
+        Ok(Self { file: Some(Arc::new(path.to_owned())), ..Self::parse(&text)? })
+    }
+
+    /// Where it was read from.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.file.as_deref().map(PathBuf::as_path)
+    }
+
+    /// The ring that its file holds now; of a ring without a file, itself.
+    pub(crate) fn read_again(&self) -> Result<Self> {
+        self.file().map_or_else(|| Ok(self.clone()), Self::from_file)
     }
 
     /// Writes a new key file (mode 0600) and returns its ring. An existing file is never overwritten.
@@ -74,7 +86,7 @@ impl KeyRing {
             Error::new(ErrorKind::Invalid, format!("cannot create the master key file {}", path.display()))
                 .with_source(error)
         })?;
-        Ok(ring)
+        Ok(Self { file: Some(Arc::new(path.to_owned())), ..ring })
     }
 
     /// Adds a new primary key to a key file, keeping the old keys, and returns the new ring.
@@ -84,24 +96,38 @@ impl KeyRing {
     /// # Errors
     /// As [`KeyRing::from_file`]; `Invalid` when all 255 key ids are used or the file cannot be replaced.
     pub fn rotate_file(path: &Path) -> Result<Self> {
-        let ring = Self::from_file(path)?.with_new_primary()?;
+        Self::from_file(path)?.with_new_primary()?.replace_file(path)
+    }
+
+    /// Leaves only the primary key in a key file and returns the new ring. Call it when
+    /// [`crate::Store::reseal`] has nothing left to do.
+    ///
+    /// # Errors
+    /// As [`KeyRing::from_file`]; `Invalid` when the file cannot be replaced.
+    pub fn prune_file(path: &Path) -> Result<Self> {
+        Self::from_file(path)?.only_primary().replace_file(path)
+    }
+
+    fn replace_file(self, path: &Path) -> Result<Self> {
         let mut name = path.as_os_str().to_owned();
         name.push(".new");
-        let temporary = std::path::PathBuf::from(name);
-        write_private(&temporary, &ring.to_text())
-            .and_then(|()| std::fs::rename(&temporary, path))
-            .and_then(|()| match path.parent() {
-                Some(parent) if !parent.as_os_str().is_empty() => std::fs::File::open(parent)?.sync_all(),
-                _ => Ok(()),
-            })
-            .map_err(|error| {
-                Error::new(
-                    ErrorKind::Invalid,
-                    format!("cannot replace the master key file {}", path.display()),
-                )
+        let temporary = PathBuf::from(name);
+        // What a rotation that was cut off left behind was never in force.
+        match std::fs::remove_file(&temporary) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+        .and_then(|()| write_private(&temporary, &self.to_text()))
+        .and_then(|()| std::fs::rename(&temporary, path))
+        .and_then(|()| match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => std::fs::File::open(parent)?.sync_all(),
+            _ => Ok(()),
+        })
+        .map_err(|error| {
+            Error::new(ErrorKind::Invalid, format!("cannot replace the master key file {}", path.display()))
                 .with_source(error)
-            })?;
-        Ok(ring)
+        })?;
+        Ok(Self { file: Some(Arc::new(path.to_owned())), ..self })
     }
 
     /// The same ring with a new random primary key in front.
@@ -117,17 +143,22 @@ impl KeyRing {
         })?;
         let mut keys = vec![Key::random(id)];
         keys.extend(self.keys.iter().map(Key::copy));
-        Ok(Self { keys: Arc::new(keys) })
+        Ok(Self { keys: Arc::new(keys), file: None })
     }
 
     /// The same ring without any key but the primary: for after a complete reseal.
     pub fn only_primary(&self) -> Self {
-        Self { keys: Arc::new(self.keys.iter().take(1).map(Key::copy).collect()) }
+        Self { keys: Arc::new(self.keys.iter().take(1).map(Key::copy).collect()), file: None }
     }
 
     /// The id of the key that seals.
     pub fn primary_id(&self) -> u8 {
         self.keys.first().map_or(0, |key| key.id)
+    }
+
+    /// The ids of all its keys, the primary first.
+    pub fn ids(&self) -> Vec<u8> {
+        self.keys.iter().map(|key| key.id).collect()
     }
 
     pub(crate) fn has(&self, id: u8) -> bool {
@@ -204,7 +235,7 @@ impl KeyRing {
         if keys.is_empty() {
             return Err(Error::new(ErrorKind::Invalid, "the master key file holds no key"));
         }
-        Ok(Self { keys: Arc::new(keys) })
+        Ok(Self { keys: Arc::new(keys), file: None })
     }
 
     fn to_text(&self) -> Zeroizing<String> {
@@ -224,8 +255,7 @@ impl KeyRing {
 
 impl fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ids: Vec<u8> = self.keys.iter().map(|key| key.id).collect();
-        f.debug_struct("KeyRing").field("key_ids", &ids).finish_non_exhaustive()
+        f.debug_struct("KeyRing").field("key_ids", &self.ids()).finish_non_exhaustive()
     }
 }
 

@@ -52,7 +52,7 @@ impl Store {
         name: &str,
         secret: &SecretString,
     ) -> Result<()> {
-        let secret = SealedSecret::new(&self.inner.keys, workspace, owner, name, secret)?;
+        let secret = SealedSecret::new(&self.inner.keys.current(), workspace, owner, name, secret)?;
         self.transact(move |connection, now| Box::pin(async move { secret.put(connection, now, None).await }))
             .await
     }
@@ -77,7 +77,7 @@ impl Store {
         .bind(name)
         .optional(&mut connection)
         .await?
-        .map(|row| open(&self.inner.keys, &row, workspace, owner, name))
+        .map(|row| open(&self.inner.keys.current(), &row, workspace, owner, name))
         .transpose()
     }
 
@@ -102,7 +102,7 @@ impl Store {
     /// # Errors
     /// `Unsealable` when a row cannot be opened with the given keys; the rows before it are done.
     pub async fn reseal(&self, limit: u32) -> Result<u64> {
-        let keys = &self.inner.keys;
+        let keys = &self.inner.keys.current();
         let primary = i64::from(keys.primary_id());
         for source in SOURCES {
             let rows = {

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::inbox::Inbox;
+use crate::live_keys::LiveKeys;
 use crate::seal::{KeyRing, Place};
 use crate::sql::Sql;
 use crate::writer::{Operation, Writer};
@@ -38,7 +39,7 @@ pub(crate) struct Inner {
     writer: Mutex<Option<(Writer, JoinHandle<()>)>>,
     pub(crate) quick_writer: std::sync::RwLock<Option<Writer>>,
     pub(crate) inbox: std::sync::RwLock<Option<Inbox>>,
-    pub(crate) keys: KeyRing,
+    pub(crate) keys: LiveKeys,
     pub(crate) wake: Notify,
     default_workspace: String,
 }
@@ -146,7 +147,7 @@ impl Store {
                 writer: Mutex::new(writer),
                 quick_writer: std::sync::RwLock::new(quick_writer),
                 inbox: std::sync::RwLock::new(None),
-                keys,
+                keys: LiveKeys::new(keys),
                 wake: Notify::new(),
                 default_workspace,
             }),

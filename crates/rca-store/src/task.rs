@@ -251,7 +251,7 @@ impl Store {
     /// `Fenced` when the lease went to somebody else: nothing was written. Otherwise what a write failed with; then
     /// nothing was written either and the task is still held.
     pub async fn settle(&self, task: &ClaimedTask, outcome: Outcome, writes: Vec<Write>) -> Result<()> {
-        let (id, token, keys) = (task.id.clone(), task.lease_token.clone(), self.inner.keys.clone());
+        let (id, token, keys) = (task.id.clone(), task.lease_token.clone(), self.inner.keys.current());
         self.transact(move |connection, now| {
             Box::pin(async move {
                 let ended = run::end(connection, now, &id, &token, &outcome).await?;
@@ -396,6 +396,22 @@ impl Store {
             }
         }
         Ok(counts)
+    }
+
+    /// How long the longest waiting task has been due, in milliseconds, over all workspaces; 0 when nothing is due.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn queue_age_ms(&self) -> Result<i64> {
+        let now = self.now().await?;
+        let mut connection = self.read().await?;
+        let oldest =
+            Sql::new("SELECT min(run_at) AS oldest FROM task WHERE state = 'ready' AND run_at <= $1")
+                .bind(now)
+                .one(&mut connection)
+                .await?
+                .int_opt("oldest")?;
+        Ok(oldest.map_or(0, |oldest| now - oldest))
     }
 
     /// How many tasks of a kind wait for their turn: with [`Store::count_tasks`] it tells work that is due from what

@@ -234,7 +234,7 @@ impl Drop for Database {
 /// Runs a statement on the database at `url`, past the store, e.g. to let an hour pass for what waits.
 ///
 /// # Panics
-/// When the statement fails.
+/// When the database does not answer or the statement fails.
 pub async fn execute(url: &str, statement: &str) {
     sqlx::any::install_default_drivers();
     let mut connection = AnyConnection::connect(url).await.expect("the database answers");

@@ -82,7 +82,9 @@ impl Store {
         let owner = SecretOwner::settings(workspace);
         let sealed = secrets
             .iter()
-            .map(|(name, secret)| SealedSecret::new(&self.inner.keys, workspace, &owner, name, secret))
+            .map(|(name, secret)| {
+                SealedSecret::new(&self.inner.keys.current(), workspace, &owner, name, secret)
+            })
             .collect::<Result<Vec<_>>>()?;
         let (workspace, known, settings) = (workspace.to_owned(), known.clone(), settings.clone());
         let dropped = dropped.to_vec();

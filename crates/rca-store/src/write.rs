@@ -177,7 +177,7 @@ impl Store {
     /// # Errors
     /// What the first failing change failed with; then none is made.
     pub async fn write(&self, writes: Vec<Write>) -> Result<()> {
-        let keys = self.inner.keys.clone();
+        let keys = self.inner.keys.current();
         self.transact(move |connection, now| {
             Box::pin(async move { apply_all(connection, now, &keys, writes).await })
         })

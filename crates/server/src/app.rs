@@ -1,6 +1,12 @@
 //! Putting the parts together, and running them until told to stop.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use clap::ValueEnum;
@@ -14,7 +20,14 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::{Config, body::BodyBudget, config::PlatformApp, listener, middleware::auth, providers, routes};
+use crate::{
+    Config,
+    body::BodyBudget,
+    config::PlatformApp,
+    listener,
+    middleware::{auth, quota::Quotas},
+    providers, routes,
+};
 
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -36,6 +49,8 @@ pub struct AppState {
     pub store: Store,
     /// The memory for request bodies.
     pub budget: BodyBudget,
+    /// Who has asked for how much.
+    pub quotas: Quotas,
     /// What is known of this server.
     pub about: Arc<About>,
 }
@@ -104,6 +119,7 @@ impl Application {
             flow,
             store,
             budget: BodyBudget::new(config.body_budget_bytes),
+            quotas: Quotas::new(config.quotas.clone()),
             about: Arc::new(about),
         };
         Ok(Self { config, role, listener, admin_listener, address, admin_address, state })
@@ -216,8 +232,17 @@ pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
     Ok(Store::open(database_url(config).unwrap_or(&sqlite), keys).await?)
 }
 
+/// The file of a SQLite database; `None` when the database is PostgreSQL.
+#[must_use]
+pub fn sqlite_file(config: &Config) -> Option<PathBuf> {
+    let Some(url) = database_url(config) else { return Some(config.data_dir.join("forge-rca.db")) };
+    let path = url.strip_prefix("sqlite:")?;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    Some(PathBuf::from(path.split('?').next().unwrap_or(path)))
+}
+
 /// Makes a folder that only we can look into; one that exists is left as it is.
-fn private_folder(path: &Path) -> std::io::Result<()> {
+pub(crate) fn private_folder(path: &Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -236,6 +261,7 @@ fn flow_config(config: &Config, public_url: Url) -> FlowConfig {
     flow.log_max_bytes = config.log_max_bytes;
     flow.ingest_max_bytes = crate::body::LOG_LIMIT;
     flow.poll_interval_ms = i64::try_from(config.poll_interval).unwrap_or(i64::MAX / 1000) * 1000;
+    flow.retention = config.retention;
     flow.callback_paths = config.callback_paths.clone();
     flow
 }

@@ -15,9 +15,12 @@ use std::{
 use forge_core::ForgeKind;
 use forge_http::IpNetwork;
 pub use rca_flow::{settings::LogSource, types::LogSourceKind};
+use rca_store::Retention;
 use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
+
+use crate::middleware::quota::Limits;
 
 /// The commented defaults, which are also the documentation of every setting.
 pub const DEFAULTS: &str = include_str!("../config.default.toml");
@@ -69,6 +72,10 @@ pub struct Config {
     pub body_budget_bytes: usize,
     /// Connections served at once.
     pub max_connections: usize,
+    /// How long what has ended is kept.
+    pub retention: Retention,
+    /// How much may be asked for.
+    pub quotas: Limits,
     /// How log lines look.
     pub log_format: LogFormat,
     /// Which log lines are written.
@@ -136,7 +143,9 @@ struct File {
     network: Network,
     polling: Polling,
     worker: Worker,
-    limits: Limits,
+    limits: FileLimits,
+    quotas: FileQuotas,
+    retention: FileRetention,
     log: Log,
     mail: Mail,
     platform_apps: BTreeMap<String, FileApp>,
@@ -200,9 +209,29 @@ struct Worker {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Limits {
+struct FileLimits {
     log_max_bytes: u64,
     body_budget_bytes: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileQuotas {
+    requests_per_minute: u64,
+    bytes_per_day: u64,
+    unproved_per_minute: u64,
+    trusted_proxies: Vec<String>,
+}
+
+/// Days.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileRetention {
+    deliveries: u32,
+    dead: u32,
+    tasks: u32,
+    analyses: u32,
+    incidents: u32,
 }
 
 #[derive(Deserialize)]
@@ -227,7 +256,7 @@ struct FileApp {
 }
 
 /// Environment name, place in the file, and how its text becomes a value.
-const ENVIRONMENT: [(&str, &str, &str, Form); 19] = [
+pub(crate) const ENVIRONMENT: [(&str, &str, &str, Form); 25] = [
     ("FORGE_RCA_LISTEN", "server", "listen", Form::Text),
     ("FORGE_RCA_ADMIN_LISTEN", "server", "admin_listen", Form::Text),
     ("FORGE_RCA_PUBLIC_URL", "server", "public_url", Form::Text),
@@ -243,6 +272,12 @@ const ENVIRONMENT: [(&str, &str, &str, Form); 19] = [
     ("FORGE_RCA_WORKER_LEASE", "worker", "lease", Form::Number),
     ("FORGE_RCA_LOG_MAX_BYTES", "limits", "log_max_bytes", Form::Number),
     ("FORGE_RCA_BODY_BUDGET_BYTES", "limits", "body_budget_bytes", Form::Number),
+    ("FORGE_RCA_QUOTA_REQUESTS_PER_MINUTE", "quotas", "requests_per_minute", Form::Number),
+    ("FORGE_RCA_QUOTA_BYTES_PER_DAY", "quotas", "bytes_per_day", Form::Number),
+    ("FORGE_RCA_QUOTA_UNPROVED_PER_MINUTE", "quotas", "unproved_per_minute", Form::Number),
+    ("FORGE_RCA_TRUSTED_PROXIES", "quotas", "trusted_proxies", Form::List),
+    ("FORGE_RCA_RETENTION_DELIVERIES", "retention", "deliveries", Form::Number),
+    ("FORGE_RCA_RETENTION_ANALYSES", "retention", "analyses", Form::Number),
     ("FORGE_RCA_LOG_FORMAT", "log", "format", Form::Text),
     ("FORGE_RCA_LOG_LEVEL", "log", "level", Form::Text),
     ("FORGE_RCA_SMTP_URL", "mail", "smtp_url", Form::Text),
@@ -250,7 +285,7 @@ const ENVIRONMENT: [(&str, &str, &str, Form); 19] = [
 ];
 
 #[derive(Clone, Copy)]
-enum Form {
+pub(crate) enum Form {
     Text,
     Number,
     Switch,
@@ -315,6 +350,8 @@ impl Config {
             log_max_bytes: 64 * 1024 * 1024,
             body_budget_bytes: 256 * 1024 * 1024,
             max_connections: 4096,
+            retention: Retention::default(),
+            quotas: Limits::default(),
             log_format: LogFormat::Text,
             log_level: "warn".to_owned(),
             smtp_url: None,
@@ -459,6 +496,15 @@ fn check(
     if file.worker.concurrency == 0 || file.server.max_connections == 0 {
         faults.push("worker.concurrency and server.max_connections must be at least 1".to_owned());
     }
+    let trusted_proxies = file
+        .quotas
+        .trusted_proxies
+        .iter()
+        .filter_map(|text| {
+            parse::<IpNetwork>(text, "quotas.trusted_proxies", "networks such as 10.0.0.0/8", &mut faults)
+        })
+        .collect();
+    let retention = retention(&file.retention, &mut faults);
     if !file.database.url.is_empty() && !is_database_url(&file.database.url) {
         faults.push("database.url must begin with postgres://, postgresql:// or sqlite://".to_owned());
     }
@@ -536,6 +582,13 @@ fn check(
         log_max_bytes: file.limits.log_max_bytes,
         body_budget_bytes: file.limits.body_budget_bytes,
         max_connections: file.server.max_connections,
+        retention,
+        quotas: Limits {
+            requests_per_minute: file.quotas.requests_per_minute,
+            bytes_per_day: file.quotas.bytes_per_day,
+            unproved_per_minute: file.quotas.unproved_per_minute,
+            trusted_proxies,
+        },
         log_format,
         log_level: file.log.level,
         smtp_url: (!file.mail.smtp_url.is_empty()).then(|| SecretString::from(file.mail.smtp_url)),
@@ -544,6 +597,24 @@ fn check(
         callback_paths,
         log_sources,
     })
+}
+
+fn retention(days: &FileRetention, faults: &mut Vec<String>) -> Retention {
+    let milliseconds = |days: u32| i64::from(days) * 24 * 60 * 60 * 1000;
+    if days.deliveries < 7 {
+        let why = "forges send a delivery again for so long, and it is known by its row";
+        faults.push(format!("retention.deliveries must be at least 7 days: {why}"));
+    }
+    if [days.dead, days.tasks, days.analyses, days.incidents].contains(&0) {
+        faults.push("retention.dead, tasks, analyses and incidents must be at least 1 day".to_owned());
+    }
+    Retention {
+        deliveries_ms: milliseconds(days.deliveries),
+        dead_ms: milliseconds(days.dead),
+        tasks_ms: milliseconds(days.tasks),
+        analyses_ms: milliseconds(days.analyses),
+        incidents_ms: milliseconds(days.incidents),
+    }
 }
 
 fn is_database_url(text: &str) -> bool {

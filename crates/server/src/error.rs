@@ -100,6 +100,15 @@ impl ApiError {
         this
     }
 
+    /// Too much was asked for: come back after `wait`.
+    #[must_use]
+    pub fn too_many(error: impl Into<String>, wait: std::time::Duration) -> Self {
+        let mut this = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", error);
+        // Rounded up, so that who comes then is let in.
+        this.retry_after = Some(wait.as_secs() + 1);
+        this
+    }
+
     /// Nothing is told about why a request was not believed.
     #[must_use]
     pub fn unauthorized() -> Self {

@@ -4,6 +4,7 @@ pub mod app;
 pub mod body;
 pub mod cli;
 pub mod config;
+pub mod configuration;
 pub mod error;
 pub mod input;
 pub mod listener;

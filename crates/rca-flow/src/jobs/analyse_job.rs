@@ -1,6 +1,6 @@
 //! One failed job: its log, streamed through the redactor into the engine, never kept.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use forge_core::{ErrorKind, ForgeClientExt, LogOptions, model::Job};
 use futures_util::TryStreamExt;
@@ -43,7 +43,7 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
     let repo = job.repo.clone().unwrap_or_else(|| repo_ref(&context.repository));
     let ci = context.client.require_ci()?;
     let options = LogOptions::new(flow.config().log_max_bytes);
-    let report = match read(ci.job_log(&repo, &job, options).await).await {
+    let report = match read(flow, ci.job_log(&repo, &job, options).await).await {
         Ok(report) => report,
         Err(error) => {
             let reason = match error.kind() {
@@ -65,15 +65,23 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
 }
 
 /// The report of a log, which is streamed through.
-pub(crate) async fn read(log: forge_core::Result<forge_core::LogStream>) -> forge_core::Result<Report> {
+pub(crate) async fn read(
+    flow: &Flow,
+    log: forge_core::Result<forge_core::LogStream>,
+) -> forge_core::Result<Report> {
     let mut log = log?;
     let mut analyzer = Analyzer::new();
+    let mut time = Duration::ZERO;
     while let Some(chunk) = log.bytes.try_next().await? {
+        let began = Instant::now();
         analyzer.push(&chunk);
+        time += began.elapsed();
         // The engine computes; others share this thread.
         tokio::task::yield_now().await;
     }
+    let began = Instant::now();
     let mut report = analyzer.finish();
+    flow.0.measures.log_done(report.log.bytes, time + began.elapsed());
     if log.is_truncated() {
         report.truncated = true;
         report.notes.push("the log was longer than the limit and was read only in part".to_owned());

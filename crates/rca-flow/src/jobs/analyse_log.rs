@@ -5,6 +5,8 @@
     reason = "the secret is used here, where it goes into a request, a cipher or a hash"
 )]
 
+use std::time::Instant;
+
 use rca_engine::{Redactions, Report};
 use rca_store::{ClaimedTask, SecretOwner};
 use secrecy::ExposeSecret;
@@ -32,9 +34,14 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask) -> JobResult {
     let Some(log) = flow.store().get_secret(&task.workspace, &owner, LOG_SECRET).await? else {
         return Err(JobError::Dead("the log is gone".to_owned()));
     };
-    let analysed = tokio::task::spawn_blocking(move || rca_engine::analyze(log.expose_secret().as_bytes()));
-    let mut report: Report =
+    let analysed = tokio::task::spawn_blocking(move || {
+        let began = Instant::now();
+        let report = rca_engine::analyze(log.expose_secret().as_bytes());
+        (report, began.elapsed())
+    });
+    let (mut report, time): (Report, _) =
         analysed.await.map_err(|_| JobError::Store("the analysis was interrupted".to_owned()))?;
+    flow.0.measures.log_done(report.log.bytes, time);
     // What was removed on arrival is not seen by the engine any more.
     let removed: Redactions = field(task, "redactions").unwrap_or_default();
     report.redactions.count += removed.count;

@@ -43,7 +43,7 @@ pub(super) struct Arguments {
 
 /// How a report is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub(super) enum Format {
     /// For people, in colour on a terminal.
     Human,
     /// One JSON object per log.
@@ -77,16 +77,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if unreadable.is_empty() { Ok(()) } else { Err(Failure::input(unreadable.join("\nforge-rca: "))) }
 }
 
-struct Named {
-    name: String,
-    report: Report,
+pub(super) struct Named {
+    pub(super) name: String,
+    pub(super) report: Report,
 }
 
 /// What a file gave: its reports, and what kept it from being read to its end.
-type Outcome<T> = Result<ReadLogs<T>, String>;
+pub(super) type Outcome<T> = Result<ReadLogs<T>, String>;
 
 /// What was read, and what stopped the reading.
-type ReadLogs<T> = (Vec<T>, Option<String>);
+pub(super) type ReadLogs<T> = (Vec<T>, Option<String>);
 
 /// Analyses the files on as many threads as there are cores; the outcomes stand in the order of the files.
 fn analyze_files(
@@ -154,7 +154,7 @@ fn learn(paths: &[PathBuf]) -> Result<Option<Baseline>, Failure> {
 }
 
 /// Reads every log in `path` into a reader of its own; the steps of one job in an archive are one log.
-fn for_each_log<T>(
+pub(super) fn for_each_log<T>(
     path: &Path,
     new: impl Fn() -> T,
     mut push: impl FnMut(&mut T, &[u8]),
@@ -295,7 +295,7 @@ fn progress(length: u64) -> ProgressBar {
     bar
 }
 
-fn print(reports: &[Named], format: Format) -> Result<(), Failure> {
+pub(super) fn print(reports: &[Named], format: Format) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     let several = reports.len() > 1;
     if several && matches!(format, Format::Sarif | Format::Junit) {

@@ -6,6 +6,7 @@ use std::{
 };
 
 use clap::Args;
+use rca_store::{PageRequest, Store};
 use serde::Serialize;
 
 use super::Failure;
@@ -117,6 +118,10 @@ async fn look_deeper(config: &Config, checks: &mut Vec<Check>) {
     match app::open_store(config).await {
         Ok(store) => {
             checks.push(Check::passed("database", "opens, migrations are done, the master key fits"));
+            match look_at_work(&store).await {
+                Ok(found) => checks.extend(found),
+                Err(error) => checks.push(Check::failed("work", error.to_string(), "run `forge-rca verify`")),
+            }
             store.close().await;
         }
         Err(error) => checks.push(Check::failed(
@@ -125,6 +130,37 @@ async fn look_deeper(config: &Config, checks: &mut Vec<Check>) {
             "check DATABASE_URL, the data directory's owner and free space, and that the master key is the one it was made with",
         )),
     }
+}
+
+/// What the server itself has found, and what it could not do.
+async fn look_at_work(store: &Store) -> rca_store::Result<Vec<Check>> {
+    let workspace = store.default_workspace();
+    let mut checks = Vec::new();
+    let incidents = store.list_incidents(workspace, true, &PageRequest::first(20)).await?.items;
+    for incident in &incidents {
+        checks.push(Check::failed(
+            "incident",
+            format!("{}: {}", incident.code, incident.message),
+            &incident.remedy,
+        ));
+    }
+    if incidents.is_empty() {
+        checks.push(Check::passed("incidents", "none is open"));
+    }
+    let (deliveries, tasks) = (store.count_deliveries(workspace).await?, store.count_tasks(workspace).await?);
+    checks.push(if deliveries.is_balanced() {
+        Check::passed("deliveries", format!("{} received, each is accounted for", deliveries.received))
+    } else {
+        let remedy = "replay those that GET /v1/deliveries shows as pending, and report this as a fault";
+        Check::failed("deliveries", "some have neither an end nor a task that leads to one", remedy)
+    });
+    checks.push(if tasks.dead == 0 {
+        Check::passed("tasks", format!("{} to do, none was given up", tasks.ready + tasks.running))
+    } else {
+        let remedy = "GET /v1/deliveries and /v1/analyses show them with their reasons; replay or rerun them";
+        Check::failed("tasks", format!("{} were given up", tasks.dead), remedy)
+    });
+    Ok(checks)
 }
 
 fn print(checks: &[Check], json: bool) -> Result<(), Failure> {

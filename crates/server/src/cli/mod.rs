@@ -3,11 +3,19 @@
 //! Exit codes: 0 done, 1 a check failed, 2 usage or unreadable input.
 
 mod analyze;
+mod client;
+mod database;
 mod doctor;
 mod forge;
 mod inspect;
+mod installation;
+mod keys;
+#[cfg(feature = "mcp")]
+mod mcp;
+mod reports;
 mod rules;
 mod serve;
+mod token;
 mod workspace;
 
 use std::{
@@ -53,6 +61,28 @@ enum Command {
     /// Workspaces: each has its own integrations, tokens and analyses.
     #[command(subcommand)]
     Workspace(WorkspaceCommand),
+    /// Send a log to a server.
+    Ingest(reports::IngestArguments),
+    /// Read what a server found.
+    #[command(subcommand)]
+    Analyses(reports::AnalysesCommand),
+    /// Bring the database's schema up to date; the server does so too at its start.
+    Migrate(database::MigrateArguments),
+    /// The tokens of the API.
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// The master keys, which seal every stored secret.
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    /// Write a consistent copy of the SQLite database to a new file, while the server may run.
+    Backup(database::FileArguments),
+    /// Put a backup in place where no database is.
+    Restore(database::FileArguments),
+    /// Check that a database is whole: its pages, the audit's chain, every sealed secret.
+    Verify(database::VerifyArguments),
+    /// Serve reports to editors and agents, over the Model Context Protocol on standard input and output.
+    #[cfg(feature = "mcp")]
+    Mcp(mcp::Arguments),
     /// Print the OpenAPI document of the HTTP API.
     Openapi,
 }
@@ -113,6 +143,16 @@ pub fn main() -> ExitCode {
         Command::Log(arguments) => forge::log(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Workspace(WorkspaceCommand::Create(arguments)) => workspace::create(&arguments),
+        Command::Ingest(arguments) => reports::ingest(&arguments),
+        Command::Analyses(command) => reports::analyses(&command),
+        Command::Migrate(arguments) => database::migrate(&arguments),
+        Command::Token(command) => token::run(&command),
+        Command::Keys(command) => keys::run(&command),
+        Command::Backup(arguments) => database::backup(&arguments),
+        Command::Restore(arguments) => database::restore(&arguments),
+        Command::Verify(arguments) => database::verify(&arguments),
+        #[cfg(feature = "mcp")]
+        Command::Mcp(arguments) => mcp::run(&arguments),
         Command::Openapi => print_openapi(),
     };
     let (code, text) = match result {

@@ -90,6 +90,12 @@ impl Caller {
         rca_flow::Caller::new(self.workspace(), self.actor())
     }
 
+    /// The token's id, for what is counted per token.
+    #[must_use]
+    pub fn token_id(&self) -> &str {
+        &self.token.id
+    }
+
     /// Whether the token may do this: by its scopes, and by its role where it has one.
     #[must_use]
     pub fn has(&self, scope: Scope) -> bool {
@@ -138,6 +144,7 @@ impl FromRequestParts<AppState> for Caller {
             ApiError::unavailable("the database does not answer: try again")
         })?;
         let token = found.ok_or_else(ApiError::unauthorized)?;
+        state.quotas.request(&token.id)?;
         if let Err(error) = state.store.touch_api_token(&token.id).await {
             tracing::debug!(%error, "cannot note the use of an API token");
         }

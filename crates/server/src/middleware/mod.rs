@@ -3,3 +3,4 @@
 pub mod auth;
 pub mod headers;
 pub mod log;
+pub mod quota;

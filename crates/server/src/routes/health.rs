@@ -7,6 +7,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     app::AppState,
     error::{ApiError, Errors},
+    metrics::Queue,
 };
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -96,6 +97,8 @@ pub(super) async fn metrics(State(state): State<AppState>) -> Result<impl IntoRe
     let deliveries = state.store.count_deliveries(workspace).await.map_err(unavailable)?;
     let tasks = state.store.count_tasks(workspace).await.map_err(unavailable)?;
     let recurring = state.flow.count_recurring(workspace).await?;
-    let text = crate::metrics::render(&deliveries, &tasks, recurring);
+    let age_ms = state.store.queue_age_ms().await.map_err(unavailable)?;
+    let queue = Queue { tasks, recurring, age_ms };
+    let text = crate::metrics::render(&deliveries, &queue, &state.flow.measures());
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text))
 }

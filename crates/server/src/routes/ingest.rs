@@ -400,6 +400,7 @@ async fn ingest(
     if wait > 60 {
         return Err(ApiError::invalid("invalid_parameter", "wait is 60 seconds at most"));
     }
+    state.quotas.log(caller.token_id(), request.log.len())?;
     let answer = state.flow.ingest(&caller.as_flow(), request, key.as_deref()).await?;
     if let (1.., Some(id)) = (wait, &answer.analysis_id) {
         let view = state.flow.wait_for_analysis(&caller.as_flow(), id, Duration::from_secs(wait)).await?;

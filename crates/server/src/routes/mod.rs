@@ -20,7 +20,7 @@ mod webhooks;
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Path, Request},
-    middleware::{Next, from_fn},
+    middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
 };
 use forge_core::ForgeKind;
@@ -33,7 +33,7 @@ use crate::{
     body,
     error::ApiError,
     input,
-    middleware::{headers, log},
+    middleware::{headers, log, quota},
 };
 
 /// Every route of the API, with its description.
@@ -69,6 +69,7 @@ pub(crate) fn public(state: AppState, role: Role) -> Router {
     routes
         .fallback(no_such_route)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn_with_state(state.clone(), quota::guard))
         .layer(DefaultBodyLimit::max(body::JSON_LIMIT))
         .layer(from_fn(input::refuse_nul))
         .layer(CatchPanicLayer::custom(panicked))

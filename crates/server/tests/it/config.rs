@@ -99,3 +99,39 @@ fn another_master_key_is_refused_and_nothing_written() {
     );
     assert_eq!(doctor("a.key").status.code(), Some(0), "the right key still fits");
 }
+
+#[test]
+fn the_document_of_the_settings_is_current() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/CONFIGURATION.md");
+    let wanted = server::configuration::document();
+    if std::env::var_os("UPDATE_DOCUMENTS").is_some() {
+        fs::write(&path, &wanted).unwrap();
+    }
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == wanted,
+        "docs/CONFIGURATION.md is not up to date: run the tests with UPDATE_DOCUMENTS=1"
+    );
+    // Every variable of the environment stands in the commented defaults, beside its setting.
+    for line in wanted.lines().filter(|line| line.starts_with("- `")) {
+        let Some(name) = line.split("(`").nth(1).and_then(|rest| rest.split('`').next()) else { continue };
+        assert!(server::config::DEFAULTS.contains(name), "{name} is not named in config.default.toml");
+    }
+}
+
+#[test]
+fn quotas_and_retention_are_checked() {
+    let set = load(
+        "[quotas]\nrequests_per_minute = 5\n[retention]\nanalyses = 30\n",
+        &[("FORGE_RCA_TRUSTED_PROXIES", "10.0.0.0/8"), ("FORGE_RCA_RETENTION_DELIVERIES", "14")],
+    )
+    .unwrap();
+    assert_eq!((set.quotas.requests_per_minute, set.quotas.trusted_proxies.len()), (5, 1));
+    let day = 24 * 60 * 60 * 1000;
+    assert_eq!((set.retention.analyses_ms, set.retention.deliveries_ms), (30 * day, 14 * day));
+    let faults = load("[quotas]\ntrusted_proxies = [\"x\"]\n[retention]\ndeliveries = 1\ntasks = 0\n", &[])
+        .unwrap_err();
+    for part in ["trusted_proxies", "retention.deliveries", "at least 1 day"] {
+        assert!(faults.iter().any(|fault| fault.contains(part)), "{part}: {faults:?}");
+    }
+}

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     fs,
     net::TcpListener,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Stdio},
     sync::Arc,
     time::{Duration, Instant},
@@ -28,6 +28,8 @@ pub(crate) struct Setting {
     admin_port: u16,
     database: Option<String>,
     pub(crate) log_level: Option<String>,
+    /// More settings.
+    pub(crate) environment: Vec<(&'static str, String)>,
     pub(crate) http: reqwest::Client,
 }
 
@@ -46,7 +48,15 @@ impl Setting {
         // Installs the TLS provider that every client needs.
         forge_http::HttpClient::builder().build().unwrap();
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().unwrap();
-        Self { folder, port: free(), admin_port: free(), database, log_level: None, http }
+        Self {
+            folder,
+            port: free(),
+            admin_port: free(),
+            database,
+            log_level: None,
+            environment: Vec::new(),
+            http,
+        }
     }
 
     pub(crate) fn start(&self) -> Child {
@@ -68,6 +78,7 @@ impl Setting {
             .env("FORGE_RCA_WORKER_LEASE", "3")
             .stdout(Stdio::null())
             .stderr(Stdio::from(log));
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         if let Some(level) = &self.log_level {
             command.env("FORGE_RCA_LOG_LEVEL", level);
         }
@@ -75,6 +86,15 @@ impl Setting {
             command.env("DATABASE_URL", url);
         }
         command.spawn().unwrap()
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    pub(crate) async fn metrics(&self) -> Option<String> {
+        let url = format!("http://127.0.0.1:{}/metrics", self.admin_port);
+        self.http.get(url).send().await.ok()?.text().await.ok()
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -198,8 +218,7 @@ async fn survive(database: Option<String>) {
     })
     .await;
     eventually(setting.folder.path(), "nothing is left to do", async || {
-        let url = format!("http://127.0.0.1:{}/metrics", setting.admin_port);
-        let metrics = setting.http.get(url).send().await.ok()?.text().await.ok()?;
+        let metrics = setting.metrics().await?;
         [
             "forge_rca_tasks{state=\"ready\"} 0",
             "forge_rca_tasks{state=\"running\"} 0",
