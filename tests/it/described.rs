@@ -96,10 +96,15 @@ impl Operation {
         !self.value["responses"][status.to_string()].is_null()
     }
 
-    /// The path with this in place of every id.
+    /// The path with this in place of every id, and with what has to stand in its query.
     pub(crate) fn path_with(&self, id: &str) -> String {
         let forge = if self.path.ends_with("/webhook") { "bitbucket-dc" } else { "gitlab" };
-        let path = self.path.replace("{forge}", forge).replace("{hook_id}", id);
+        let mut path = self.path.replace("{forge}", forge).replace("{hook_id}", id).replace("{run_id}", "1");
+        let parameters = self.value["parameters"].as_array().into_iter().flatten();
+        for needed in parameters.filter(|it| it["in"] == "query" && it["required"] == true) {
+            let mark = if path.contains('?') { '&' } else { '?' };
+            path.push_str(&format!("{mark}{}=x", needed["name"].as_str().unwrap()));
+        }
         // One place in a path has one name; here it is that of a forge.
         if self.is_at_forge() { path.replace("{id}", forge) } else { path.replace("{id}", id) }
     }

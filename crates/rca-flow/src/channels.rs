@@ -61,13 +61,14 @@ impl Flow {
         one_of("kind", Some(&request.kind), &kinds)?;
         let signing = (request.kind == ChannelKind::Webhook.as_str())
             .then(|| new_signing_secret(&rand::random::<[u8; 32]>()));
-        self.check_config(&request.kind, &request.config, signing.as_ref())?;
+        let config = Value::Object(request.config.clone());
+        self.check_config(&request.kind, &config, signing.as_ref())?;
         let channel = Channel {
             id: new_id(),
             workspace: caller.workspace.clone(),
             kind: request.kind,
             name: request.name,
-            config: ChannelConfig::shown(&request.config),
+            config: ChannelConfig::shown(&config),
             incidents: request.incidents.unwrap_or(filters.repositories.is_empty()),
             filters: value(&filters),
             enabled: request.enabled.unwrap_or(true),
@@ -75,10 +76,8 @@ impl Flow {
             refusals: 0,
             created_at: self.store().now().await?,
         };
-        let mut writes = vec![
-            Write::PutChannel(channel.clone()),
-            self.secret(&channel, CONFIG, &config_text(&request.config)),
-        ];
+        let mut writes =
+            vec![Write::PutChannel(channel.clone()), self.secret(&channel, CONFIG, &config_text(&config))];
         if let Some(signing) = &signing {
             writes.push(self.secret(&channel, SIGNING, signing));
         }
@@ -122,7 +121,8 @@ impl Flow {
             changed.push("incidents");
         }
         let is_repaired = patch.config.is_some() || patch.enabled == Some(true);
-        if let Some(config) = &patch.config {
+        if let Some(config) = patch.config.clone().map(Value::Object) {
+            let config = &config;
             let owner = SecretOwner::channel(id);
             let signing = self.store().get_secret(&caller.workspace, &owner, SIGNING).await?;
             self.check_config(&channel.kind, config, signing.as_ref())?;

@@ -1,5 +1,7 @@
 use std::fmt;
 
+use serde_json::Map;
+
 use super::{Deserialize, Serialize, Value};
 
 /// Which messages a channel wants.
@@ -29,7 +31,7 @@ pub struct ChannelRequest {
     /// slack `{webhook_url}` or `{bot_token, channel, api_base_url?}`; telegram `{bot_token, chat_id, api_base_url?}`;
     /// matrix `{homeserver_url, access_token, room_id}`; email `{to: [address]}`; webhook `{url}`.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
-    pub config: Value,
+    pub config: Map<String, Value>,
     /// Which messages it wants.
     pub filters: Option<ChannelFilters>,
     /// Whether it is told of incidents [yes where no repository is named in the filters].
@@ -47,7 +49,7 @@ pub struct ChannelPatch {
     pub name: Option<String>,
     /// The whole configuration anew.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
-    pub config: Option<Value>,
+    pub config: Option<Map<String, Value>>,
     /// All filters anew.
     pub filters: Option<ChannelFilters>,
     /// Whether it is told of incidents.
