@@ -36,7 +36,7 @@ pub struct ChannelRequest {
     pub filters: Option<ChannelFilters>,
     /// Whether it is told of incidents [yes where no repository is named in the filters].
     pub incidents: Option<bool>,
-    /// Whether anything is sent to it [yes].
+    /// Whether anything is sent to it; yes where it is not given.
     pub enabled: Option<bool>,
 }
 

@@ -149,7 +149,7 @@ pub struct MemberView {
 pub struct StatsQuery {
     /// From, RFC 3339 [30 days before `until`].
     pub since: Option<String>,
-    /// To, RFC 3339 [now].
+    /// To, RFC 3339; now where it is not given.
     pub until: Option<String>,
     /// Only this repository, by its full name.
     pub repository: Option<String>,
@@ -163,7 +163,7 @@ pub struct StatsQuery {
 pub struct TopQuery {
     /// From, RFC 3339 [30 days before `until`].
     pub since: Option<String>,
-    /// To, RFC 3339 [now].
+    /// To, RFC 3339; now where it is not given.
     pub until: Option<String>,
     /// Only this repository, by its full name.
     pub repository: Option<String>,
