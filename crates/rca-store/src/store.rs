@@ -18,6 +18,8 @@ use tokio::task::JoinHandle;
 /// A write that is not done after this long fails as `Unavailable`.
 pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_millis(4_500);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
+/// Between two attempts to open a file that another process is preparing.
+const LOCKED_PAUSE: Duration = Duration::from_millis(20);
 const READERS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 16;
 
@@ -80,10 +82,7 @@ impl Store {
 
     async fn open_sqlite(url: &str, keys: KeyRing) -> Result<Self> {
         let url = if url.contains('?') { format!("{url}&mode=rwc") } else { format!("{url}?mode=rwc") };
-        let mut writing = AnyConnection::connect(&url).await?;
-        for pragma in SQLITE_PRAGMAS {
-            sqlx::raw_sql(*pragma).execute(&mut writing).await?;
-        }
+        let mut writing = connect_sqlite(&url).await?;
         check_sqlite(&mut writing).await?;
         crate::migration::migrate(&mut writing, Engine::Sqlite).await?;
         let default_workspace = prepare(&mut writing, Engine::Sqlite, &keys).await?;
@@ -286,6 +285,28 @@ const SQLITE_PRAGMAS: &[&str] = &[
     "PRAGMA secure_delete = ON",
     "PRAGMA cache_size = -16384",
 ];
+
+/// Connects for writing. Switching a new file to WAL needs it alone, and SQLite answers "locked" there without calling
+/// its busy handler: whoever starts at the same moment asks again instead.
+async fn connect_sqlite(url: &str) -> Result<AnyConnection> {
+    let deadline = tokio::time::Instant::now() + CONNECT_TIMEOUT;
+    loop {
+        match try_connect_sqlite(url).await {
+            Err(error) if error.is_transient() && tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(LOCKED_PAUSE).await;
+            }
+            result => return result,
+        }
+    }
+}
+
+async fn try_connect_sqlite(url: &str) -> Result<AnyConnection> {
+    let mut connection = AnyConnection::connect(url).await?;
+    for pragma in SQLITE_PRAGMAS {
+        sqlx::raw_sql(*pragma).execute(&mut connection).await?;
+    }
+    Ok(connection)
+}
 
 /// Reads the settings back: a PRAGMA that does not take is silently ignored by SQLite.
 async fn check_sqlite(connection: &mut AnyConnection) -> Result<()> {

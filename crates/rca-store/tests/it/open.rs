@@ -98,7 +98,7 @@ async fn a_closed_store_says_so(database: &Database) {
 
 async fn replicas_start_together(database: &Database) {
     let mut starts = tokio::task::JoinSet::new();
-    for _ in 0..4 {
+    for _ in 0..12 {
         let (url, keys) = (database.url().to_owned(), database.keys().clone());
         starts.spawn(async move { Store::open(&url, keys).await.unwrap() });
     }
