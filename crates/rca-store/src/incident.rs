@@ -103,6 +103,19 @@ impl Store {
         let items = rows.iter().map(Incident::from_row).collect::<Result<Vec<_>>>()?;
         Ok(Page::cut(items, page, |incident| incident.id.clone()))
     }
+
+    /// How many incidents of a workspace are open.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn count_open_incidents(&self, workspace: &str) -> Result<i64> {
+        let mut connection = self.read().await?;
+        Sql::new("SELECT count(*) AS open FROM incident WHERE workspace = $1 AND resolved_at IS NULL")
+            .bind(workspace)
+            .one(&mut connection)
+            .await?
+            .int("open")
+    }
 }
 
 impl Incident {

@@ -29,6 +29,16 @@ impl Store {
         .await
     }
 
+    /// What a workspace is called; nothing where there is none.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn workspace_name(&self, workspace: &str) -> Result<Option<String>> {
+        let mut connection = self.read().await?;
+        let row = Sql::new("SELECT name FROM workspace WHERE id = $1").bind(workspace);
+        row.optional(&mut connection).await?.map(|row| row.text("name")).transpose()
+    }
+
     /// The settings document of a workspace; an empty object when none was stored.
     ///
     /// # Errors

@@ -112,6 +112,7 @@ impl Application {
             .map(|provider| (provider.kind(), provider))
             .collect();
         let mut flow_config = flow_config(&config, public_url);
+        flow_config.has_pages = true;
         flow_config.log_sources = Some(Arc::new(providers::WithLogSources::new(&http, &config.log_sources)));
         flow_config.outlets = Some(outlets(&config, http.clone())?);
         let flow = Flow::new(flow_config, store.clone(), adapters, platform_apps(&config));

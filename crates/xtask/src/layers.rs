@@ -15,9 +15,11 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
         "outgoing HTTP goes through forge-http, which guards addresses and credentials",
     ),
     ("oauth2", &["forge-http"], "the OAuth crate stays behind forge_http::CodeGrant"),
-    ("axum", &["server", "forge-testkit"], "incoming HTTP is the server's alone"),
+    ("axum", &["dashboard", "server", "forge-testkit"], "incoming HTTP is for the server and its pages"),
     ("utoipa-axum", &["server"], "routes are the server's alone"),
     ("sqlx", &["rca-store"], "SQL stays in rca-store"),
+    ("askama", &["dashboard"], "HTML is made in one place"),
+    ("dashboard", &["server"], "pages belong to the product, not to libraries"),
     ("clap", &["server"], "the command line is the server's alone"),
     ("forge-gitlab", &["server"], "only the server chooses adapters"),
     ("forge-github", &["server"], "only the server chooses adapters"),
@@ -25,10 +27,10 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ("forge-bitbucket-dc", &["server"], "only the server chooses adapters"),
     ("forge-gitflic", &["server"], "only the server chooses adapters"),
     ("forge-testkit", &[], "the test kit is a dev-dependency"),
-    ("rca-store", &["rca-flow", "server"], "storage belongs to the product, not to libraries"),
+    ("rca-store", &["rca-flow", "dashboard", "server"], "storage belongs to the product, not to libraries"),
     ("lettre", &["rca-notify"], "mail leaves through rca-notify"),
     ("rca-notify", &["rca-flow", "server"], "notifications belong to the product, not to libraries"),
-    ("rca-flow", &["server"], "use cases belong to the product, not to libraries"),
+    ("rca-flow", &["dashboard", "server"], "use cases belong to the product, not to libraries"),
 ];
 
 /// Packages that must stay free of whole families of dependencies.

@@ -2,68 +2,13 @@
 
 use axum::extract::FromRequestParts;
 use http::{StatusCode, header, request::Parts};
-use rand::Rng as _;
+use rca_flow::access;
 use rca_store::{ApiToken, NewApiToken, Store};
 use secrecy::{ExposeSecret as _, SecretString};
-use sha2::{Digest as _, Sha256};
 
 use crate::{app::AppState, error::ApiError};
 
-/// What every token of ours begins with, so that people and scanners recognise it.
-pub const TOKEN_PREFIX: &str = "frca_";
-
-/// What a token may do. `Read` < `Write` < `Admin` is a ladder; `Ingest` stands apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    /// Send logs, and nothing else.
-    Ingest,
-    /// Look at everything but secrets.
-    Read,
-    /// Change what is watched and said.
-    Write,
-    /// Connect forges, make tokens.
-    Admin,
-}
-
-impl Scope {
-    /// All scopes.
-    pub const ALL: [Self; 4] = [Self::Ingest, Self::Read, Self::Write, Self::Admin];
-
-    /// The word for it in the API.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ingest => "ingest",
-            Self::Read => "read",
-            Self::Write => "write",
-            Self::Admin => "admin",
-        }
-    }
-
-    fn is_granted_by(self, held: &str) -> bool {
-        match self {
-            Self::Ingest => held == "ingest",
-            Self::Read => matches!(held, "read" | "write" | "admin"),
-            Self::Write => matches!(held, "write" | "admin"),
-            Self::Admin => held == "admin",
-        }
-    }
-}
-
-/// The roles, the mightiest first.
-pub const ROLES: [&str; 4] = ["owner", "admin", "member", "viewer"];
-
-/// What a role allows at most; nothing where the role is not one of [`ROLES`].
-#[must_use]
-pub fn scopes_of(role: &str) -> &'static [Scope] {
-    match role {
-        // They differ in one thing: only an owner makes owners.
-        "owner" | "admin" => &Scope::ALL,
-        "member" => &[Scope::Ingest, Scope::Read, Scope::Write],
-        "viewer" => &[Scope::Read],
-        _ => &[],
-    }
-}
+pub use rca_flow::access::{ROLES, Scope, TOKEN_PREFIX, scopes_of};
 
 /// The holder of a valid token.
 #[derive(Debug, Clone)]
@@ -99,8 +44,7 @@ impl Caller {
     /// Whether the token may do this: by its scopes, and by its role where it has one.
     #[must_use]
     pub fn has(&self, scope: Scope) -> bool {
-        let is_allowed = self.token.role.as_deref().is_none_or(|role| scopes_of(role).contains(&scope));
-        is_allowed && self.token.scopes.iter().any(|held| scope.is_granted_by(held))
+        access::is_allowed(Some(&self.token.scopes), self.token.role.as_deref(), scope)
     }
 
     /// The caller, if it may give `role` to somebody.
@@ -139,7 +83,7 @@ impl FromRequestParts<AppState> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let token = bearer(parts).ok_or_else(ApiError::unauthorized)?;
-        let found = state.store.find_api_token(&hash(&token)).await.map_err(|error| {
+        let found = state.store.find_api_token(&access::hash(&token)).await.map_err(|error| {
             tracing::warn!(%error, "cannot look up an API token");
             ApiError::unavailable("the database does not answer: try again")
         })?;
@@ -162,18 +106,10 @@ fn bearer(parts: &Parts) -> Option<SecretString> {
     scheme.eq_ignore_ascii_case("bearer").then(|| SecretString::from(token.trim().to_owned()))
 }
 
-/// What is stored of a token. Its 256 random bits need no slow hash.
-#[expect(clippy::disallowed_methods, reason = "hashing is how a token is stored")]
-fn hash(token: &SecretString) -> String {
-    hex::encode(Sha256::digest(token.expose_secret().as_bytes()))
-}
-
 /// A new random token.
 #[must_use]
 pub fn new_token() -> SecretString {
-    let mut random = [0_u8; 32];
-    rand::rng().fill_bytes(&mut random);
-    SecretString::from(format!("{TOKEN_PREFIX}{}", hex::encode(random)))
+    access::random_token(TOKEN_PREFIX)
 }
 
 /// What is stored of a token that was just made.
@@ -192,7 +128,7 @@ pub fn describe(
         scopes: scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
         role,
         expires_at,
-        token_hash: hash(token),
+        token_hash: access::hash(token),
         prefix: visible_prefix(token),
     }
 }
@@ -230,7 +166,7 @@ pub async fn ensure_owner(
 ) -> rca_store::Result<Option<SecretString>> {
     let workspace = store.default_workspace();
     if let Some(chosen) = chosen {
-        if store.find_api_token(&hash(chosen)).await?.is_none() {
+        if store.find_api_token(&access::hash(chosen)).await?.is_none() {
             store.create_api_token(owner_of(workspace, chosen)).await?;
         }
         return Ok(None);

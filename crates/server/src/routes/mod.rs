@@ -67,6 +67,7 @@ pub(crate) fn public(state: AppState, role: Role) -> Router {
         }
     };
     routes
+        .merge(pages(&state, role))
         .fallback(no_such_route)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(state.clone(), quota::guard))
@@ -78,6 +79,14 @@ pub(crate) fn public(state: AppState, role: Role) -> Router {
         .with_state(state)
 }
 
+/// The pages for people; a worker has none.
+fn pages(state: &AppState, role: Role) -> Router<AppState> {
+    match role {
+        Role::Worker => Router::new(),
+        Role::All | Role::Web => dashboard::router(state.flow.clone()).with_state(()),
+    }
+}
+
 /// What the admin address serves.
 pub(crate) fn admin(state: AppState) -> Router {
     Router::new()
@@ -86,12 +95,16 @@ pub(crate) fn admin(state: AppState) -> Router {
         .with_state(state)
 }
 
-async fn no_such_route() -> ApiError {
+async fn no_such_route(headers: http::HeaderMap) -> Response {
+    if let Some(page) = dashboard::not_found_page(&headers) {
+        return page;
+    }
     ApiError::new(
         StatusCode::NOT_FOUND,
         "no_such_route",
         "there is no such route; GET /v1/openapi.json lists them",
     )
+    .into_response()
 }
 
 async fn method_not_allowed() -> ApiError {

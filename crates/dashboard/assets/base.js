@@ -1,0 +1,64 @@
+// Comforts on top of pages that work without a script: keys, copying, menus that close.
+"use strict";
+(() => {
+  const typing = (element) => element && (element.isContentEditable || /^(input|textarea|select)$/i.test(element.tagName));
+  let goes = 0;
+
+  const rows = () => [...document.querySelectorAll("[data-row]")];
+  const move = (by) => {
+    const all = rows();
+    if (all.length === 0) return;
+    const at = all.findIndex((row) => row.classList.contains("at"));
+    const next = Math.min(all.length - 1, Math.max(0, at + by));
+    all.forEach((row) => row.classList.remove("at"));
+    all[next].classList.add("at");
+    all[next].scrollIntoView({ block: "nearest" });
+    const link = all[next].querySelector("a[href]");
+    if (link) link.focus({ preventScroll: true });
+  };
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+    const key = event.key;
+    if (Date.now() - goes < 1500) {
+      goes = 0;
+      const link = document.querySelector(`[data-go="${CSS.escape(key)}"]`);
+      if (link) { event.preventDefault(); link.click(); return; }
+    }
+    if (key === "g") { goes = Date.now(); return; }
+    if (key === "j") move(1);
+    else if (key === "k") move(-1);
+    else if (key === "?") document.getElementById("keys")?.showModal();
+    else if (key === "/") {
+      event.preventDefault();
+      document.querySelector("[data-key='/']")?.focus();
+    }
+  });
+
+  document.addEventListener("click", async (event) => {
+    const copy = event.target.closest("[data-copy]");
+    if (copy) {
+      const source = copy.dataset.copy.startsWith("#") ? document.querySelector(copy.dataset.copy) : null;
+      const text = source ? (source.value ?? source.textContent) : copy.dataset.copy;
+      await navigator.clipboard.writeText(text.trim());
+      const before = copy.textContent;
+      copy.textContent = copy.dataset.copied || before;
+      setTimeout(() => { copy.textContent = before; }, 1500);
+    }
+    for (const menu of document.querySelectorAll("details.menu[open]")) {
+      if (!menu.contains(event.target)) menu.open = false;
+    }
+  });
+
+  // A form that changes its page when a choice changes; without a script its button does it.
+  document.addEventListener("change", (event) => {
+    const form = event.target.closest("form[data-instant]");
+    if (form) form.requestSubmit();
+  });
+
+  // What destroys asks first, in the page's own words.
+  document.addEventListener("submit", (event) => {
+    const words = event.submitter?.dataset.confirm ?? event.target.dataset.confirm;
+    if (words && !window.confirm(words)) event.preventDefault();
+  });
+})();

@@ -1,0 +1,40 @@
+#![doc = include_str!("../README.md")]
+
+mod assets;
+mod error;
+mod fields;
+mod frame;
+mod locale;
+mod pages;
+mod policy;
+mod session;
+
+use axum::{Router, middleware};
+use rca_flow::Flow;
+
+pub use error::not_found_page;
+pub use session::{SESSION_COOKIE, csrf_of, session_of};
+
+/// What every page can reach.
+#[derive(Debug, Clone)]
+pub(crate) struct Dashboard {
+    pub(crate) flow: Flow,
+}
+
+impl Dashboard {
+    /// Whether people reach us encrypted, so that cookies can insist on it.
+    pub(crate) fn is_https(&self) -> bool {
+        self.flow.config().public_url.scheme() == "https"
+    }
+}
+
+/// All pages over the use cases of `flow`, to be merged into the server's router.
+///
+/// Every answer carries its own content security policy; nothing here answers under `/v1`.
+pub fn router(flow: Flow) -> Router {
+    let dashboard = Dashboard { flow };
+    pages::router()
+        .layer(middleware::from_fn_with_state(dashboard.clone(), error::render))
+        .layer(middleware::from_fn(policy::add))
+        .with_state(dashboard)
+}
