@@ -18,6 +18,8 @@ mod health;
 mod ingest;
 mod introduced_by;
 mod product;
+mod quotas;
+mod readiness;
 mod replicas;
 mod run_report;
 mod secrets;

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod admission;
 pub mod analyses;
 pub mod app;
 mod channels;
@@ -33,6 +34,7 @@ mod webhook_only;
 mod wide_hooks;
 mod worker;
 
+pub use admission::Admission;
 pub use error::{FlowError, FlowErrorKind, Result};
 pub use flow::{Caller, Flow, FlowConfig, Providers};
 pub use measures::Measured;

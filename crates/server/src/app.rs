@@ -114,12 +114,14 @@ impl Application {
         let mut flow_config = flow_config(&config, public_url);
         flow_config.log_sources = Some(Arc::new(providers::WithLogSources::new(&http, &config.log_sources)));
         flow_config.outlets = Some(outlets(&config, http.clone())?);
+        let quotas = Quotas::new(config.quotas.clone());
+        flow_config.admission = Some(Arc::new(quotas.clone()));
         let flow = Flow::new(flow_config, store.clone(), adapters, platform_apps(&config));
         let state = AppState {
             flow,
             store,
             budget: BodyBudget::new(config.body_budget_bytes),
-            quotas: Quotas::new(config.quotas.clone()),
+            quotas,
             about: Arc::new(about),
         };
         Ok(Self { config, role, listener, admin_listener, address, admin_address, state })

@@ -218,7 +218,10 @@ struct FileLimits {
 #[serde(deny_unknown_fields)]
 struct FileQuotas {
     requests_per_minute: u64,
+    workspace_requests_per_minute: u64,
     bytes_per_day: u64,
+    deliveries_per_minute: u64,
+    workspace_deliveries_per_minute: u64,
     unproved_per_minute: u64,
     trusted_proxies: Vec<String>,
 }
@@ -256,7 +259,7 @@ struct FileApp {
 }
 
 /// Environment name, place in the file, and how its text becomes a value.
-pub(crate) const ENVIRONMENT: [(&str, &str, &str, Form); 25] = [
+pub(crate) const ENVIRONMENT: [(&str, &str, &str, Form); 28] = [
     ("FORGE_RCA_LISTEN", "server", "listen", Form::Text),
     ("FORGE_RCA_ADMIN_LISTEN", "server", "admin_listen", Form::Text),
     ("FORGE_RCA_PUBLIC_URL", "server", "public_url", Form::Text),
@@ -273,6 +276,19 @@ pub(crate) const ENVIRONMENT: [(&str, &str, &str, Form); 25] = [
     ("FORGE_RCA_LOG_MAX_BYTES", "limits", "log_max_bytes", Form::Number),
     ("FORGE_RCA_BODY_BUDGET_BYTES", "limits", "body_budget_bytes", Form::Number),
     ("FORGE_RCA_QUOTA_REQUESTS_PER_MINUTE", "quotas", "requests_per_minute", Form::Number),
+    (
+        "FORGE_RCA_QUOTA_WORKSPACE_REQUESTS_PER_MINUTE",
+        "quotas",
+        "workspace_requests_per_minute",
+        Form::Number,
+    ),
+    ("FORGE_RCA_QUOTA_DELIVERIES_PER_MINUTE", "quotas", "deliveries_per_minute", Form::Number),
+    (
+        "FORGE_RCA_QUOTA_WORKSPACE_DELIVERIES_PER_MINUTE",
+        "quotas",
+        "workspace_deliveries_per_minute",
+        Form::Number,
+    ),
     ("FORGE_RCA_QUOTA_BYTES_PER_DAY", "quotas", "bytes_per_day", Form::Number),
     ("FORGE_RCA_QUOTA_UNPROVED_PER_MINUTE", "quotas", "unproved_per_minute", Form::Number),
     ("FORGE_RCA_TRUSTED_PROXIES", "quotas", "trusted_proxies", Form::List),
@@ -585,6 +601,9 @@ fn check(
         retention,
         quotas: Limits {
             requests_per_minute: file.quotas.requests_per_minute,
+            workspace_requests_per_minute: file.quotas.workspace_requests_per_minute,
+            deliveries_per_minute: file.quotas.deliveries_per_minute,
+            workspace_deliveries_per_minute: file.quotas.workspace_deliveries_per_minute,
             bytes_per_day: file.quotas.bytes_per_day,
             unproved_per_minute: file.quotas.unproved_per_minute,
             trusted_proxies,

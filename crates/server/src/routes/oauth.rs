@@ -1,5 +1,5 @@
 use axum::{
-    Json,
+    Extension, Json,
     extract::State,
     response::{Html, IntoResponse, Response},
 };
@@ -19,7 +19,10 @@ use crate::{
     app::AppState,
     error::{ApiError, Errors},
     input::{JsonBody, QueryOf},
-    middleware::auth::{Caller, Scope},
+    middleware::{
+        auth::{Caller, Scope},
+        quota::Unproved,
+    },
 };
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -157,7 +160,11 @@ async fn finish(
         );
         return Ok(Html(page).into_response());
     }
-    let integration = state.flow.callback(forge, parameters, None).await?;
+    let integration = match state.flow.callback(forge, parameters, None).await {
+        Ok(integration) => integration,
+        // A state that is none of ours: anybody can make one up.
+        Err(error) => return Ok((Extension(Unproved), ApiError::from(error)).into_response()),
+    };
     tracing::info!(integration = %integration.id, %forge, "connected by OAuth");
     let page = concat!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Connected</title>",

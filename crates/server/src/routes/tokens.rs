@@ -148,7 +148,7 @@ async fn create(
     ))
 }
 
-/// End a token at once.
+/// End a token at once. Only an owner ends that of an owner.
 #[utoipa::path(delete, path = "/v1/tokens/{id}", tag = "tokens", params(("id" = String, Path)),
     responses((status = 204), Errors))]
 async fn revoke(
@@ -157,6 +157,9 @@ async fn revoke(
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     let caller = caller.require(Scope::Admin)?;
+    let tokens = state.store.list_api_tokens(caller.workspace()).await.map_err(unavailable)?;
+    let is_of_owner = tokens.iter().any(|token| token.id == id && token.role.as_deref() == Some("owner"));
+    let caller = if is_of_owner { caller.require_owner("end the token of an owner")? } else { caller };
     match state.store.revoke_api_token(caller.workspace(), &id).await {
         Ok(()) => Ok(StatusCode::NO_CONTENT),
         Err(error) if error.kind() == rca_store::ErrorKind::NotFound => Err(ApiError::not_found("token")),
