@@ -143,7 +143,8 @@ async fn what_proves_nothing_is_counted_whatever_the_answer() {
     let server = TestServer::start_with(|config| config.quotas.unproved_per_minute = 4).await;
     let ask = async |path: &str| {
         // Only trusted proxies are believed, and there are none.
-        let request = server.request(Method::GET, path).header("x-forwarded-for", format!("198.51.100.{}", path.len()));
+        let request =
+            server.request(Method::GET, path).header("x-forwarded-for", format!("198.51.100.{}", path.len()));
         server.send(request).await.status.as_u16()
     };
     assert_eq!(ask("/v1/instance").await, 200);

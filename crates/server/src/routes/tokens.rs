@@ -24,13 +24,17 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 #[serde(deny_unknown_fields)]
 struct NewTokenRequest {
     /// What people call it.
+    #[schema(min_length = 1, max_length = 100)]
     name: String,
     /// Of `ingest`, `read`, `write`, `admin`. May be left out where a role is given: all that the role allows.
     #[serde(default)]
+    #[schema(value_type = Vec<rca_flow::types::words::ScopeWord>)]
     scopes: Vec<String>,
     /// `owner`, `admin`, `member` or `viewer`: what the token may do at most.
+    #[schema(value_type = Option<rca_flow::types::words::RoleWord>)]
     role: Option<String>,
     /// RFC 3339; never when left out.
+    #[schema(format = DateTime)]
     expires_at: Option<String>,
 }
 

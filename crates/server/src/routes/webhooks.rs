@@ -25,7 +25,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 
 /// A delivery of a forge.
 #[utoipa::path(post, path = "/v1/webhooks/{forge}/{hook_id}", tag = "webhooks",
-    params(("forge" = String, Path), ("hook_id" = String, Path)), request_body(content = Vec<u8>, content_type = "application/json"),
+    params(("forge" = rca_flow::types::words::ForgeWord, Path), ("hook_id" = String, Path)), request_body(content = Vec<u8>, content_type = "application/json"),
     responses((status = 202, body = DeliveryAnswer), (status = 200, body = DeliveryAnswer), Errors))]
 async fn delivery(
     State(state): State<AppState>,
