@@ -17,6 +17,7 @@ mod five_forges;
 mod health;
 mod ingest;
 mod introduced_by;
+mod language_model;
 mod product;
 mod quotas;
 mod readiness;

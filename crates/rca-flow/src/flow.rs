@@ -13,6 +13,7 @@ use crate::{
     credentials::Clients,
     error::{FlowError, FlowErrorKind, Result},
     measures::{Measured, Measures},
+    rewording::Rewording,
     settings::LogSourceAdapter,
     types::FeedbackChange,
 };
@@ -42,6 +43,8 @@ pub struct FlowConfig {
     pub log_sources: Option<Arc<dyn LogSourceAdapter>>,
     /// How channels are reached; without it there are none.
     pub outlets: Option<Outlets>,
+    /// Who may say explanations in other words; without it the engine's stand.
+    pub rewording: Option<Rewording>,
     /// Who counts deliveries; without it all are taken.
     pub admission: Option<Arc<dyn Admission>>,
 }
@@ -62,6 +65,7 @@ impl FlowConfig {
             retention: Retention::default(),
             log_sources: None,
             outlets: None,
+            rewording: None,
             admission: None,
         }
     }

@@ -25,6 +25,7 @@ mod receive;
 pub mod render;
 mod reports;
 mod rerun;
+pub mod rewording;
 mod runs;
 pub mod settings;
 mod stats;
