@@ -61,6 +61,19 @@ fn assert_helps(operation: &Operation, what: &str, answer: &Answer) {
 }
 
 #[tokio::test]
+async fn a_list_is_no_object_however_deep() {
+    let server = TestServer::start().await;
+    for body in [json!({"backfill": [null, null]}), json!({"perimeter": ["all", []]})] {
+        let answer = server.post("/v1/integrations/github/app/start", body).await;
+        let text = answer.expect_error(422, "invalid_field");
+        assert!(text.contains("sequence"), "{text}");
+    }
+    let body = json!({"perimeter": {"mode": "projects", "projects": ["acme"]}, "backfill": {"runs": 3}});
+    server.post("/v1/integrations/github/app/start", body).await.expect(201);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn bodies() {
     let table = Table::start().await;
     let mut seen = 0;

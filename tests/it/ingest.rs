@@ -32,6 +32,25 @@ async fn a_log_becomes_a_report() {
 }
 
 #[tokio::test]
+async fn the_analyse_route_takes_logs_of_the_same_size() {
+    let server = TestServer::start().await;
+    let large = format!("{}{}", "compiling a crate\n".repeat(300_000), pytest_log());
+    assert!(large.len() > 5 * 1024 * 1024);
+    for path in ["/v1/analyses", "/api/analyze"] {
+        let accepted = server.post(path, body(&format!("{large}{path}\n"))).await.expect(202);
+        assert_eq!(accepted["status"], "accepted");
+        let beyond = "x".repeat(10 * 1024 * 1024 + 1);
+        server.post(path, body(&beyond)).await.expect_error(413, "body_too_large");
+        // What is no log stays small.
+        let run = json!({"integration_id": "x", "repository": "r", "run_id": " ".repeat(1024 * 1024)});
+        let answer = server.post(path, run).await;
+        assert!(matches!(answer.status.as_u16(), 413 | 422), "{}", answer.text);
+    }
+    assert_eq!(server.analyses("repository=acme/shop", 2).await.len(), 2);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn waiting_answers_with_the_report() {
     let server = TestServer::start().await;
     let request = server.request(Method::POST, "/v1/ingest/raw?project=shop&wait=30").bearer_auth(OWNER);

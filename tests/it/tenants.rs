@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The token of the owner of a second workspace.
-async fn second_owner(server: &TestServer) -> String {
+pub(crate) async fn second_owner(server: &TestServer) -> String {
     let config = Config::for_loopback(server.folder.path(), SecretString::from(OWNER));
     let store = server::app::open_store(&config).await.unwrap();
     let (_, token) = auth::create_workspace(&store, "Second").await.unwrap();
@@ -236,6 +236,21 @@ async fn a_role_is_what_a_token_may_do_at_most() {
     let owner = json!({"email": "eve@example.com", "role": "owner"});
     let request = as_(&admin, Method::POST, "/v1/members").json(&owner);
     server.send(request).await.expect_error(403, "role_missing");
+    // Nor does anybody else change or remove one, or end its token.
+    let owner = json!({"email": "ann@example.com", "role": "owner"});
+    let ann = server.post("/v1/members", owner.clone()).await.expect(201);
+    let bob = server.post("/v1/members", json!({"email": "bob@example.com", "role": "owner"})).await;
+    bob.expect(201);
+    let path = format!("/v1/members/{}", ann["id"].as_str().unwrap());
+    let request = as_(&admin, Method::PATCH, &path).json(&json!({"role": "viewer"}));
+    server.send(request).await.expect_error(403, "role_missing");
+    server.send(as_(&admin, Method::DELETE, &path)).await.expect_error(403, "role_missing");
+    let tokens = server.get("/v1/tokens").await.expect(200);
+    let owners = tokens["items"].as_array().unwrap().iter().find(|token| token["role"] == "owner").unwrap();
+    let owners = format!("/v1/tokens/{}", owners["id"].as_str().unwrap());
+    server.send(as_(&admin, Method::DELETE, &owners)).await.expect_error(403, "role_missing");
+    assert_eq!(server.patch(&path, json!({"role": "viewer"})).await.expect(200)["role"], "viewer");
+    server.send(as_(&admin, Method::DELETE, &path)).await.expect(204);
     let text = server
         .post("/v1/tokens", json!({"name": "v", "role": "viewer", "scopes": ["write"]}))
         .await

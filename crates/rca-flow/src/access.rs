@@ -53,7 +53,7 @@ impl Scope {
 #[must_use]
 pub fn scopes_of(role: &str) -> &'static [Scope] {
     match role {
-        // They differ in one thing: only an owner makes owners.
+        // They differ in one thing: only an owner makes, changes and removes owners.
         "owner" | "admin" => &Scope::ALL,
         "member" => &[Scope::Ingest, Scope::Read, Scope::Write],
         "viewer" => &[Scope::Read],

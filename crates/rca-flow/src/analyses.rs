@@ -30,10 +30,13 @@ pub struct DeliveryQuery {
     /// Only of this repository, by its full name.
     pub repository: Option<String>,
     /// `pending`, `done`, `ignored` or `dead`.
+    #[cfg_attr(feature = "openapi", param(inline, value_type = Option<crate::types::words::DeliveryStateWord>))]
     pub status: Option<String>,
     /// At most so many [100, max 500].
+    #[cfg_attr(feature = "openapi", param(minimum = 1, maximum = 500))]
     pub limit: Option<u32>,
     /// Where to read on.
+    #[cfg_attr(feature = "openapi", param(max_length = 500))]
     pub cursor: Option<String>,
 }
 

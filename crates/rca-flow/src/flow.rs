@@ -9,9 +9,11 @@ use rca_store::{ErrorKind as StoreErrorKind, Integration, Repository, Retention,
 use url::Url;
 
 use crate::{
+    admission::Admission,
     credentials::Clients,
     error::{FlowError, FlowErrorKind, Result},
     measures::{Measured, Measures},
+    rewording::Rewording,
     settings::LogSourceAdapter,
     types::FeedbackChange,
 };
@@ -41,6 +43,10 @@ pub struct FlowConfig {
     pub log_sources: Option<Arc<dyn LogSourceAdapter>>,
     /// How channels are reached; without it there are none.
     pub outlets: Option<Outlets>,
+    /// Who may say explanations in other words; without it the engine's stand.
+    pub rewording: Option<Rewording>,
+    /// Who counts deliveries; without it all are taken.
+    pub admission: Option<Arc<dyn Admission>>,
 }
 
 impl FlowConfig {
@@ -59,6 +65,8 @@ impl FlowConfig {
             retention: Retention::default(),
             log_sources: None,
             outlets: None,
+            rewording: None,
+            admission: None,
         }
     }
 }
@@ -139,15 +147,17 @@ impl Flow {
         self.0.platform_apps.contains_key(&forge)
     }
 
-    /// How many tasks of a workspace only wait to come again: one for each integration, which looks after it, and in
-    /// the default workspace the one that removes what is older than the retention.
+    /// How many tasks only wait to come again, over all workspaces: one for each integration, which looks after it, and
+    /// the one that removes what is older than the retention.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn count_recurring(&self, workspace: &str) -> Result<i64> {
-        let (store, polls) = (self.store(), crate::jobs::POLL);
-        Ok(store.count_ready(workspace, polls).await?
-            + store.count_ready(workspace, crate::jobs::PRUNE).await?)
+    pub async fn count_recurring(&self) -> Result<i64> {
+        let mut count = 0;
+        for kind in [crate::jobs::POLL, crate::jobs::PRUNE] {
+            count += self.store().count_all_ready(kind).await?;
+        }
+        Ok(count)
     }
 
     /// What this process has measured since it began.

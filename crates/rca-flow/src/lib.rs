@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod access;
+mod admission;
 pub mod analyses;
 pub mod app;
 mod channels;
@@ -25,6 +26,7 @@ mod receive;
 pub mod render;
 mod reports;
 mod rerun;
+pub mod rewording;
 mod runs;
 pub mod settings;
 mod stats;
@@ -34,6 +36,7 @@ mod webhook_only;
 mod wide_hooks;
 mod worker;
 
+pub use admission::Admission;
 pub use error::{FlowError, FlowErrorKind, Result};
 pub use flow::{Caller, Flow, FlowConfig, Providers};
 pub use measures::Measured;

@@ -26,6 +26,8 @@ use crate::{
 pub enum Refused {
     /// It was not proved, or there is no such hook: one answer for all, and no trace.
     Unproved,
+    /// It was proved, and comes before its time: the forge should send it after so long.
+    TooMany(std::time::Duration),
     /// It was proved and cannot be stored now: the forge should send it again.
     Unavailable(FlowError),
 }
@@ -36,6 +38,11 @@ impl From<Refused> for FlowError {
             Refused::Unproved => {
                 Self::new(FlowErrorKind::Unauthorized, "delivery_refused", "the delivery was not accepted")
             }
+            Refused::TooMany(_) => Self::new(
+                FlowErrorKind::RateLimited,
+                "rate_limited",
+                "deliveries come faster than the server's quotas allow: their runs are looked for at the forge",
+            ),
             Refused::Unavailable(error) => error,
         }
     }
@@ -46,7 +53,8 @@ impl Flow {
     /// the headers say. Returns after it is on disk.
     ///
     /// # Errors
-    /// [`Refused::Unproved`] for an unknown hook, another forge's hook, and a wrong or missing proof alike.
+    /// [`Refused::Unproved`] for an unknown hook, another forge's hook, and a wrong or missing proof alike;
+    /// [`Refused::TooMany`] for what is proved and over the quota.
     pub async fn receive(
         &self,
         forge: ForgeKind,
@@ -119,6 +127,7 @@ impl Flow {
                 tracing::debug!(hook = %hook.id, %error, "a delivery was refused");
                 Refused::Unproved
             })?;
+        self.admit(&hook).await?;
         let event = provider.webhooks().parse(&verified);
         let key = provider
             .webhooks()

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     markdown::{code, cut, link, numbered_block, prose},
+    rewording::is_reworded,
     types::IntroducedBy,
 };
 
@@ -360,6 +361,9 @@ fn section(group: &[&FailedJob], is_first: bool, pages: Option<&str>, with_detai
             1 => "1 later error follows from it".to_owned(),
             count => format!("{count} later errors follow from it"),
         });
+    }
+    if with_details && is_reworded(report) {
+        facts.push("explained in a language model's words".to_owned());
     }
     if report.truncated {
         facts.push("the log was cut".to_owned());

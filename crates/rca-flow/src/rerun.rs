@@ -11,6 +11,7 @@ use crate::{
     integrations::audit,
     jobs::{Context, finish, introduced_by, read_log},
     monitor::repo_ref,
+    rewording::{in_engines_words, reword},
     types::{EvidencePlace, ReportChange, Rerun},
 };
 
@@ -51,12 +52,15 @@ impl Flow {
         }
         let options = LogOptions::new(self.config().log_max_bytes);
         let home = job.repo.clone().unwrap_or(repo);
-        let report = read_log(self, ci.job_log(&home, &job, options).await).await.map_err(gone)?;
+        let mut report = read_log(self, ci.job_log(&home, &job, options).await).await.map_err(gone)?;
         let before: Option<Report> =
             analysis.report.clone().and_then(|report| serde_json::from_value(report).ok());
+        // A model's words differ from time to time and mean nothing.
+        let before = before.map(|report| in_engines_words(report, &analysis));
         let told = introduced_by(self, &context, &analysis, &job, &report).await;
         analysis.introduced_by = Some(value(&told));
         let (changes, added, removed) = difference(before.as_ref(), &report);
+        reword(self, &mut analysis, &mut report).await;
         let mut writes = finish(&mut analysis, &report, now().as_millisecond());
         let fields: Vec<&str> = changes.iter().map(|change| change.field.as_str()).collect();
         writes.push(audit(caller, "analysis.rerun", id, json!({ "changed": fields })));

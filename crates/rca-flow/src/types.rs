@@ -17,6 +17,8 @@ mod product;
 mod repository;
 mod run;
 mod settings;
+#[cfg(feature = "openapi")]
+pub mod words;
 
 pub use analysis::{
     AnalyseRequest, Analysed, AnalysedJob, AnalysisFilter, AnalysisView, DeliveryAnswer, DeliveryView,

@@ -363,16 +363,28 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the database does not answer.
     pub async fn count_deliveries(&self, workspace: &str) -> Result<DeliveryCounts> {
+        self.count_deliveries_of(Some(workspace)).await
+    }
+
+    /// The same over all workspaces.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn count_all_deliveries(&self) -> Result<DeliveryCounts> {
+        self.count_deliveries_of(None).await
+    }
+
+    async fn count_deliveries_of(&self, workspace: Option<&str>) -> Result<DeliveryCounts> {
         let mut connection = self.read().await?;
-        let rows = Sql::new(
+        let mut query = Sql::new(
             "SELECT d.status AS status, CASE WHEN t.id IS NULL THEN 0 ELSE 1 END AS live, count(*) AS number, \
              CAST(sum(d.duplicates) AS BIGINT) AS again FROM delivery d \
-             LEFT JOIN task t ON t.id = d.task AND t.state IN ('ready', 'running') \
-             WHERE d.workspace = $1 GROUP BY 1, 2",
-        )
-        .bind(workspace)
-        .all(&mut connection)
-        .await?;
+             LEFT JOIN task t ON t.id = d.task AND t.state IN ('ready', 'running')",
+        );
+        if let Some(workspace) = workspace {
+            query = query.push(" WHERE d.workspace = ").arg(workspace);
+        }
+        let rows = query.push(" GROUP BY 1, 2").all(&mut connection).await?;
         let mut counts = DeliveryCounts::default();
         for row in rows {
             let (number, again) = (row.int("number")?, row.int("again")?);

@@ -12,6 +12,7 @@ mod hook;
 mod inbox;
 mod incident;
 mod integration;
+mod language_model;
 mod live_keys;
 mod maintenance;
 mod member;

@@ -18,6 +18,11 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 2, name: "product", text: include_str!("../migrations/0002_product.sql") },
     Migration { version: 3, name: "channels", text: include_str!("../migrations/0003_channels.sql") },
     Migration { version: 4, name: "session", text: include_str!("../migrations/0004_session.sql") },
+    Migration {
+        version: 5,
+        name: "language_model",
+        text: include_str!("../migrations/0005_language_model.sql"),
+    },
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migration (version BIGINT PRIMARY KEY NOT NULL, \

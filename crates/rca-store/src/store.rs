@@ -168,12 +168,13 @@ impl Store {
         &self.inner.default_workspace
     }
 
-    /// Checks that the database answers.
+    /// Checks that the database answers readers, and lets us write: an empty transaction goes the way of all writes.
     ///
     /// # Errors
     /// `Unavailable` when it does not within five seconds.
     pub async fn ping(&self) -> Result<()> {
-        self.now().await.map(|_| ())
+        self.now().await?;
+        self.transact(|_, _| Box::pin(async { Ok(()) })).await
     }
 
     /// The database's time in unix milliseconds. Leases and due times are measured by it, never by the host's clock.

@@ -380,11 +380,24 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the database does not answer.
     pub async fn count_tasks(&self, workspace: &str) -> Result<TaskCounts> {
+        self.count_tasks_of(Some(workspace)).await
+    }
+
+    /// The same over all workspaces.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn count_all_tasks(&self) -> Result<TaskCounts> {
+        self.count_tasks_of(None).await
+    }
+
+    async fn count_tasks_of(&self, workspace: Option<&str>) -> Result<TaskCounts> {
         let mut connection = self.read().await?;
-        let rows = Sql::new("SELECT state, count(*) AS number FROM task WHERE workspace = $1 GROUP BY state")
-            .bind(workspace)
-            .all(&mut connection)
-            .await?;
+        let mut query = Sql::new("SELECT state, count(*) AS number FROM task");
+        if let Some(workspace) = workspace {
+            query = query.push(" WHERE workspace = ").arg(workspace);
+        }
+        let rows = query.push(" GROUP BY state").all(&mut connection).await?;
         let mut counts = TaskCounts::default();
         for row in rows {
             let number = row.int("number")?;
@@ -423,6 +436,19 @@ impl Store {
         let mut connection = self.read().await?;
         Sql::new("SELECT count(*) AS number FROM task WHERE workspace = $1 AND kind = $2 AND state = 'ready'")
             .bind(workspace)
+            .bind(kind)
+            .one(&mut connection)
+            .await?
+            .int("number")
+    }
+
+    /// The same over all workspaces.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn count_all_ready(&self, kind: &str) -> Result<i64> {
+        let mut connection = self.read().await?;
+        Sql::new("SELECT count(*) AS number FROM task WHERE kind = $1 AND state = 'ready'")
             .bind(kind)
             .one(&mut connection)
             .await?

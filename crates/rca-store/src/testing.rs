@@ -245,6 +245,26 @@ pub async fn execute(url: &str, statement: &str) {
     let _ = connection.close().await;
 }
 
+/// Holds the one place to write in a SQLite database, until it is dropped.
+#[derive(Debug)]
+pub struct WriteLock {
+    _connection: AnyConnection,
+}
+
+/// Takes the place to write in the SQLite database at `url`: everybody else who wants to write waits in vain.
+///
+/// # Panics
+/// When it cannot be had.
+pub async fn lock_writes(url: &str) -> WriteLock {
+    sqlx::any::install_default_drivers();
+    let mut connection = AnyConnection::connect(url).await.expect("the database answers");
+    sqlx::raw_sql("PRAGMA busy_timeout = 10000; BEGIN IMMEDIATE")
+        .execute(&mut connection)
+        .await
+        .expect("the lock can be had");
+    WriteLock { _connection: connection }
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "tests start a database server; the product does not compile this module"

@@ -12,7 +12,10 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use forge_core::{ForgeKind, OAuthApp};
 use forge_http::HttpClient;
-use rca_flow::{Flow, FlowConfig, Worker};
+use rca_flow::{
+    Flow, FlowConfig, Worker,
+    rewording::{ChatCompletions, Rewording},
+};
 use rca_notify::{MailServer, Outlets};
 use rca_store::{KeyRing, Store};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -115,12 +118,15 @@ impl Application {
         flow_config.has_pages = true;
         flow_config.log_sources = Some(Arc::new(providers::WithLogSources::new(&http, &config.log_sources)));
         flow_config.outlets = Some(outlets(&config, http.clone())?);
+        flow_config.rewording = rewording(&config, &http)?;
+        let quotas = Quotas::new(config.quotas.clone());
+        flow_config.admission = Some(Arc::new(quotas.clone()));
         let flow = Flow::new(flow_config, store.clone(), adapters, platform_apps(&config));
         let state = AppState {
             flow,
             store,
             budget: BodyBudget::new(config.body_budget_bytes),
-            quotas: Quotas::new(config.quotas.clone()),
+            quotas,
             about: Arc::new(about),
         };
         Ok(Self { config, role, listener, admin_listener, address, admin_address, state })
@@ -216,6 +222,18 @@ pub fn outlets(config: &Config, http: HttpClient) -> anyhow::Result<Outlets> {
     let Some(url) = &config.smtp_url else { return Ok(outlets) };
     let from = config.smtp_from.as_deref().unwrap_or_default();
     Ok(outlets.with_mail(MailServer::new(url, from).context("cannot use the mail server")?))
+}
+
+/// The language model, where there is one.
+fn rewording(config: &Config, http: &HttpClient) -> anyhow::Result<Option<Rewording>> {
+    let Some(model) = &config.language_model else { return Ok(None) };
+    let chat = ChatCompletions::new(http, &model.base_url, model.model.clone(), model.api_key.clone())
+        .context("cannot use language_model.base_url")?;
+    let mut rewording = Rewording::new(Arc::new(chat));
+    rewording.timeout = model.timeout;
+    rewording.requests_per_day = model.requests_per_day;
+    rewording.tokens_per_day = model.tokens_per_day;
+    Ok(Some(rewording))
 }
 
 /// Opens the database of `config`, making key and database where there are none.

@@ -22,6 +22,10 @@ use url::Url;
 
 use crate::middleware::quota::Limits;
 
+mod language_model;
+
+pub use language_model::LanguageModel;
+
 /// The commented defaults, which are also the documentation of every setting.
 pub const DEFAULTS: &str = include_str!("../config.default.toml");
 
@@ -90,6 +94,8 @@ pub struct Config {
     pub callback_paths: BTreeMap<ForgeKind, String>,
     /// CI servers that hold the logs of forges without CI.
     pub log_sources: Vec<LogSource>,
+    /// Who may say explanations in other words.
+    pub language_model: Option<LanguageModel>,
 }
 
 /// An OAuth application of the operator.
@@ -151,6 +157,7 @@ struct File {
     platform_apps: BTreeMap<String, FileApp>,
     callback_paths: BTreeMap<String, String>,
     log_sources: BTreeMap<String, FileLogSource>,
+    language_model: language_model::Section,
 }
 
 #[derive(Deserialize)]
@@ -218,7 +225,10 @@ struct FileLimits {
 #[serde(deny_unknown_fields)]
 struct FileQuotas {
     requests_per_minute: u64,
+    workspace_requests_per_minute: u64,
     bytes_per_day: u64,
+    deliveries_per_minute: u64,
+    workspace_deliveries_per_minute: u64,
     unproved_per_minute: u64,
     trusted_proxies: Vec<String>,
 }
@@ -256,7 +266,7 @@ struct FileApp {
 }
 
 /// Environment name, place in the file, and how its text becomes a value.
-pub(crate) const ENVIRONMENT: [(&str, &str, &str, Form); 25] = [
+pub(crate) const ENVIRONMENT: [(&str, &str, &str, Form); 32] = [
     ("FORGE_RCA_LISTEN", "server", "listen", Form::Text),
     ("FORGE_RCA_ADMIN_LISTEN", "server", "admin_listen", Form::Text),
     ("FORGE_RCA_PUBLIC_URL", "server", "public_url", Form::Text),
@@ -273,6 +283,19 @@ pub(crate) const ENVIRONMENT: [(&str, &str, &str, Form); 25] = [
     ("FORGE_RCA_LOG_MAX_BYTES", "limits", "log_max_bytes", Form::Number),
     ("FORGE_RCA_BODY_BUDGET_BYTES", "limits", "body_budget_bytes", Form::Number),
     ("FORGE_RCA_QUOTA_REQUESTS_PER_MINUTE", "quotas", "requests_per_minute", Form::Number),
+    (
+        "FORGE_RCA_QUOTA_WORKSPACE_REQUESTS_PER_MINUTE",
+        "quotas",
+        "workspace_requests_per_minute",
+        Form::Number,
+    ),
+    ("FORGE_RCA_QUOTA_DELIVERIES_PER_MINUTE", "quotas", "deliveries_per_minute", Form::Number),
+    (
+        "FORGE_RCA_QUOTA_WORKSPACE_DELIVERIES_PER_MINUTE",
+        "quotas",
+        "workspace_deliveries_per_minute",
+        Form::Number,
+    ),
     ("FORGE_RCA_QUOTA_BYTES_PER_DAY", "quotas", "bytes_per_day", Form::Number),
     ("FORGE_RCA_QUOTA_UNPROVED_PER_MINUTE", "quotas", "unproved_per_minute", Form::Number),
     ("FORGE_RCA_TRUSTED_PROXIES", "quotas", "trusted_proxies", Form::List),
@@ -282,6 +305,10 @@ pub(crate) const ENVIRONMENT: [(&str, &str, &str, Form); 25] = [
     ("FORGE_RCA_LOG_LEVEL", "log", "level", Form::Text),
     ("FORGE_RCA_SMTP_URL", "mail", "smtp_url", Form::Text),
     ("FORGE_RCA_SMTP_FROM", "mail", "smtp_from", Form::Text),
+    ("FORGE_RCA_LANGUAGE_MODEL_URL", "language_model", "base_url", Form::Text),
+    ("FORGE_RCA_LANGUAGE_MODEL", "language_model", "model", Form::Text),
+    ("FORGE_RCA_LANGUAGE_MODEL_KEY", "language_model", "api_key", Form::Text),
+    ("FORGE_RCA_LANGUAGE_MODEL_KEY_FILE", "language_model", "api_key_file", Form::Text),
 ];
 
 #[derive(Clone, Copy)]
@@ -359,6 +386,7 @@ impl Config {
             platform_apps: BTreeMap::new(),
             callback_paths: BTreeMap::new(),
             log_sources: Vec::new(),
+            language_model: None,
         }
     }
 }
@@ -553,6 +581,8 @@ fn check(
             token: SecretString::from(source.token),
         });
     }
+    let language_model =
+        language_model::check(file.language_model, file.network.dangerous_allow_http, &mut faults);
     if file.mail.smtp_url.is_empty() != file.mail.smtp_from.is_empty() {
         faults.push("mail needs both mail.smtp_url and mail.smtp_from, or neither".to_owned());
     }
@@ -585,6 +615,9 @@ fn check(
         retention,
         quotas: Limits {
             requests_per_minute: file.quotas.requests_per_minute,
+            workspace_requests_per_minute: file.quotas.workspace_requests_per_minute,
+            deliveries_per_minute: file.quotas.deliveries_per_minute,
+            workspace_deliveries_per_minute: file.quotas.workspace_deliveries_per_minute,
             bytes_per_day: file.quotas.bytes_per_day,
             unproved_per_minute: file.quotas.unproved_per_minute,
             trusted_proxies,
@@ -596,6 +629,7 @@ fn check(
         platform_apps,
         callback_paths,
         log_sources,
+        language_model,
     })
 }
 

@@ -27,8 +27,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
             .map_err(JsonRejection::from)?;
         refuse_list(&bytes)?;
         check_texts(&bytes)?;
-        let request = Request::from_parts(parts, Body::from(bytes));
+        let may_hold_list = bytes.contains(&b'[');
+        let request = Request::from_parts(parts, Body::from(bytes.clone()));
         let Json(value) = Json::<T>::from_request(request, state).await?;
+        if may_hold_list && let Ok(value) = serde_json::from_slice(&bytes) {
+            crate::objects::check::<T>(value)
+                .map_err(|error| ApiError::invalid("invalid_field", error.to_string()))?;
+        }
         Ok(Self(value))
     }
 }
@@ -51,7 +56,12 @@ fn check_texts(body: &[u8]) -> Result<(), ApiError> {
         return Ok(());
     }
     // What is no JSON is told by the type that is wanted.
-    let problem = serde_json::from_slice::<Value>(body).ok().and_then(|value| problem_in("the body", &value));
+    serde_json::from_slice::<Value>(body).map_or(Ok(()), |value| check_text(&value))
+}
+
+/// The same of a body that was read.
+pub(crate) fn check_text(body: &Value) -> Result<(), ApiError> {
+    let problem = problem_in("the body", body);
     problem.map_or(Ok(()), |problem| Err(ApiError::invalid("invalid_field", problem)))
 }
 

@@ -10,6 +10,7 @@ pub mod input;
 pub mod listener;
 mod metrics;
 pub mod middleware;
+mod objects;
 pub mod openapi;
 pub mod providers;
 pub mod routes;

@@ -13,7 +13,7 @@ pub(crate) struct Queue {
     pub(crate) age_ms: i64,
 }
 
-/// Inbox and queue as they are, and what this process measured. What was received is always done, dead, pending, ignored
+/// Inbox and queue of all workspaces as they are, and what this process measured. What was received is always done, dead, pending, ignored
 /// or duplicate.
 pub(crate) fn render(deliveries: &DeliveryCounts, queue: &Queue, measured: &Measured) -> String {
     let mut text = String::new();

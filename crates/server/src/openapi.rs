@@ -9,7 +9,7 @@ use utoipa::{
 #[openapi(
     info(title = "Forge RCA", description = "Finds the root cause of failed CI jobs and says it where people look."),
     security(("token" = [])),
-    components(schemas(crate::error::ErrorBody)),
+    components(schemas(crate::error::ErrorBody, rca_flow::types::words::ForgeWord)),
     modifiers(&Token)
 )]
 struct Described;

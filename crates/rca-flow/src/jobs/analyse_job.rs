@@ -16,6 +16,7 @@ use crate::{
     connect::{value, word},
     flow::{Flow, now},
     monitor::repo_ref,
+    rewording::reword,
 };
 
 /// How long a forge may take to have the log of a job that has ended.
@@ -43,7 +44,7 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
     let repo = job.repo.clone().unwrap_or_else(|| repo_ref(&context.repository));
     let ci = context.client.require_ci()?;
     let options = LogOptions::new(flow.config().log_max_bytes);
-    let report = match read(flow, ci.job_log(&repo, &job, options).await).await {
+    let mut report = match read(flow, ci.job_log(&repo, &job, options).await).await {
         Ok(report) => report,
         Err(error) => {
             let reason = match error.kind() {
@@ -59,6 +60,7 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
     };
     let told = facts::introduced_by(flow, &context, &analysis, &job, &report).await;
     analysis.introduced_by = Some(value(&told));
+    reword(flow, &mut analysis, &mut report).await;
     let mut writes = finish(&mut analysis, &report, now().as_millisecond());
     writes.extend(said_when_last(flow, &analysis).await?);
     Ok(Settlement::done(writes))

@@ -16,6 +16,7 @@ use crate::{
     connect::value,
     flow::{Flow, now},
     introduced_by::{Known, decide},
+    rewording::reword,
 };
 
 /// The name under which a waiting log is sealed.
@@ -54,6 +55,7 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask) -> JobResult {
     }
     // Of a log alone no more can be told than a fault around the job.
     analysis.introduced_by = Some(value(&decide(&report, &Known::default())));
+    reword(flow, &mut analysis, &mut report).await;
     // Wiped by a task of its own kind of end: once the state is no more `queued`, a repeat wipes and stops.
     let mut writes = finish(&mut analysis, &report, now().as_millisecond());
     writes.extend(said_of(&analysis));

@@ -59,6 +59,10 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask) -> JobResult {
             }
         }
     }
+    if mode != Mode::Polling {
+        let found = catch_up(flow, &integration, &client).await?;
+        writes.extend(found);
+    }
     if mode != Mode::Webhook {
         if mode == Mode::Polling || client.capabilities().unannounced_runs {
             writes.extend(wake_red(flow, &integration, interval).await?);
@@ -91,6 +95,36 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask) -> JobResult {
         }
     }
     Ok(Settlement { writes, ..Settlement::wait(pause) })
+}
+
+/// Looks for the runs of deliveries that were refused because they came too fast.
+async fn catch_up(
+    flow: &Flow,
+    integration: &Integration,
+    client: &std::sync::Arc<dyn forge_core::ForgeClient>,
+) -> Result<Vec<Write>, JobError> {
+    let missed = flow.missed(integration).await?;
+    for missed in &missed {
+        for repository in &missed.repositories {
+            let context = Context {
+                integration: integration.clone(),
+                repository: repository.clone(),
+                client: std::sync::Arc::clone(client),
+            };
+            // The run had ended before its delivery came, by the forge's clock.
+            match failures_since(flow, &context, Mode::Webhook, missed.since - OVERLAP).await {
+                Ok(found) => flow.store().write(found).await?,
+                Err(JobError::Forge(error)) if !error.kind().is_credential() => {
+                    tracing::debug!(repository = %repository.full_name, %error, "cannot catch up yet");
+                    return Ok(Vec::new());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        flow.found_missed(integration, missed).await?;
+    }
+    // Some may have told that a run passed.
+    if missed.is_empty() { Ok(Vec::new()) } else { wake_red(flow, integration, 0).await }
 }
 
 async fn look(flow: &Flow, context: &Context, mode: Mode) -> Result<Vec<Write>, JobError> {

@@ -85,26 +85,37 @@ pub struct AnalysedJob {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct IngestRequest {
     /// The CI system, or a forge's id.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 500))]
     pub provider: String,
     /// The project, e.g. its full name.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 500))]
     pub project: String,
     /// How the job ended, in the system's words.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 500))]
     pub status: String,
     /// The log, at most 10 MiB.
+    #[cfg_attr(feature = "openapi", schema(max_length = 10485760))]
     pub log: String,
     /// The run.
+    #[cfg_attr(feature = "openapi", schema(max_length = 500))]
     pub pipeline_id: Option<String>,
     /// The job.
+    #[cfg_attr(feature = "openapi", schema(max_length = 500))]
     pub job_id: Option<String>,
     /// The job's name.
+    #[cfg_attr(feature = "openapi", schema(max_length = 500))]
     pub job_name: Option<String>,
     /// The branch.
+    #[cfg_attr(feature = "openapi", schema(max_length = 500))]
     pub branch: Option<String>,
     /// The commit.
+    #[cfg_attr(feature = "openapi", schema(max_length = 500))]
     pub commit_sha: Option<String>,
     /// Where a person looks at the run.
+    #[cfg_attr(feature = "openapi", schema(max_length = 500))]
     pub pipeline_url: Option<String>,
     /// The run's number.
+    #[cfg_attr(feature = "openapi", schema(max_length = 500))]
     pub build_number: Option<String>,
 }
 
@@ -134,10 +145,13 @@ pub struct IngestAnswer {
 #[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
 pub struct AnalysisFilter {
     /// Created at or after, RFC 3339.
+    #[cfg_attr(feature = "openapi", param(format = DateTime))]
     pub since: Option<String>,
     /// Created before, RFC 3339.
+    #[cfg_attr(feature = "openapi", param(format = DateTime))]
     pub until: Option<String>,
     /// `low`, `medium` or `high`.
+    #[cfg_attr(feature = "openapi", param(inline, value_type = Option<super::words::SeverityWord>))]
     pub severity: Option<String>,
     /// A category of the report.
     pub category: Option<String>,
@@ -150,10 +164,13 @@ pub struct AnalysisFilter {
     /// The cluster.
     pub cluster: Option<String>,
     /// The state.
+    #[cfg_attr(feature = "openapi", param(inline, value_type = Option<super::words::AnalysisStateWord>))]
     pub status: Option<String>,
     /// At most so many [100, max 500].
+    #[cfg_attr(feature = "openapi", param(minimum = 1, maximum = 500))]
     pub limit: Option<u32>,
     /// Where to read on.
+    #[cfg_attr(feature = "openapi", param(max_length = 500))]
     pub cursor: Option<String>,
 }
 

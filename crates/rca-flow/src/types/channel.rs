@@ -10,10 +10,13 @@ use super::{Deserialize, Serialize, Value};
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ChannelFilters {
     /// Full names of repositories; `*` stands for any text. None: all. At most 100.
+    #[cfg_attr(feature = "openapi", schema(max_items = 100))]
     pub repositories: Vec<String>,
     /// Branches, likewise; failures without a known branch pass only where there is none.
+    #[cfg_attr(feature = "openapi", schema(max_items = 100))]
     pub branches: Vec<String>,
     /// `low`, `medium` or `high`: nothing below.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<super::words::SeverityWord>))]
     pub min_severity: Option<String>,
     /// Only failures that were never seen before.
     pub first_occurrence_only: bool,
@@ -25,8 +28,10 @@ pub struct ChannelFilters {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ChannelRequest {
     /// `slack`, `telegram`, `matrix`, `email` or `webhook`.
+    #[cfg_attr(feature = "openapi", schema(value_type = super::words::ChannelKindWord))]
     pub kind: String,
     /// What people call it, 1 to 100 characters.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 100))]
     pub name: String,
     /// slack `{webhook_url}` or `{bot_token, channel, api_base_url?}`; telegram `{bot_token, chat_id, api_base_url?}`;
     /// matrix `{homeserver_url, access_token, room_id}`; email `{to: [address]}`; webhook `{url}`.
@@ -46,6 +51,7 @@ pub struct ChannelRequest {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ChannelPatch {
     /// What people call it.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 100))]
     pub name: Option<String>,
     /// The whole configuration anew.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]

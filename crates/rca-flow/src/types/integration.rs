@@ -64,6 +64,7 @@ pub struct BackfillChange {
     /// Whether at all.
     pub enabled: Option<bool>,
     /// How many failed runs, at most 100.
+    #[cfg_attr(feature = "openapi", schema(maximum = 100))]
     pub runs: Option<u32>,
 }
 
@@ -168,6 +169,7 @@ pub struct TokenRequest {
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub token: SecretString,
     /// What the token was made for: `instance`, `project` or `repository`.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<super::words::LevelWord>))]
     pub level: Option<String>,
     /// The project of a project's token.
     pub project_key: Option<String>,
@@ -195,8 +197,10 @@ pub struct WebhookOnlyRequest {
     /// Web address of the instance.
     pub base_url: String,
     /// The project's key.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 128))]
     pub project_key: String,
     /// The repository, with or without the project before it.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1))]
     pub repository: String,
     /// A token that may register the hook, where there is one.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]

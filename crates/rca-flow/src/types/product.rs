@@ -8,14 +8,17 @@ use serde_json::Value;
 #[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
 pub struct ClusterQuery {
     /// `active`, `acknowledged` or `resolved`.
+    #[cfg_attr(feature = "openapi", param(inline, value_type = Option<super::words::ClusterStateWord>))]
     pub state: Option<String>,
     /// A category of the report.
     pub category: Option<String>,
     /// Seen in this repository, by its full name.
     pub repository: Option<String>,
     /// At most so many [100, max 500].
+    #[cfg_attr(feature = "openapi", param(minimum = 1, maximum = 500))]
     pub limit: Option<u32>,
     /// Where to read on.
+    #[cfg_attr(feature = "openapi", param(max_length = 500))]
     pub cursor: Option<String>,
 }
 
@@ -58,8 +61,10 @@ pub struct ListQuery {
     /// `json` or `csv`, where the list can be a table.
     pub format: Option<String>,
     /// At most so many [100, max 500].
+    #[cfg_attr(feature = "openapi", param(minimum = 1, maximum = 500))]
     pub limit: Option<u32>,
     /// Where to read on.
+    #[cfg_attr(feature = "openapi", param(max_length = 500))]
     pub cursor: Option<String>,
 }
 
@@ -113,8 +118,10 @@ pub struct AuditView {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MemberRequest {
     /// The mail address.
+    #[cfg_attr(feature = "openapi", schema(min_length = 3, max_length = 254))]
     pub email: String,
     /// `owner`, `admin`, `member` or `viewer`.
+    #[cfg_attr(feature = "openapi", schema(value_type = super::words::RoleWord))]
     pub role: String,
 }
 
@@ -124,6 +131,7 @@ pub struct MemberRequest {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RoleRequest {
     /// `owner`, `admin`, `member` or `viewer`.
+    #[cfg_attr(feature = "openapi", schema(value_type = super::words::RoleWord))]
     pub role: String,
 }
 
@@ -148,8 +156,10 @@ pub struct MemberView {
 #[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
 pub struct StatsQuery {
     /// From, RFC 3339 [30 days before `until`].
+    #[cfg_attr(feature = "openapi", param(format = DateTime))]
     pub since: Option<String>,
     /// To, RFC 3339; now where it is not given.
+    #[cfg_attr(feature = "openapi", param(format = DateTime))]
     pub until: Option<String>,
     /// Only this repository, by its full name.
     pub repository: Option<String>,
@@ -162,12 +172,15 @@ pub struct StatsQuery {
 #[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
 pub struct TopQuery {
     /// From, RFC 3339 [30 days before `until`].
+    #[cfg_attr(feature = "openapi", param(format = DateTime))]
     pub since: Option<String>,
     /// To, RFC 3339; now where it is not given.
+    #[cfg_attr(feature = "openapi", param(format = DateTime))]
     pub until: Option<String>,
     /// Only this repository, by its full name.
     pub repository: Option<String>,
     /// At most so many [10, max 500].
+    #[cfg_attr(feature = "openapi", param(minimum = 1, maximum = 500))]
     pub limit: Option<u32>,
 }
 

@@ -11,8 +11,10 @@ pub struct RepositoryFilter {
     /// Only monitored ones, or only others.
     pub monitored: Option<bool>,
     /// At most so many [100, max 500].
+    #[cfg_attr(feature = "openapi", param(minimum = 1, maximum = 500))]
     pub limit: Option<u32>,
     /// Where to read on.
+    #[cfg_attr(feature = "openapi", param(max_length = 500))]
     pub cursor: Option<String>,
 }
 

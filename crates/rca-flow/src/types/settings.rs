@@ -21,6 +21,7 @@ pub struct SettingsChange {
     /// What is said at the forge, where an integration has no wish of its own.
     pub feedback: Option<FeedbackChange>,
     /// Where the logs lie of forges that have no CI. Replaces the whole list; at most 50.
+    #[cfg_attr(feature = "openapi", schema(max_items = 50))]
     pub log_sources: Option<Vec<LogSourceChange>>,
 }
 

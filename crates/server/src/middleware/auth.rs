@@ -52,14 +52,22 @@ impl Caller {
     /// # Errors
     /// 403 where an owner is made by somebody who is none.
     pub fn require_may_give(self, role: &str) -> Result<Self, ApiError> {
-        if role == "owner" && self.token.role.as_deref() != Some("owner") {
-            return Err(ApiError::new(
-                StatusCode::FORBIDDEN,
-                "role_missing",
-                "only an owner can make another owner: use a token with the role 'owner'",
-            ));
+        if role == "owner" { self.require_owner("make another owner") } else { Ok(self) }
+    }
+
+    /// The caller, if it is an owner.
+    ///
+    /// # Errors
+    /// 403 that says what only an owner can do.
+    pub fn require_owner(self, to: &str) -> Result<Self, ApiError> {
+        if self.token.role.as_deref() == Some("owner") {
+            return Ok(self);
         }
-        Ok(self)
+        Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            "role_missing",
+            format!("only an owner can {to}: use a token with the role 'owner'"),
+        ))
     }
 
     /// The caller, if the token may do this.
@@ -88,7 +96,7 @@ impl FromRequestParts<AppState> for Caller {
             ApiError::unavailable("the database does not answer: try again")
         })?;
         let token = found.ok_or_else(ApiError::unauthorized)?;
-        state.quotas.request(&token.id)?;
+        state.quotas.request(&token.workspace, &token.id)?;
         if let Err(error) = state.store.touch_api_token(&token.id).await {
             tracing::debug!(%error, "cannot note the use of an API token");
         }

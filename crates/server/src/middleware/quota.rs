@@ -1,4 +1,4 @@
-//! How much one token, and one address without a valid token or proof, may ask for.
+//! How much one token, one workspace, one hook, and one address without a valid token or proof, may ask for.
 //!
 //! Counted in this process alone and forgotten with it: a guard against floods and runaway clients, not a bill.
 
@@ -30,8 +30,14 @@ const MOST_BUCKETS: usize = 10_000;
 pub struct Limits {
     /// Requests a minute of one token.
     pub requests_per_minute: u64,
+    /// Requests a minute of all tokens of one workspace.
+    pub workspace_requests_per_minute: u64,
     /// Bytes of logs a day that one token sends in.
     pub bytes_per_day: u64,
+    /// Proved deliveries a minute of one hook.
+    pub deliveries_per_minute: u64,
+    /// Proved deliveries a minute of all hooks of one workspace.
+    pub workspace_deliveries_per_minute: u64,
     /// Requests a minute of one address that prove nothing: without a valid token, or with a wrong proof.
     pub unproved_per_minute: u64,
     /// Proxies whose `X-Forwarded-For` is believed.
@@ -46,6 +52,9 @@ pub struct Quotas(Arc<Counts>);
 struct Counts {
     limits: Limits,
     requests: Buckets<String>,
+    workspace_requests: Buckets<String>,
+    deliveries: Buckets<String>,
+    workspace_deliveries: Buckets<String>,
     bytes: Buckets<String>,
     unproved: Buckets<IpAddr>,
 }
@@ -56,6 +65,9 @@ impl Quotas {
     pub fn new(limits: Limits) -> Self {
         Self(Arc::new(Counts {
             requests: Buckets::new(limits.requests_per_minute, MINUTE),
+            workspace_requests: Buckets::new(limits.workspace_requests_per_minute, MINUTE),
+            deliveries: Buckets::new(limits.deliveries_per_minute, MINUTE),
+            workspace_deliveries: Buckets::new(limits.workspace_deliveries_per_minute, MINUTE),
             bytes: Buckets::new(limits.bytes_per_day, DAY),
             unproved: Buckets::new(limits.unproved_per_minute, MINUTE),
             limits,
@@ -66,11 +78,21 @@ impl Quotas {
     ///
     /// # Errors
     /// 429 with the time after which it may come again.
-    pub fn request(&self, token: &str) -> Result<(), ApiError> {
+    pub fn request(&self, workspace: &str, token: &str) -> Result<(), ApiError> {
+        // The token first: one that asks too much does not use up what the others of its workspace have.
         self.0.requests.take(token.to_owned(), 1, Instant::now()).map_err(|wait| {
             let limit = self.0.limits.requests_per_minute;
             ApiError::too_many(
                 format!("the token may make {limit} requests a minute: wait, or ask the operator for more"),
+                wait,
+            )
+        })?;
+        self.0.workspace_requests.take(workspace.to_owned(), 1, Instant::now()).map_err(|wait| {
+            let limit = self.0.limits.workspace_requests_per_minute;
+            ApiError::too_many(
+                format!(
+                    "the tokens of a workspace may make {limit} requests a minute: wait, or ask the operator for more"
+                ),
                 wait,
             )
         })
@@ -88,6 +110,14 @@ impl Quotas {
                 format!("the token may send {limit} bytes of logs a day: wait, or ask the operator for more"),
                 wait,
             )
+        })
+    }
+
+    /// Counts a request of `address` that proves nothing.
+    fn unproved(&self, address: IpAddr) -> Result<(), ApiError> {
+        self.0.unproved.take(address, 1, Instant::now()).map_err(|wait| {
+            let text = "too many requests without a valid token or proof from this address: wait";
+            ApiError::too_many(text, wait)
         })
     }
 
@@ -123,15 +153,28 @@ pub async fn guard(State(state): State<AppState>, request: Request, next: Next) 
     };
     let address = state.quotas.address(peer, request.headers());
     let response = next.run(request).await;
-    if response.status() != StatusCode::UNAUTHORIZED {
+    let is_unproved =
+        response.status() == StatusCode::UNAUTHORIZED || response.extensions().get::<Unproved>().is_some();
+    if !is_unproved {
         return response;
     }
-    match state.quotas.0.unproved.take(address, 1, Instant::now()) {
+    match state.quotas.unproved(address) {
         Ok(()) => response,
-        Err(wait) => {
-            let text = "too many requests without a valid token or proof from this address: wait";
-            ApiError::too_many(text, wait).into_response()
-        }
+        Err(error) => error.into_response(),
+    }
+}
+
+/// Marks an answer to a request that proved nothing and got something all the same. Health is not marked: whoever asks
+/// for it behind the address of a flood would take us for dead.
+#[derive(Debug, Clone, Copy)]
+pub struct Unproved;
+
+impl rca_flow::Admission for Quotas {
+    fn admit(&self, workspace: &str, hook: &str) -> Result<(), Duration> {
+        let at = Instant::now();
+        // The hook first: one that is flooded does not use up what the others of its workspace have.
+        self.0.deliveries.take(hook.to_owned(), 1, at)?;
+        self.0.workspace_deliveries.take(workspace.to_owned(), 1, at)
     }
 }
 

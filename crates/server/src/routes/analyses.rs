@@ -1,6 +1,6 @@
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::{Path, Request, State},
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode, header};
@@ -14,6 +14,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     app::AppState,
+    body::{BodyError, JSON_LIMIT, LOG_LIMIT},
     error::{ApiError, Errors},
     input::{JsonBody, QueryOf},
     middleware::auth::{Caller, Scope},
@@ -54,14 +55,22 @@ enum Begun {
 async fn analyse(
     State(state): State<AppState>,
     caller: Caller,
-    JsonBody(body): JsonBody<serde_json::Value>,
+    request: Request,
 ) -> Result<Response, ApiError> {
     let caller = caller.require(Scope::Write)?;
+    let (held, body) = super::ingest::read_json(&state, request).await?;
     // Chosen by hand, so that a wrong field is named instead of "no variant matched".
     if body.get("log").is_some() {
         let request: IngestRequest = typed(body)?;
+        if request.log.len() > LOG_LIMIT {
+            return Err(BodyError::TooLarge.into());
+        }
+        state.quotas.log(caller.token_id(), request.log.len())?;
         let answer = state.flow.ingest(&caller.as_flow(), request, None).await?;
         return Ok((super::ingest::status_of(&answer), Json(answer)).into_response());
+    }
+    if held.bytes.len() > JSON_LIMIT {
+        return Err(BodyError::TooLarge.into());
     }
     let request: AnalyseRequest = typed(body)?;
     let answer = state.flow.analyse(&caller.as_flow(), request).await?;
@@ -74,9 +83,9 @@ async fn analyse(
 async fn analyse_alias(
     state: State<AppState>,
     caller: Caller,
-    body: JsonBody<serde_json::Value>,
+    request: Request,
 ) -> Result<Response, ApiError> {
-    analyse(state, caller, body).await
+    analyse(state, caller, request).await
 }
 
 fn typed<T: serde::de::DeserializeOwned>(body: serde_json::Value) -> Result<T, ApiError> {
@@ -144,6 +153,7 @@ impl Form {
 struct Verdict {
     correct: bool,
     /// At most 2000 characters.
+    #[schema(max_length = 2000)]
     note: Option<String>,
 }
 

@@ -29,8 +29,10 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 #[into_params(parameter_in = Query)]
 struct Part {
     /// At most so many [100, max 500].
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
     /// Where to read on.
+    #[param(max_length = 500)]
     cursor: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-use axum::{Json, extract::State, http::header, response::IntoResponse};
+use axum::{Extension, Json, extract::State, http::header, response::IntoResponse};
 use forge_core::Capabilities;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -8,6 +8,7 @@ use crate::{
     app::AppState,
     error::{ApiError, Errors},
     metrics::Queue,
+    middleware::quota::Unproved,
 };
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -30,7 +31,7 @@ async fn healthz() -> Json<HealthAnswer> {
 /// Database, migrations and key are usable.
 #[utoipa::path(get, path = "/readyz", tag = "health", responses((status = 200, body = HealthAnswer), Errors))]
 async fn readyz(State(state): State<AppState>) -> Result<Json<HealthAnswer>, ApiError> {
-    // Opening the store has migrated it and tried the key; what can fail later is the connection.
+    // Opening the store has migrated it and tried the key; what can fail later is the connection, or the writer.
     state.store.ping().await.map_err(|error| {
         tracing::warn!(%error, "not ready");
         ApiError::unavailable("the database does not answer")
@@ -60,7 +61,9 @@ pub(super) struct ForgeAnswer {
 
 /// What this server is and can do.
 #[utoipa::path(get, path = "/v1/instance", tag = "health", responses((status = 200, body = InstanceAnswer), Errors))]
-async fn instance(State(state): State<AppState>) -> Result<Json<InstanceAnswer>, ApiError> {
+async fn instance(
+    State(state): State<AppState>,
+) -> Result<(Extension<Unproved>, Json<InstanceAnswer>), ApiError> {
     let is_ready = !state
         .flow
         .list_integrations(&rca_flow::Caller::new(state.store.default_workspace(), "instance"))
@@ -76,27 +79,27 @@ async fn instance(State(state): State<AppState>) -> Result<Json<InstanceAnswer>,
             platform_app: state.flow.has_platform_app(provider.kind()),
         })
         .collect();
-    Ok(Json(InstanceAnswer {
+    let answer = InstanceAnswer {
         state: if is_ready { "ready" } else { "setup" },
         version: env!("CARGO_PKG_VERSION"),
         public_url: state.about.public_url.as_str().trim_end_matches('/').to_owned(),
         forges,
-    }))
+    };
+    Ok((Extension(Unproved), Json(answer)))
 }
 
 pub(super) async fn openapi() -> impl IntoResponse {
-    Json(crate::openapi::document())
+    (Extension(Unproved), Json(crate::openapi::document()))
 }
 
 pub(super) async fn metrics(State(state): State<AppState>) -> Result<impl IntoResponse, ApiError> {
-    let workspace = state.store.default_workspace();
     let unavailable = |error: rca_store::Error| {
         tracing::warn!(%error, "cannot count for metrics");
         ApiError::unavailable("the database does not answer")
     };
-    let deliveries = state.store.count_deliveries(workspace).await.map_err(unavailable)?;
-    let tasks = state.store.count_tasks(workspace).await.map_err(unavailable)?;
-    let recurring = state.flow.count_recurring(workspace).await?;
+    let deliveries = state.store.count_all_deliveries().await.map_err(unavailable)?;
+    let tasks = state.store.count_all_tasks().await.map_err(unavailable)?;
+    let recurring = state.flow.count_recurring().await?;
     let age_ms = state.store.queue_age_ms().await.map_err(unavailable)?;
     let queue = Queue { tasks, recurring, age_ms };
     let text = crate::metrics::render(&deliveries, &queue, &state.flow.measures());

@@ -8,12 +8,13 @@ use axum::{
 use http::{HeaderMap, StatusCode, header};
 use rca_flow::types::{AnalysisView, IngestAnswer, IngestRequest, List};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     app::AppState,
-    body::LOG_LIMIT,
+    body::{HeldBody, LOG_LIMIT},
     error::{ApiError, Errors},
     input::QueryOf,
     middleware::auth::{Caller, Scope},
@@ -86,15 +87,25 @@ async fn log_alias(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct RawQuery {
+    #[param(max_length = 500)]
     provider: Option<String>,
+    #[param(max_length = 500)]
     project: Option<String>,
+    #[param(max_length = 500)]
     status: Option<String>,
+    #[param(max_length = 500)]
     pipeline_id: Option<String>,
+    #[param(max_length = 500)]
     job_id: Option<String>,
+    #[param(max_length = 500)]
     job_name: Option<String>,
+    #[param(max_length = 500)]
     branch: Option<String>,
+    #[param(max_length = 500)]
     commit_sha: Option<String>,
+    #[param(max_length = 500)]
     pipeline_url: Option<String>,
+    #[param(max_length = 500)]
     build_number: Option<String>,
     /// Seconds to wait for the report, 60 at most.
     #[serde(default)]
@@ -137,13 +148,20 @@ async fn raw(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct JenkinsBuild {
+    #[schema(min_length = 1, max_length = 500)]
     job: String,
     build_number: Text,
+    #[schema(min_length = 1, max_length = 500)]
     status: String,
+    #[schema(max_length = 10485760)]
     log: String,
+    #[schema(max_length = 500)]
     project: Option<String>,
+    #[schema(max_length = 500)]
     build_url: Option<String>,
+    #[schema(max_length = 500)]
     branch: Option<String>,
+    #[schema(max_length = 500)]
     commit_sha: Option<String>,
 }
 
@@ -151,15 +169,24 @@ struct JenkinsBuild {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct CircleCiJob {
+    #[schema(min_length = 1, max_length = 500)]
     project_slug: String,
+    #[schema(max_length = 500)]
     workflow_id: String,
+    #[schema(max_length = 500)]
     job_name: String,
     job_number: Text,
+    #[schema(min_length = 1, max_length = 500)]
     status: String,
+    #[schema(max_length = 10485760)]
     log: String,
+    #[schema(max_length = 500)]
     branch: Option<String>,
+    #[schema(max_length = 500)]
     commit_sha: Option<String>,
+    #[schema(max_length = 500)]
     pipeline_url: Option<String>,
+    #[schema(max_length = 500)]
     workflow_name: Option<String>,
 }
 
@@ -167,14 +194,21 @@ struct CircleCiJob {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct TeamCityBuild {
+    #[schema(min_length = 1, max_length = 500)]
     build_type_id: String,
     build_id: Text,
     build_number: Text,
+    #[schema(min_length = 1, max_length = 500)]
     status: String,
+    #[schema(max_length = 10485760)]
     log: String,
+    #[schema(max_length = 500)]
     branch: Option<String>,
+    #[schema(max_length = 500)]
     commit_sha: Option<String>,
+    #[schema(max_length = 500)]
     build_url: Option<String>,
+    #[schema(max_length = 500)]
     project_name: Option<String>,
 }
 
@@ -182,14 +216,21 @@ struct TeamCityBuild {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct DroneBuild {
+    #[schema(min_length = 1, max_length = 500)]
     repo: String,
     build_number: Text,
+    #[schema(min_length = 1, max_length = 500)]
     status: String,
+    #[schema(max_length = 10485760)]
     log: String,
     pipeline: Option<Text>,
+    #[schema(max_length = 500)]
     step: Option<String>,
+    #[schema(max_length = 500)]
     branch: Option<String>,
+    #[schema(max_length = 500)]
     commit_sha: Option<String>,
+    #[schema(max_length = 500)]
     build_url: Option<String>,
 }
 
@@ -340,6 +381,35 @@ async fn drone(
     json_log::<DroneBuild>(&state, caller, query.wait, request).await
 }
 
+/// A JSON body that may hold a log, and the memory that it takes.
+pub(super) async fn read_json(state: &AppState, request: Request) -> Result<(HeldBody, Value), ApiError> {
+    let (parts, body) = request.into_parts();
+    if media_type(&parts.headers) != "application/json" {
+        return Err(ApiError::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "send the body as JSON with Content-Type: application/json",
+        ));
+    }
+    let held = state.budget.read(body, JSON_LOG_LIMIT).await?;
+    let value = parse(&held.bytes)?;
+    crate::input::check_text(&value)?;
+    Ok((held, value))
+}
+
+fn media_type(headers: &HeaderMap) -> String {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    crate::input::refuse_list(body)?;
+    serde_json::from_slice(body).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => ApiError::invalid("invalid_field", error.to_string()),
+        _ => ApiError::new(StatusCode::BAD_REQUEST, "malformed_json", error.to_string()),
+    })
+}
+
 async fn json_log<T: DeserializeOwned + Into<IngestRequest>>(
     state: &AppState,
     caller: Caller,
@@ -348,16 +418,10 @@ async fn json_log<T: DeserializeOwned + Into<IngestRequest>>(
 ) -> Result<Response, ApiError> {
     let caller = caller.require(Scope::Ingest)?;
     let (parts, body) = request.into_parts();
-    let kind =
-        parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let request: T = match kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+    let request: T = match media_type(&parts.headers).as_str() {
         "application/json" => {
             let body = state.budget.read(body, JSON_LOG_LIMIT).await?;
-            crate::input::refuse_list(&body.bytes)?;
-            serde_json::from_slice(&body.bytes).map_err(|error| match error.classify() {
-                serde_json::error::Category::Data => ApiError::invalid("invalid_field", error.to_string()),
-                _ => ApiError::new(StatusCode::BAD_REQUEST, "malformed_json", error.to_string()),
-            })?
+            parse(&body.bytes)?
         }
         "application/x-www-form-urlencoded" => {
             let body = state.budget.read(body, FORM_LOG_LIMIT).await?;

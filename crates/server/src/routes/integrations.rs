@@ -31,7 +31,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 }
 
 /// Begin to connect by OAuth.
-#[utoipa::path(post, path = "/v1/integrations/{forge}/start", tag = "integrations", params(("forge" = String, Path)),
+#[utoipa::path(post, path = "/v1/integrations/{forge}/start", tag = "integrations", params(("forge" = rca_flow::types::words::ForgeWord, Path)),
     request_body = StartRequest, responses((status = 201, body = Started), Errors))]
 async fn start(
     State(state): State<AppState>,

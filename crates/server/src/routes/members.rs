@@ -37,7 +37,7 @@ async fn add(
     Ok((StatusCode::CREATED, Json(state.flow.add_member(&caller.as_flow(), &request).await?)))
 }
 
-/// Give a person another role.
+/// Give a person another role. Only an owner changes that of an owner.
 #[utoipa::path(patch, path = "/v1/members/{id}", tag = "members", params(("id" = String, Path)),
     request_body = RoleRequest, responses((status = 200, body = MemberView), Errors))]
 async fn change(
@@ -47,10 +47,11 @@ async fn change(
     JsonBody(request): JsonBody<RoleRequest>,
 ) -> Result<Json<MemberView>, ApiError> {
     let caller = caller.require(Scope::Admin)?.require_may_give(&request.role)?;
+    let caller = require_may_change(&state, caller, &id).await?;
     Ok(Json(state.flow.set_member_role(&caller.as_flow(), &id, &request).await?))
 }
 
-/// Remove a person. The last owner cannot be removed.
+/// Remove a person. The last owner cannot be removed, and another only by an owner.
 #[utoipa::path(delete, path = "/v1/members/{id}", tag = "members", params(("id" = String, Path)),
     responses((status = 204), Errors))]
 async fn remove(
@@ -58,7 +59,14 @@ async fn remove(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    let caller = caller.require(Scope::Admin)?;
+    let caller = require_may_change(&state, caller.require(Scope::Admin)?, &id).await?;
     state.flow.remove_member(&caller.as_flow(), &id).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// The caller, if it may change this member.
+async fn require_may_change(state: &AppState, caller: Caller, id: &str) -> Result<Caller, ApiError> {
+    let members = state.flow.list_members(&caller.as_flow()).await?.items;
+    let is_owner = members.iter().any(|member| member.id == id && member.role == "owner");
+    if is_owner { caller.require_owner("change or remove an owner") } else { Ok(caller) }
 }

@@ -1,5 +1,5 @@
 use axum::{
-    Json,
+    Extension, Json,
     extract::State,
     response::{Html, IntoResponse, Response},
 };
@@ -19,7 +19,10 @@ use crate::{
     app::AppState,
     error::{ApiError, Errors},
     input::{JsonBody, QueryOf},
-    middleware::auth::{Caller, Scope},
+    middleware::{
+        auth::{Caller, Scope},
+        quota::Unproved,
+    },
 };
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -33,7 +36,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 }
 
 /// End an OAuth connection with the code that the forge gave.
-#[utoipa::path(post, path = "/v1/integrations/{forge}/authorize", tag = "oauth", params(("forge" = String, Path)),
+#[utoipa::path(post, path = "/v1/integrations/{forge}/authorize", tag = "oauth", params(("forge" = rca_flow::types::words::ForgeWord, Path)),
     request_body = AuthorizeRequest, responses((status = 201, body = IntegrationView), Errors))]
 async fn authorize(
     State(state): State<AppState>,
@@ -47,7 +50,7 @@ async fn authorize(
 
 /// Where the forge sends the browser back to.
 #[utoipa::path(get, path = "/v1/integrations/{forge}/callback", tag = "oauth",
-    params(("forge" = String, Path), CallbackParameters), responses((status = 200, content_type = "text/html", body = String), Errors))]
+    params(("forge" = rca_flow::types::words::ForgeWord, Path), CallbackParameters), responses((status = 200, content_type = "text/html", body = String), Errors))]
 async fn callback(
     State(state): State<AppState>,
     ForgeInPath(forge): ForgeInPath,
@@ -68,7 +71,7 @@ struct PostedCode {
 }
 
 /// Where GitFlic posts the code. Other forges send the browser.
-#[utoipa::path(post, path = "/v1/integrations/{forge}/callback", tag = "oauth", params(("forge" = String, Path)),
+#[utoipa::path(post, path = "/v1/integrations/{forge}/callback", tag = "oauth", params(("forge" = rca_flow::types::words::ForgeWord, Path)),
     request_body = PostedCode, responses((status = 200, content_type = "text/html", body = String),
         (status = 405, description = "This forge sends the browser here: GET", body = crate::error::ErrorBody), Errors))]
 async fn posted_callback(
@@ -157,7 +160,11 @@ async fn finish(
         );
         return Ok(Html(page).into_response());
     }
-    let integration = state.flow.callback(forge, parameters, None).await?;
+    let integration = match state.flow.callback(forge, parameters, None).await {
+        Ok(integration) => integration,
+        // A state that is none of ours: anybody can make one up.
+        Err(error) => return Ok((Extension(Unproved), ApiError::from(error)).into_response()),
+    };
     tracing::info!(integration = %integration.id, %forge, "connected by OAuth");
     let page = concat!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Connected</title>",

@@ -24,13 +24,17 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 #[serde(deny_unknown_fields)]
 struct NewTokenRequest {
     /// What people call it.
+    #[schema(min_length = 1, max_length = 100)]
     name: String,
     /// Of `ingest`, `read`, `write`, `admin`. May be left out where a role is given: all that the role allows.
     #[serde(default)]
+    #[schema(value_type = Vec<rca_flow::types::words::ScopeWord>)]
     scopes: Vec<String>,
     /// `owner`, `admin`, `member` or `viewer`: what the token may do at most.
+    #[schema(value_type = Option<rca_flow::types::words::RoleWord>)]
     role: Option<String>,
     /// RFC 3339; never when left out.
+    #[schema(format = DateTime)]
     expires_at: Option<String>,
 }
 
@@ -148,7 +152,7 @@ async fn create(
     ))
 }
 
-/// End a token at once.
+/// End a token at once. Only an owner ends that of an owner.
 #[utoipa::path(delete, path = "/v1/tokens/{id}", tag = "tokens", params(("id" = String, Path)),
     responses((status = 204), Errors))]
 async fn revoke(
@@ -157,6 +161,9 @@ async fn revoke(
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     let caller = caller.require(Scope::Admin)?;
+    let tokens = state.store.list_api_tokens(caller.workspace()).await.map_err(unavailable)?;
+    let is_of_owner = tokens.iter().any(|token| token.id == id && token.role.as_deref() == Some("owner"));
+    let caller = if is_of_owner { caller.require_owner("end the token of an owner")? } else { caller };
     match state.store.revoke_api_token(caller.workspace(), &id).await {
         Ok(()) => Ok(StatusCode::NO_CONTENT),
         Err(error) if error.kind() == rca_store::ErrorKind::NotFound => Err(ApiError::not_found("token")),

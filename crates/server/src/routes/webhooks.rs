@@ -1,5 +1,5 @@
 use axum::{
-    Json,
+    Extension, Json,
     extract::{Path, Request, State},
     response::{IntoResponse, Response},
 };
@@ -13,6 +13,7 @@ use crate::{
     app::AppState,
     body::{self, HeldBody},
     error::{ApiError, Errors},
+    middleware::quota::Unproved,
 };
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -24,7 +25,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 
 /// A delivery of a forge.
 #[utoipa::path(post, path = "/v1/webhooks/{forge}/{hook_id}", tag = "webhooks",
-    params(("forge" = String, Path), ("hook_id" = String, Path)), request_body(content = Vec<u8>, content_type = "application/json"),
+    params(("forge" = rca_flow::types::words::ForgeWord, Path), ("hook_id" = String, Path)), request_body(content = Vec<u8>, content_type = "application/json"),
     responses((status = 202, body = DeliveryAnswer), (status = 200, body = DeliveryAnswer), Errors))]
 async fn delivery(
     State(state): State<AppState>,
@@ -87,9 +88,14 @@ async fn read(state: &AppState, forge: ForgeKind, request: Request) -> Result<(P
 fn answer(result: Result<DeliveryAnswer, Refused>) -> Result<Response, ApiError> {
     match result {
         // A ping without a proof leaves no row, and says so by its status.
-        Ok(answer) if answer.delivery_id.is_none() => Ok((StatusCode::OK, Json(answer)).into_response()),
+        Ok(answer) if answer.delivery_id.is_none() => {
+            Ok((StatusCode::OK, Extension(Unproved), Json(answer)).into_response())
+        }
         Ok(answer) => Ok((StatusCode::ACCEPTED, Json(answer)).into_response()),
         Err(Refused::Unproved) => Err(ApiError::unauthorized()),
+        Err(Refused::TooMany(wait)) => {
+            Err(ApiError::too_many(rca_flow::FlowError::from(Refused::TooMany(wait)).message, wait))
+        }
         Err(Refused::Unavailable(error)) => Err(error.into()),
     }
 }

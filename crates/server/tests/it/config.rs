@@ -120,6 +120,32 @@ fn the_document_of_the_settings_is_current() {
 }
 
 #[test]
+fn a_language_model_is_off_unless_it_has_an_address() {
+    assert!(load("", &[]).unwrap().language_model.is_none());
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key");
+    fs::write(&key, "very-secret\n").unwrap();
+    let key = key.to_str().unwrap();
+    let set = load(
+        "[language_model]\nbase_url = \"https://llm.example.com/v1\"\nmodel = \"small\"\n",
+        &[("FORGE_RCA_LANGUAGE_MODEL_KEY_FILE", key)],
+    )
+    .unwrap();
+    assert!(!format!("{set:?}").contains("very-secret"), "secrets do not print");
+    let model = set.language_model.unwrap();
+    assert_eq!((model.model.as_str(), model.timeout.as_secs()), ("small", 15));
+    assert_eq!(secrecy::ExposeSecret::expose_secret(&model.api_key.unwrap()), "very-secret");
+    let faults = load(
+        "[language_model]\nbase_url = \"http://llm.example.com\"\napi_key = \"k\"\ntimeout = 0\n",
+        &[("FORGE_RCA_LANGUAGE_MODEL_KEY_FILE", "/nowhere")],
+    )
+    .unwrap_err();
+    for part in ["must begin with https://", "must name the model", "at least 1 second", "not both"] {
+        assert!(faults.iter().any(|fault| fault.contains(part)), "{part}: {faults:?}");
+    }
+}
+
+#[test]
 fn quotas_and_retention_are_checked() {
     let set = load(
         "[quotas]\nrequests_per_minute = 5\n[retention]\nanalyses = 30\n",
