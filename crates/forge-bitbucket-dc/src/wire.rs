@@ -207,7 +207,10 @@ impl PullRequest {
             format!("{}/pull-requests/{}", repository_url(base_url, project, slug), self.id)
         });
         let branch = |side: Option<&Side>| Some(stripped_ref(side?.id.as_deref()?).0);
+        let source = self.from.as_ref().and_then(|from| from.repository.as_ref()).map(Repository::as_ref);
+        let is_from_fork = source.is_some_and(|source| source.id != target.id);
         let mut pull_request = model::PullRequest::new(self.id.to_string(), target);
+        pull_request.is_from_fork = is_from_fork;
         pull_request.title = self.title.unwrap_or_default();
         pull_request.web_url = web_url.unwrap_or_default();
         pull_request.is_open = self.state.as_deref() == Some("OPEN");

@@ -28,6 +28,7 @@ mod feedback;
 mod hooks;
 mod monitor;
 mod notify;
+mod place_log;
 mod poll;
 mod process_delivery;
 pub(crate) mod prune;
@@ -52,6 +53,7 @@ pub(crate) const ANALYSE_LOG: &str = "analyse_log";
 pub(crate) const FEEDBACK: &str = "feedback";
 pub(crate) const BACKFILL: &str = "backfill";
 pub(crate) const MONITOR: &str = "monitor";
+pub(crate) const PLACE_LOG: &str = "place_log";
 pub(crate) const POLL: &str = "poll";
 pub(crate) const PRUNE: &str = "prune";
 pub(crate) const SYNC: &str = "sync";
@@ -60,7 +62,7 @@ pub(crate) const SYNC: &str = "sync";
 pub(crate) const STATUS_CONTEXT: &str = "forge-rca";
 
 /// Every kind, for claiming.
-pub(crate) const KINDS: [&str; 14] = [
+pub(crate) const KINDS: [&str; 15] = [
     PROCESS_DELIVERY,
     APP_CHANGED,
     ANALYSE_JOB,
@@ -75,6 +77,7 @@ pub(crate) const KINDS: [&str; 14] = [
     ANNOUNCE_INCIDENT,
     NOTIFY,
     PRUNE,
+    PLACE_LOG,
 ];
 
 /// How a task ended, and what it writes with its end.
@@ -151,6 +154,7 @@ pub(crate) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
         ANNOUNCE_INCIDENT => announce::incident(flow, task).await,
         NOTIFY => notify::run(flow, task, age).await,
         PRUNE => prune::run(flow).await,
+        PLACE_LOG => place_log::run(flow, task, age).await,
         other => Err(JobError::Dead(format!("this version knows no task '{other}'"))),
     }
 }
@@ -161,6 +165,7 @@ pub(crate) async fn give_up(flow: &Flow, task: &ClaimedTask, reason: &str) -> Ve
         ANALYSE_JOB | ANALYSE_LOG => analyse_job::give_up(flow, task, reason).await,
         BACKFILL => backfill::give_up(task, reason),
         NOTIFY => notify::give_up(flow, task, reason).await,
+        PLACE_LOG => place_log::give_up(flow, task, reason).await,
         MONITOR | SYNC => operation_failed(flow, task, reason).await,
         _ => Vec::new(),
     }

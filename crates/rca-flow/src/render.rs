@@ -12,6 +12,9 @@ use crate::{
     types::IntroducedBy,
 };
 
+/// How many runs are named; the others are counted.
+const NAMED_RUNS: usize = 5;
+
 /// A failed job as the comment shows it.
 #[derive(Debug, Clone)]
 pub struct FailedJob {
@@ -213,9 +216,13 @@ fn red(
         count => format!(", {count} causes"),
     };
     let _ = writeln!(head, "### \u{274c} {count}{causes}\n");
-    let named = runs.iter().take(5).map(run_link).collect::<Vec<_>>().join(", ");
+    let named = runs.iter().take(NAMED_RUNS).map(run_link).collect::<Vec<_>>().join(", ");
     if !named.is_empty() {
-        let _ = writeln!(head, "In {named}.\n");
+        let more = match runs.len().saturating_sub(NAMED_RUNS) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let _ = writeln!(head, "In {named}{more}.\n");
     }
     if pending > 0 {
         let _ = writeln!(head, "{pending} more failed {} still being analysed.\n", job_s_are(pending));
@@ -224,8 +231,14 @@ fn red(
         let verb = if fixed == 1 { "job that failed before passes" } else { "jobs that failed before pass" };
         let _ = writeln!(head, "{fixed} {verb} now.\n");
     }
+    // Without a dashboard they can be seen at the forge.
+    let all = match (pages, runs.first()) {
+        (Some(pages), _) => format!(" {}", link("All of them", Some(&format!("{pages}/analyses")))),
+        (None, Some(run)) => format!(" All of them are in {}.", run_link(run)),
+        (None, None) => String::new(),
+    };
     // What the note about left out jobs needs, at its longest.
-    let reserve = 160 + pages.map_or(0, |pages| pages.chars().count());
+    let reserve = 140 + all.chars().count();
     let budget = max_chars.saturating_sub(head.chars().count() + foot.chars().count() + reserve);
 
     let mut body = String::new();
@@ -251,12 +264,8 @@ fn red(
     if left_out > 0 {
         let _ = writeln!(
             body,
-            "**{left_out} more failed {} not shown here**: the comment would be longer than the forge allows.{}\n",
+            "**{left_out} more failed {} not shown here**: the comment would be longer than the forge allows.{all}\n",
             job_s_are(left_out),
-            pages.map_or_else(String::new, |pages| format!(
-                " {}",
-                link("All of them", Some(&format!("{pages}/analyses")))
-            ))
         );
     }
     format!("{head}{body}{foot}")

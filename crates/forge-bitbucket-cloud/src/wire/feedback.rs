@@ -92,7 +92,9 @@ impl PullRequestAnswer {
 
     /// `sha` stands for its own beginning, because pull requests show twelve characters of a commit only.
     pub(crate) fn into_model(self, repo: &RepoRef, sha: Option<&str>) -> model::PullRequest {
+        let is_from_fork = self.source_repo_id() != Some(repo.id.as_str());
         let mut pull_request = model::PullRequest::new(self.id.to_string(), repo.clone());
+        pull_request.is_from_fork = is_from_fork;
         pull_request.title = self.title.unwrap_or_default();
         pull_request.web_url = html_link(self.links).unwrap_or_default();
         pull_request.is_open = self.state.as_deref() == Some("OPEN");

@@ -181,6 +181,8 @@ pub struct PullRequest {
     pub target_branch: Option<String>,
     /// The commit it stands at.
     pub head_sha: Option<String>,
+    /// Its branch is in another repository than the one it goes to.
+    pub is_from_fork: bool,
 }
 
 impl PullRequest {
@@ -196,6 +198,7 @@ impl PullRequest {
             source_branch: None,
             target_branch: None,
             head_sha: None,
+            is_from_fork: false,
         }
     }
 }

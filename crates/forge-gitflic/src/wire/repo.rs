@@ -76,5 +76,8 @@ pub(crate) fn pull_request(
     let sources = fields.names("sourceBranch");
     pull_request.source_branch = sources.first().cloned();
     pull_request.target_branch = fields.names("targetBranch").into_iter().next();
-    Some((pull_request, sources, fields.at("sourceProject").id("id")))
+    let project = fields.at("sourceProject").id("id");
+    pull_request.is_from_fork =
+        project.as_ref().is_some_and(|project| !repo.id.is_empty() && *project != repo.id);
+    Some((pull_request, sources, project))
 }

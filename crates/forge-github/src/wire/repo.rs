@@ -170,6 +170,8 @@ impl PullRequestAnswer {
         pull_request.web_url = self.html_url.unwrap_or_default();
         pull_request.is_open = self.state.as_deref() == Some("open");
         if let Some(head) = self.head {
+            // A fork that was deleted is no repository any more.
+            pull_request.is_from_fork = head.repo.and_then(|head| head.id) != base_id;
             pull_request.source_branch = non_empty(head.name);
             pull_request.head_sha = non_empty(head.sha);
         }

@@ -175,7 +175,9 @@ pub(crate) struct MergeRequest {
 
 impl MergeRequest {
     pub(crate) fn into_pull_request(self, repo: RepoRef) -> PullRequest {
+        let is_from_fork = self.source_project_id.is_some_and(|id| id.to_string() != repo.id);
         let mut pull = PullRequest::new(self.iid.to_string(), repo);
+        pull.is_from_fork = is_from_fork;
         pull.title = self.title;
         pull.web_url = self.web_url;
         pull.is_open = self.state.as_deref().is_none_or(|state| state == "opened");

@@ -8,10 +8,15 @@
 use std::time::Instant;
 
 use rca_engine::{Redactions, Report};
-use rca_store::{ClaimedTask, SecretOwner};
+use rca_store::{ClaimedTask, SecretOwner, Write};
 use secrecy::ExposeSecret;
 
-use super::{JobError, JobResult, Settlement, analyse_job::finish, analyse_run::said_of, field};
+use super::{
+    JobError, JobResult, Settlement,
+    analyse_job::finish,
+    field,
+    place_log::{belongs_to, place_task, told_alone},
+};
 use crate::{
     connect::value,
     flow::{Flow, now},
@@ -58,7 +63,14 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask) -> JobResult {
     reword(flow, &mut analysis, &mut report).await;
     // Wiped by a task of its own kind of end: once the state is no more `queued`, a repeat wipes and stops.
     let mut writes = finish(&mut analysis, &report, now().as_millisecond());
-    writes.extend(said_of(&analysis));
+    match belongs_to(flow, &analysis).await? {
+        Ok(repository) => {
+            // It may be a failure that the forge tells of as well: it is counted when that is known.
+            writes.retain(|write| !matches!(write, Write::UpsertCluster(_)));
+            writes.push(Write::Enqueue(place_task(&analysis, &repository)));
+        }
+        Err(reason) => writes.extend(told_alone(&analysis, reason.as_deref())),
+    }
     flow.store().write(writes).await?;
     flow.store().delete_secrets(&task.workspace, &owner).await?;
     Ok(Settlement::done(Vec::new()))

@@ -30,6 +30,7 @@ use super::{
     analyse_run::{WHOLE_RUN, failed_jobs},
     announce::fixed_task,
     context, field,
+    place_log::{is_same_build, placed},
 };
 use crate::{
     connect::value,
@@ -263,7 +264,11 @@ async fn say(
         };
         ways.push((Way { key: target.key(), target: Some(target), repo: own.clone() }, closed));
     }
-    let closed = if !policy.issue {
+    let is_sent_in = now.run.is_none();
+    let closed = if is_sent_in {
+        // Anybody who may send logs can name any commit.
+        Some("a log that was sent in opens no issue")
+    } else if !policy.issue {
         // What nobody says at the forge has to have its reason here.
         Some(match (capabilities.issue, place.pr.is_some() || capabilities.commit_comment) {
             (true, false) => {
@@ -453,7 +458,8 @@ fn record(
 /// What there is to tell: of every workflow the newest run that has ended counts.
 async fn tell(context: &Context, analyses: &[Analysis], passed: &[String]) -> Result<Option<Now>, JobError> {
     let mut ids: Vec<&String> = Vec::new();
-    for analysis in analyses {
+    // What other CI systems have sent in names runs that the forge does not know.
+    for analysis in analyses.iter().filter(|analysis| analysis.integration.is_some()) {
         let id = analysis.root_run_id.as_ref().unwrap_or(&analysis.run_id);
         if !ids.contains(&id) && ids.len() < RUNS {
             ids.push(id);
@@ -502,8 +508,9 @@ async fn tell(context: &Context, analyses: &[Analysis], passed: &[String]) -> Re
             has_green = true;
         }
     }
+    let standing = standing(analyses, &newest);
     let run = newest.into_iter().next();
-    if red.is_empty() {
+    if red.is_empty() && standing.is_empty() {
         let Some(run) = run.filter(|_| has_green) else { return Ok(None) };
         let mut fixed: Vec<String> =
             analyses.iter().filter_map(|analysis| analysis.job_name.clone()).collect();
@@ -521,6 +528,12 @@ async fn tell(context: &Context, analyses: &[Analysis], passed: &[String]) -> Re
     let mut shown_ids = Vec::new();
     for job in &failing {
         match analyses.iter().find(|analysis| analysis.job_id == job.id && analysis.run_id == job.run_id) {
+            Some(analysis)
+                if analysis.state == "no_log"
+                    && standing.iter().any(|sent| is_same_build(sent, analysis)) =>
+            {
+                told.push(analysis.id.clone());
+            }
             Some(analysis) if !is_waiting(analysis) => {
                 shown_ids.push(analysis.job_name.clone());
                 told.push(analysis.id.clone());
@@ -536,6 +549,16 @@ async fn tell(context: &Context, analyses: &[Analysis], passed: &[String]) -> Re
             jobs.push(failed_job(analysis));
         }
     }
+    let mut runs: Vec<ShownRun> = red.iter().map(shown).collect();
+    for analysis in standing {
+        let run = sent_run(analysis);
+        if !runs.iter().any(|known| (&known.name, &known.number) == (&run.name, &run.number)) {
+            runs.push(run);
+        }
+        shown_ids.push(analysis.job_name.clone());
+        told.push(analysis.id.clone());
+        jobs.push(failed_job(analysis));
+    }
     if jobs.is_empty() {
         return Ok(None);
     }
@@ -548,7 +571,7 @@ async fn tell(context: &Context, analyses: &[Analysis], passed: &[String]) -> Re
     before.sort_unstable();
     before.dedup();
     let fixed = before.len();
-    let story = Story::Red { runs: red.iter().map(shown).collect(), jobs, pending, fixed };
+    let story = Story::Red { runs, jobs, pending, fixed };
     Ok(Some(Now { story, run: red.into_iter().next(), told }))
 }
 
@@ -573,9 +596,39 @@ async fn analyses(flow: &Flow, context: &Context, place: &Place) -> Result<Vec<A
         match found.next_cursor {
             // A thousand are more than any comment shows.
             Some(cursor) if all.len() < 1000 => page.cursor = Some(cursor),
-            _ => return Ok(all),
+            _ => break,
         }
     }
+    let sent_in = placed(flow, context, filter).await?;
+    all.extend(
+        sent_in
+            .into_iter()
+            .filter(|it| it.data.pointer("/target/key").and_then(Value::as_str) == Some(place.key.as_str())),
+    );
+    Ok(all)
+}
+
+/// Failures of other CI systems that still stand: the newest log of each job, unless a run on another commit has passed
+/// since.
+fn standing<'a>(analyses: &'a [Analysis], runs: &[Run]) -> Vec<&'a Analysis> {
+    let mut newest: BTreeMap<(&str, &str), &Analysis> = BTreeMap::new();
+    for analysis in analyses.iter().filter(|it| it.integration.is_none() && !is_waiting(it)) {
+        let job = analysis.job_name.as_deref().unwrap_or(&analysis.job_id);
+        newest.entry((&analysis.forge, job)).or_insert(analysis);
+    }
+    let is_over = |analysis: &Analysis| {
+        runs.iter().any(|run| {
+            run.conclusion == Some(Conclusion::Success)
+                && run.sha.is_some()
+                && run.sha != analysis.commit_sha
+                && run.created_at.is_some_and(|at| at.as_millisecond() > analysis.created_at)
+        })
+    };
+    // What the forge has a log of as well is told from that one.
+    let is_known = |sent: &Analysis| {
+        analyses.iter().any(|it| it.integration.is_some() && it.state == "done" && is_same_build(sent, it))
+    };
+    newest.into_values().filter(|analysis| !is_over(analysis) && !is_known(analysis)).collect()
 }
 
 fn is_waiting(analysis: &Analysis) -> bool {
@@ -606,6 +659,16 @@ fn shown(run: &Run) -> ShownRun {
         name: run.name.clone(),
         url: run.web_url.clone(),
         attempt: run.attempt,
+    }
+}
+
+/// A run of another CI system, as far as its sender told.
+fn sent_run(analysis: &Analysis) -> ShownRun {
+    ShownRun {
+        number: analysis.run_id.clone(),
+        name: Some(analysis.forge.clone()),
+        url: analysis.pipeline_url.clone(),
+        attempt: 1,
     }
 }
 

@@ -13,7 +13,9 @@ use serde_json::{Value, json};
 use super::{
     Context, JobError, JobResult, Origin, Settlement, context,
     feedback::{passed_mark, state_mark},
-    feedback_task, field, integration_of, plan_run,
+    feedback_task, field, integration_of,
+    place_log::placed,
+    plan_run,
     sync::{is_inside, store},
 };
 use crate::{
@@ -228,8 +230,9 @@ async fn healed(flow: &Flow, context: &Context, run: &Run) -> Result<(Vec<Write>
         branch: Some(branch.clone()),
         ..AnalysisFilter::default()
     };
-    let failures =
+    let mut failures =
         flow.store().list_analyses(&integration.workspace, &filter, &PageRequest::first(100)).await?;
+    failures.items.extend(placed(flow, context, filter).await?);
     let mut seen = BTreeSet::new();
     let mut is_told = false;
     for target in failures.items.iter().filter_map(|analysis| analysis.data.get("target")) {
