@@ -17,6 +17,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "initial", text: include_str!("../migrations/0001_initial.sql") },
     Migration { version: 2, name: "product", text: include_str!("../migrations/0002_product.sql") },
     Migration { version: 3, name: "channels", text: include_str!("../migrations/0003_channels.sql") },
+    Migration { version: 4, name: "memory", text: include_str!("../migrations/0004_memory.sql") },
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migration (version BIGINT PRIMARY KEY NOT NULL, \
