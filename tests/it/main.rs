@@ -17,6 +17,7 @@ mod five_forges;
 mod health;
 mod ingest;
 mod introduced_by;
+mod memory;
 mod product;
 mod replicas;
 mod run_report;

@@ -31,6 +31,7 @@ mod notify;
 mod poll;
 mod process_delivery;
 pub(crate) mod prune;
+mod rate_caps;
 mod sync;
 
 pub(crate) use analyse_job::{finish, read as read_log};
