@@ -20,6 +20,7 @@ mod ingest;
 mod introduced_by;
 mod language_model;
 mod many_jobs;
+mod memory;
 mod product;
 mod quotas;
 mod readiness;

@@ -64,7 +64,8 @@ async fn wrong_settings_are_refused_and_change_nothing() {
         server.put("/v1/settings", body).await.expect_error(422, "invalid_field");
     }
     let set = server.put("/v1/settings", json!({ "feedback": { "issue": true } })).await.expect(200);
-    assert_eq!(set, json!({ "feedback": { "issue": true }, "log_sources": [] }));
+    assert_eq!(set["feedback"], json!({ "issue": true }));
+    assert_eq!(set["log_sources"], json!([]));
     let set = server.put("/v1/settings", json!({ "feedback": { "status": false } })).await.expect(200);
     assert_eq!(set["feedback"], json!({ "issue": true, "status": false }));
     server.stop().await;

@@ -32,6 +32,7 @@ mod place_log;
 mod poll;
 mod process_delivery;
 pub(crate) mod prune;
+mod rate_caps;
 mod sync;
 
 pub(crate) use analyse_job::{finish, read as read_log};

@@ -20,6 +20,10 @@ use crate::{
     types::{LogSourceChange, LogSourceKind, LogSourceView, SettingsChange, SettingsView},
 };
 
+mod wishes;
+
+pub(crate) use wishes::{rate_caps, retention};
+
 /// So many log sources a workspace has at most.
 const MOST_SOURCES: usize = 50;
 /// How often a change is tried again that another one came before.
@@ -88,6 +92,7 @@ impl Flow {
     /// # Errors
     /// `invalid_field`, `address_not_allowed`, `conflict` when others change them all the time.
     pub async fn change_settings(&self, caller: &Caller, change: SettingsChange) -> Result<SettingsView> {
+        let wishes = wishes::checked(&change, self.config().retention)?;
         for _ in 0..TRIES {
             let known = self.store().get_settings(&caller.workspace).await?;
             let mut settings = known.as_object().cloned().unwrap_or_default();
@@ -109,6 +114,12 @@ impl Flow {
                 // By it every replica sees that its clients are of yesterday.
                 settings.insert("log_sources_version".to_owned(), json!(rca_store::new_id()));
             }
+            for (name, wish) in &wishes {
+                match wish {
+                    Some(wish) => settings.insert((*name).to_owned(), wish.clone()),
+                    None => settings.remove(*name),
+                };
+            }
             let (store, settings) = (self.store(), Value::Object(settings));
             if store.change_settings(&caller.workspace, &known, &settings, &secrets, &dropped).await? {
                 let changed: Vec<&str> = [
@@ -117,6 +128,7 @@ impl Flow {
                 ]
                 .into_iter()
                 .flatten()
+                .chain(wishes.iter().map(|(name, _)| *name))
                 .collect();
                 let detail = json!({ "changed": changed });
                 store.write(vec![audit(caller, "settings.update", &caller.workspace, detail)]).await?;
@@ -226,6 +238,10 @@ fn view(settings: &Value) -> SettingsView {
                 fingerprint: source.fingerprint,
             })
             .collect(),
+        rules: wishes::read(settings, "rules"),
+        retention: wishes::read(settings, "retention").unwrap_or_default(),
+        rate_caps: wishes::rate_caps(settings),
+        digest: wishes::read(settings, "digest"),
     }
 }
 

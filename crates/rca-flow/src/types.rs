@@ -41,7 +41,10 @@ pub use repository::{
     RepositoryFilter, RepositoryView, WebhookSecret,
 };
 pub use run::{EvidencePlace, ReportChange, Rerun, RunCause, RunJob, RunReport};
-pub use settings::{LogSourceChange, LogSourceKind, LogSourceView, SettingsChange, SettingsView};
+pub use settings::{
+    Digest, LogSourceChange, LogSourceKind, LogSourceView, RateCaps, RetentionDays, SettingsChange,
+    SettingsView, TimeZone,
+};
 
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq, Serialize)]

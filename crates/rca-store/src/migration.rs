@@ -23,6 +23,7 @@ const MIGRATIONS: &[Migration] = &[
         name: "language_model",
         text: include_str!("../migrations/0005_language_model.sql"),
     },
+    Migration { version: 6, name: "memory", text: include_str!("../migrations/0006_memory.sql") },
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migration (version BIGINT PRIMARY KEY NOT NULL, \

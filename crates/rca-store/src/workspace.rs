@@ -128,6 +128,26 @@ impl Store {
         Ok(is_changed)
     }
 
+    /// The workspaces whose settings have a field of this name, with their settings.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn list_settings_with(&self, field: &str) -> Result<Vec<(String, Value)>> {
+        let mut connection = self.read().await?;
+        let rows = Sql::new("SELECT id, settings FROM workspace WHERE settings LIKE $1 ORDER BY id")
+            .bind(format!("%\"{field}\"%"))
+            .all(&mut connection)
+            .await?;
+        let mut found = Vec::new();
+        for row in rows {
+            let settings: Value = row.json("settings")?;
+            if settings.get(field).is_some() {
+                found.push((row.text("id")?, settings));
+            }
+        }
+        Ok(found)
+    }
+
     /// A mark: a small document under a name, such as how far a poll has come.
     ///
     /// # Errors

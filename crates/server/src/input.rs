@@ -48,6 +48,8 @@ pub(crate) fn refuse_list(body: &[u8]) -> Result<(), ApiError> {
 
 /// The longest text in a body, in bytes. Logs have a limit of their own.
 const TEXT_LIMIT: usize = 16 * 1024;
+/// That of the rules of a workspace, which the engine reads up to this length.
+const RULES_LIMIT: usize = 256 * 1024;
 
 /// Refuses texts that no field takes: too long, or with the character zero, which PostgreSQL's text does not have.
 fn check_texts(body: &[u8]) -> Result<(), ApiError> {
@@ -66,11 +68,10 @@ pub(crate) fn check_text(body: &Value) -> Result<(), ApiError> {
 }
 
 fn problem_in(name: &str, value: &Value) -> Option<String> {
+    let limit = if name == "rules" { RULES_LIMIT } else { TEXT_LIMIT };
     match value {
         Value::String(_) if name == "log" => None,
-        Value::String(text) if text.len() > TEXT_LIMIT => {
-            Some(format!("{name} is longer than {TEXT_LIMIT} bytes"))
-        }
+        Value::String(text) if text.len() > limit => Some(format!("{name} is longer than {limit} bytes")),
         Value::String(text) if text.contains('\0') => {
             Some(format!("{name} holds the character U+0000: leave it out"))
         }

@@ -31,6 +31,7 @@ use super::{
     announce::fixed_task,
     context, field,
     place_log::{is_same_build, placed},
+    rate_caps::{self, Capped},
 };
 use crate::{
     connect::value,
@@ -128,18 +129,23 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, _age: Duration) -> JobR
         // Nothing was said, so there is nothing to take back.
         return Ok(Settlement::done(Vec::new()));
     }
-    let mut writes = vec![Write::SetMark {
-        workspace: task.workspace.clone(),
-        name: mark,
-        value: Value::from(if is_green { "green" } else { "red" }),
-    }];
+    let mut writes = Vec::new();
     if is_green {
         writes.extend(learned(flow, &task.workspace, &analyses, now.run.as_ref()).await?);
         writes.extend(flaky(&analyses, now.run.as_ref()));
         writes.extend(fixed_task(&context, &analyses, now.run.as_ref()).map(Write::Enqueue));
     }
-    say(flow, &context, &place, &policy, &now, &mut writes).await?;
-    Ok(Settlement::done(writes))
+    let capped = say(flow, &context, &place, &policy, &now, &mut writes).await?;
+    // While green has not been said, it still says red there.
+    if !is_green || capped.is_none() {
+        writes.push(Write::SetMark {
+            workspace: task.workspace.clone(),
+            name: mark,
+            value: Value::from(if is_green { "green" } else { "red" }),
+        });
+    }
+    let settlement = capped.map_or(Settlement::done(Vec::new()), |capped| Settlement::wait(capped.pause));
+    Ok(Settlement { writes, ..settlement })
 }
 
 /// What is learned when a target turns green: the commit fixed the clusters that failed there. A cluster that was last
@@ -225,7 +231,7 @@ async fn remember(
     Ok(())
 }
 
-/// Goes down the cascade until one way is open, and sets the status.
+/// Goes down the cascade until one way is open, and sets the status. What is capped is to be said later, by the same way.
 async fn say(
     flow: &Flow,
     context: &Context,
@@ -233,7 +239,7 @@ async fn say(
     policy: &FeedbackPolicy,
     now: &Now,
     writes: &mut Vec<Write>,
-) -> Result<(), JobError> {
+) -> Result<Option<Capped>, JobError> {
     let capabilities = context.client.capabilities();
     let own = repo_ref(&context.repository);
     let sha = now.run.as_ref().and_then(|run| run.sha.clone()).or_else(|| place.sha.clone());
@@ -282,13 +288,20 @@ async fn say(
         None
     };
     ways.push((Way { key: format!("issue:{}", place.key), target: None, repo: own.clone() }, closed));
+    let mut capped = None;
     for (way, closed) in ways {
         if let Some(reason) = closed {
             record(writes, context, &now.told, &way.key, "skipped", None, Some(reason));
             continue;
         }
         match post(flow, context, &way, now, writes).await {
-            Ok(()) => break,
+            Ok(waits) => {
+                if let Some(waits) = &waits {
+                    record(writes, context, &now.told, &way.key, "skipped", None, Some(&waits.reason));
+                }
+                capped = waits;
+                break;
+            }
             Err(JobError::Forge(error)) if closes(context, &error).await => {
                 let reason = error.to_string();
                 record(writes, context, &now.told, &way.key, "failed", None, Some(&reason));
@@ -299,7 +312,7 @@ async fn say(
     if let Some(sha) = sha.filter(|_| policy.status && capabilities.status) {
         set_status(flow, context, &sha, now, writes).await?;
     }
-    Ok(())
+    Ok(capped)
 }
 
 /// Whether the refusal closes only this way. A 401 can mean a dead credential, or one that may not do just this: the
@@ -317,7 +330,7 @@ async fn post(
     way: &Way,
     now: &Now,
     writes: &mut Vec<Write>,
-) -> Result<(), JobError> {
+) -> Result<Option<Capped>, JobError> {
     let (integration, repository) = (&context.integration, &context.repository);
     let known =
         flow.store().get_comment(&integration.workspace, &integration.id, &repository.id, &way.key).await?;
@@ -342,24 +355,21 @@ async fn post(
     if let Some(known) = known.as_ref().filter(|known| known.body_hash.as_deref() == Some(body_hash.as_str()))
     {
         record(writes, context, &now.told, &way.key, "posted", known.url.as_deref(), None);
-        return Ok(());
+        return Ok(None);
     }
     let feedback = context.client.require_feedback()?;
+    let place = match rate_caps::reserve(flow, context, &way.key, &body_hash).await? {
+        Ok(place) => place,
+        Err(capped) => return Ok(Some(capped)),
+    };
     let known_id = known.as_ref().and_then(|known| known.forge_comment_id.as_deref());
-    let posted: Posted = match &way.target {
-        Some(target) => {
-            feedback
-                .upsert_comment(&way.repo, target, &Comment { marker: marker.clone(), body }, known_id)
-                .await?
-        }
-        None => {
-            let title = format!("CI fails on {}", crate::markdown::visible(&repository.full_name));
-            let issue = Issue { marker: marker.clone(), title, body, labels: vec!["ci-failure".to_owned()] };
-            let posted = feedback.upsert_issue(&way.repo, &issue, known_id).await?;
-            if is_green {
-                feedback.close_issue(&way.repo, &posted.id).await?;
+    let posted = match put(feedback, context, way, marker.clone(), body, known_id, is_green).await {
+        Ok(posted) => posted,
+        Err(error) => {
+            if falls_through(&error) {
+                place.release(flow).await?;
             }
-            posted
+            return Err(error.into());
         }
     };
     let state = if posted.action == PostAction::Created { "posted" } else { "updated" };
@@ -377,7 +387,29 @@ async fn post(
         run_id: now.run.as_ref().map(|run| run.id.clone()),
         updated_at: 0,
     }));
-    Ok(())
+    Ok(None)
+}
+
+/// Creates or edits the comment or the issue.
+async fn put(
+    feedback: &dyn forge_core::Feedback,
+    context: &Context,
+    way: &Way,
+    marker: String,
+    body: String,
+    known_id: Option<&str>,
+    is_green: bool,
+) -> forge_core::Result<Posted> {
+    let Some(target) = &way.target else {
+        let title = format!("CI fails on {}", crate::markdown::visible(&context.repository.full_name));
+        let issue = Issue { marker, title, body, labels: vec!["ci-failure".to_owned()] };
+        let posted = feedback.upsert_issue(&way.repo, &issue, known_id).await?;
+        if is_green {
+            feedback.close_issue(&way.repo, &posted.id).await?;
+        }
+        return Ok(posted);
+    };
+    feedback.upsert_comment(&way.repo, target, &Comment { marker, body }, known_id).await
 }
 
 async fn set_status(

@@ -1,3 +1,5 @@
+use serde::Deserializer;
+
 use super::{Deserialize, FeedbackChange, SecretString, Serialize};
 
 /// A CI server that holds logs.
@@ -23,6 +25,94 @@ pub struct SettingsChange {
     /// Where the logs lie of forges that have no CI. Replaces the whole list; at most 50.
     #[cfg_attr(feature = "openapi", schema(max_items = 50))]
     pub log_sources: Option<Vec<LogSourceChange>>,
+    /// Rules of the workspace as TOML, in the form that `forge-rca rules test` checks; at most 256 KiB. They are asked
+    /// before those of a repository's `.forge-rca.toml`. Null or an empty text removes them.
+    #[serde(default, deserialize_with = "given")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub rules: Option<Option<String>>,
+    /// How long what has ended is kept. Replaces the whole object; null takes that of the operator.
+    #[serde(default, deserialize_with = "given")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<RetentionDays>))]
+    pub retention: Option<Option<RetentionDays>>,
+    /// How often comments are posted or edited. Replaces the whole object; null is no limit.
+    #[serde(default, deserialize_with = "given")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<RateCaps>))]
+    pub rate_caps: Option<Option<RateCaps>>,
+    /// When the digest of the day is sent; null is never.
+    #[serde(default, deserialize_with = "given")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Digest>))]
+    pub digest: Option<Option<Digest>>,
+}
+
+/// A field that is there, be it null, is not one that is left out.
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(from).map(Some)
+}
+
+/// Days after which what has ended is removed. What is left out, or longer than the operator's, is as the operator's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RetentionDays {
+    /// Deliveries that are done or were ignored; at least 7, since forges send one again for so long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 7))]
+    pub deliveries: Option<u32>,
+    /// Deliveries and tasks that were given up and wait for somebody to replay them; at least 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1))]
+    pub dead: Option<u32>,
+    /// Tasks that are done, and the progress of bulk operations; at least 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1))]
+    pub tasks: Option<u32>,
+    /// Analyses with their reports, how runs ended, and what passing logs look like; at least 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1))]
+    pub analyses: Option<u32>,
+    /// Incidents that are resolved, and what channels were told; at least 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1))]
+    pub incidents: Option<u32>,
+}
+
+/// How many comments are posted or edited within an hour, issues included. What is capped is said once there is room
+/// again. What is left out has no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RateCaps {
+    /// At one pull request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 10_000))]
+    pub pull_request_per_hour: Option<u32>,
+    /// In one repository.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 10_000))]
+    pub repository_per_hour: Option<u32>,
+}
+
+/// When the digest is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Digest {
+    /// The hour of the day from which it is sent.
+    #[cfg_attr(feature = "openapi", schema(maximum = 23))]
+    pub hour: u8,
+    /// The time zone of the hour: UTC.
+    #[serde(default)]
+    pub timezone: TimeZone,
+}
+
+/// A time zone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum TimeZone {
+    /// Coordinated universal time.
+    #[default]
+    #[serde(rename = "UTC")]
+    Utc,
 }
 
 /// A log source as it shall be.
@@ -49,6 +139,14 @@ pub struct SettingsView {
     pub feedback: FeedbackChange,
     /// The log sources.
     pub log_sources: Vec<LogSourceView>,
+    /// The rules of the workspace.
+    pub rules: Option<String>,
+    /// How long what has ended is kept; what is missing is as the operator's.
+    pub retention: RetentionDays,
+    /// How often comments are posted or edited; what is missing has no limit.
+    pub rate_caps: RateCaps,
+    /// When the digest of the day is sent.
+    pub digest: Option<Digest>,
 }
 
 /// A log source as it is shown.

@@ -7,6 +7,8 @@ mod crash;
 #[cfg(test)]
 mod inbox;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod objects;

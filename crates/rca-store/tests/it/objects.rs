@@ -425,8 +425,8 @@ async fn settings_and_marks_survive(database: &Database) {
     assert_eq!(found, expected, "those below the name, in order");
     assert_eq!(store.list_marks("another", "operation:a/").await.unwrap(), []);
     let soon = Retention { tasks_ms: -1000, ..Retention::default() };
-    assert_eq!(store.prune(soon, 3).await.unwrap().operations, 3, "a few at a time");
-    assert_eq!(store.prune(soon, 100).await.unwrap().operations, 1);
+    assert_eq!(store.prune(None, soon, 3).await.unwrap().operations, 3, "a few at a time");
+    assert_eq!(store.prune(None, soon, 100).await.unwrap().operations, 1);
     assert_eq!(store.get_mark(&workspace, "poll:r1").await.unwrap(), Some(json!(2)), "only operations end");
     let missing = store.put_settings("other", &json!({})).await.unwrap_err();
     assert_eq!(missing.kind(), ErrorKind::NotFound);
@@ -550,9 +550,9 @@ async fn only_what_ended_long_ago_is_pruned(database: &Database) {
         analyses_ms: long,
         incidents_ms: long,
     };
-    assert!(store.prune(kept, 100).await.unwrap().is_empty());
+    assert!(store.prune(None, kept, 100).await.unwrap().is_empty());
     let pruned = store
-        .prune(Retention { dead_ms: long, deliveries_ms: 0, ..Retention::default() }, 100)
+        .prune(None, Retention { dead_ms: long, deliveries_ms: 0, ..Retention::default() }, 100)
         .await
         .unwrap();
     assert_eq!((pruned.deliveries, pruned.tasks, pruned.analyses), (1, 1, 1), "the dead wait for a human");
@@ -560,8 +560,10 @@ async fn only_what_ended_long_ago_is_pruned(database: &Database) {
     let counts = store.count_deliveries(&workspace).await.unwrap();
     assert!(counts.is_balanced());
     assert_eq!((counts.pending, counts.dead, counts.done), (1, 1, 0));
-    let pruned =
-        store.prune(Retention { deliveries_ms: 0, dead_ms: 0, ..Retention::default() }, 100).await.unwrap();
+    let pruned = store
+        .prune(None, Retention { deliveries_ms: 0, dead_ms: 0, ..Retention::default() }, 100)
+        .await
+        .unwrap();
     assert_eq!((pruned.deliveries, pruned.tasks), (1, 1));
     assert_eq!(store.claim(&["work"], 9, 60_000).await.unwrap().len(), 1, "what is pending stays");
 }

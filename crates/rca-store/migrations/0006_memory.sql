@@ -1,0 +1,23 @@
+-- What was posted in the last hour, so that rate caps hold in all replicas; and what passing logs of a job look like.
+
+CREATE TABLE comment_post (
+    workspace TEXT NOT NULL REFERENCES workspace (id),
+    repository TEXT NOT NULL,
+    target TEXT NOT NULL,
+    body_hash TEXT NOT NULL,
+    posted_at BIGINT NOT NULL,
+    PRIMARY KEY (workspace, repository, target, body_hash)
+);
+CREATE INDEX comment_post_time ON comment_post (workspace, repository, posted_at);
+
+CREATE TABLE baseline (
+    workspace TEXT NOT NULL REFERENCES workspace (id),
+    repository TEXT NOT NULL,
+    job_name TEXT NOT NULL,
+    branch_class TEXT NOT NULL,
+    encoded BYTEA NOT NULL,
+    learned TEXT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (workspace, repository, job_name, branch_class)
+);
+CREATE INDEX baseline_updated ON baseline (updated_at);
