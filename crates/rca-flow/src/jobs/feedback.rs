@@ -47,6 +47,8 @@ use crate::{
 const RUNS: usize = 8;
 /// How long a comment waits for the last of the run's analyses, so that it is written once and not once per job.
 const GATHER_MS: i64 = 60_000;
+/// The same where a comment stands as it was posted: each further one is one more message to people.
+const GATHER_UNEDITABLE_MS: i64 = 600_000;
 
 /// How many clusters of one target are learned from.
 const CLUSTERS: usize = 50;
@@ -98,7 +100,9 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, _age: Duration) -> JobR
     let analyses = analyses(flow, &context, &place).await?;
     let waiting = analyses.iter().filter(|analysis| is_waiting(analysis));
     if let Some(newest) = waiting.map(|analysis| analysis.created_at).max() {
-        let left = GATHER_MS - (flow.store().now().await? - newest);
+        let is_editable = context.client.capabilities().edit_comment;
+        let gather = if is_editable { GATHER_MS } else { GATHER_UNEDITABLE_MS };
+        let left = gather - (flow.store().now().await? - newest);
         if left > 0 {
             // Each analysis that ends calls this again at once.
             return Ok(Settlement::wait(Duration::from_millis(u64::try_from(left).unwrap_or(0))));
