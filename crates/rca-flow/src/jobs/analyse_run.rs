@@ -20,6 +20,9 @@ pub(crate) const WHOLE_RUN: &str = "run";
 
 /// How long the others of a run are waited for at least.
 const GATHER_MS: i64 = 5_000;
+/// The same while so many are waiting that it is certain to be said again.
+const GATHER_MANY_MS: i64 = 30_000;
+const MANY_WAITING: u32 = 20;
 
 /// Where an analysis comes from.
 #[derive(Debug, Clone, Copy)]
@@ -182,9 +185,15 @@ pub(super) async fn said_when_last(flow: &Flow, analysis: &Analysis) -> Result<V
         state: Some("queued".to_owned()),
         ..AnalysisFilter::default()
     };
-    let waiting = flow.store().list_analyses(&analysis.workspace, &filter, &PageRequest::first(2)).await?;
-    let is_last = waiting.items.iter().all(|other| other.id == analysis.id);
-    Ok(tasks.map(|task| Write::Enqueue(if is_last { task } else { task.with_delay_ms(GATHER_MS) })).collect())
+    let page = PageRequest::first(MANY_WAITING + 1);
+    let waiting = flow.store().list_analyses(&analysis.workspace, &filter, &page).await?;
+    let waiting = waiting.items.iter().filter(|other| other.id != analysis.id).count();
+    let delay = match u32::try_from(waiting).unwrap_or(u32::MAX) {
+        0 => 0,
+        1..MANY_WAITING => GATHER_MS,
+        MANY_WAITING.. => GATHER_MANY_MS,
+    };
+    Ok(tasks.map(|task| Write::Enqueue(task.with_delay_ms(delay))).collect())
 }
 
 fn job_task(analysis: &Analysis, mut job: Job) -> NewTask {
