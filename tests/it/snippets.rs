@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 use crate::support::{OWNER, TestServer, pytest_log};
 
 /// What each system has in its environment, some of it hard to quote.
-const ENVIRONMENT: [(&str, &str); 46] = [
+const ENVIRONMENT: [(&str, &str); 48] = [
     ("CI_PROJECT_PATH", "acme/shop"),
+    ("CI_PROJECT_NAMESPACE", "acme"),
+    ("CI_PROJECT_NAME", "shop"),
     ("CI_PIPELINE_ID", "4711"),
     ("CI_JOB_ID", "99"),
     ("CI_JOB_NAME", "test: [a&b, \"c\" 100%]"),
@@ -87,7 +89,7 @@ async fn every_snippet_sends_the_log_as_it_stands() {
     std::fs::write(folder.path().join("build.log"), &log).unwrap();
     let snippets = server.get("/v1/ingest/snippets").await.expect(200);
     let snippets = snippets["items"].as_array().unwrap();
-    assert_eq!(snippets.len(), 9);
+    assert_eq!(snippets.len(), 10);
     for snippet in snippets {
         let (ci, command) = (snippet["ci"].as_str().unwrap(), snippet["command"].as_str().unwrap());
         for line in command.lines() {

@@ -187,7 +187,12 @@ impl Request {
         self.with_body(body.into_bytes(), "application/x-www-form-urlencoded")
     }
 
-    fn with_body(mut self, body: Vec<u8>, content_type: &'static str) -> Self {
+    /// Sends bytes as they are.
+    pub fn bytes(self, body: impl Into<Bytes>, content_type: &'static str) -> Self {
+        self.with_body(body, content_type)
+    }
+
+    fn with_body(mut self, body: impl Into<Bytes>, content_type: &'static str) -> Self {
         self.body = Some(body.into());
         self.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         self

@@ -41,4 +41,4 @@ pub use error::{FlowError, FlowErrorKind, Result};
 pub use flow::{Caller, Flow, FlowConfig, Providers};
 pub use measures::Measured;
 pub use receive::Refused;
-pub use worker::Worker;
+pub use worker::{SPANS, Worker};

@@ -5,14 +5,17 @@ use std::time::Duration;
 use rca_store::{ClaimedTask, ErrorKind as StoreErrorKind, Outcome, Write};
 use tokio::task::JoinSet;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tracing::{Instrument as _, Span};
 
 use crate::{
     error::Result,
     flow::Flow,
-    jobs::{self, JobError, KINDS, POLL, Settlement},
+    jobs::{self, JobError, KINDS, POLL, PRUNE, Settlement},
     policy::{Verdict, verdict},
 };
 
+/// The target of spans that belong into traces, so that whoever records them can tell them from others.
+pub const SPANS: &str = "forge_rca::spans";
 /// How long a task is ours without a sign of life.
 const LEASE: Duration = Duration::from_secs(60);
 /// How long running tasks may go on after the stop.
@@ -125,7 +128,9 @@ impl Worker {
         let age = self.age(&task).await;
         let (flow, copy) = (self.flow.clone(), task.clone());
         // A task of its own, so that a panic ends the job and not the worker; it ends with the worker all the same.
-        let mut job = AbortOnDropHandle::new(tokio::spawn(async move { jobs::run(&flow, &copy, age).await }));
+        let span = span(&task);
+        let work = async move { jobs::run(&flow, &copy, age).await };
+        let mut job = AbortOnDropHandle::new(tokio::spawn(work.instrument(span)));
         let mut heartbeat = tokio::time::interval(self.lease / 3);
         heartbeat.tick().await;
         let result = loop {
@@ -213,6 +218,19 @@ impl Worker {
         let now = self.flow.store().now().await.unwrap_or(task.created_at);
         Duration::from_millis(u64::try_from(now - task.created_at).unwrap_or(0))
     }
+}
+
+/// What a trace shows of a task. One that comes again and again begins a trace each time.
+fn span(task: &ClaimedTask) -> Span {
+    let Some(context) = rca_store::trace_context() else { return Span::none() };
+    let span = tracing::info_span!(
+        target: SPANS, "task", otel.name = %task.kind, otel.kind = "consumer", task = %task.id, attempt = task.attempts
+    );
+    let parent = rca_store::trace_parent(&task.payload);
+    if let Some(parent) = parent.filter(|_| !matches!(task.kind.as_str(), POLL | PRUNE)) {
+        context.follow(&span, parent);
+    }
+    span
 }
 
 fn wait(pause: Duration) -> Settlement {

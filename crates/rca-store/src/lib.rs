@@ -33,6 +33,7 @@ mod store;
 mod task;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod trace_context;
 mod workspace;
 mod write;
 mod writer;
@@ -65,4 +66,5 @@ pub use session::{SESSION_IDLE_MS, SESSION_LIFE_MS, Session, SignedIn};
 pub use stats::{CauseCount, DayCount, FinishedRun, RepositoryCount, Span, Totals};
 pub use store::{Engine, Store, new_id};
 pub use task::{ClaimedTask, DEFAULT_MAX_ATTEMPTS, NewTask, Outcome, Task, TaskCounts};
+pub use trace_context::{TraceContext, set_trace_context, trace_context, trace_parent};
 pub use write::Write;

@@ -140,7 +140,8 @@ pub struct TaskCounts {
 }
 
 impl NewTask {
-    /// A task of `kind`, due now, with the usual number of attempts.
+    /// A task of `kind`, due now, with the usual number of attempts. Where traces are made, the payload is given the
+    /// `traceparent` of what is being done.
     pub fn new(
         workspace: impl Into<String>,
         kind: impl Into<String>,
@@ -152,7 +153,7 @@ impl NewTask {
             integration: None,
             kind: kind.into(),
             dedup_key: dedup_key.into(),
-            payload,
+            payload: crate::trace_context::noted(payload),
             run_at_delay_ms: 0,
             priority: 0,
             max_attempts: DEFAULT_MAX_ATTEMPTS,

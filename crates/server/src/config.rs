@@ -84,6 +84,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// Which log lines are written.
     pub log_level: String,
+    /// The collector that traces are sent to.
+    pub otlp_endpoint: Option<Url>,
     /// Mail server.
     pub smtp_url: Option<SecretString>,
     /// Mail sender.
@@ -153,6 +155,7 @@ struct File {
     quotas: FileQuotas,
     retention: FileRetention,
     log: Log,
+    traces: Traces,
     mail: Mail,
     platform_apps: BTreeMap<String, FileApp>,
     callback_paths: BTreeMap<String, String>,
@@ -253,6 +256,12 @@ struct Log {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Traces {
+    otlp_endpoint: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Mail {
     smtp_url: String,
     smtp_from: String,
@@ -266,7 +275,7 @@ struct FileApp {
 }
 
 /// Environment name, place in the file, and how its text becomes a value.
-pub(crate) const ENVIRONMENT: [(&str, &str, &str, Form); 32] = [
+pub(crate) const ENVIRONMENT: [(&str, &str, &str, Form); 33] = [
     ("FORGE_RCA_LISTEN", "server", "listen", Form::Text),
     ("FORGE_RCA_ADMIN_LISTEN", "server", "admin_listen", Form::Text),
     ("FORGE_RCA_PUBLIC_URL", "server", "public_url", Form::Text),
@@ -303,6 +312,7 @@ pub(crate) const ENVIRONMENT: [(&str, &str, &str, Form); 32] = [
     ("FORGE_RCA_RETENTION_ANALYSES", "retention", "analyses", Form::Number),
     ("FORGE_RCA_LOG_FORMAT", "log", "format", Form::Text),
     ("FORGE_RCA_LOG_LEVEL", "log", "level", Form::Text),
+    ("FORGE_RCA_OTLP_ENDPOINT", "traces", "otlp_endpoint", Form::Text),
     ("FORGE_RCA_SMTP_URL", "mail", "smtp_url", Form::Text),
     ("FORGE_RCA_SMTP_FROM", "mail", "smtp_from", Form::Text),
     ("FORGE_RCA_LANGUAGE_MODEL_URL", "language_model", "base_url", Form::Text),
@@ -381,6 +391,7 @@ impl Config {
             quotas: Limits::default(),
             log_format: LogFormat::Text,
             log_level: "warn".to_owned(),
+            otlp_endpoint: None,
             smtp_url: None,
             smtp_from: None,
             platform_apps: BTreeMap::new(),
@@ -581,6 +592,10 @@ fn check(
             token: SecretString::from(source.token),
         });
     }
+    let otlp_endpoint = optional_url(&file.traces.otlp_endpoint, "traces.otlp_endpoint", &mut faults);
+    if otlp_endpoint.is_some() && !cfg!(feature = "otel") {
+        faults.push("traces.otlp_endpoint needs a program built with the feature otel".to_owned());
+    }
     let language_model =
         language_model::check(file.language_model, file.network.dangerous_allow_http, &mut faults);
     if file.mail.smtp_url.is_empty() != file.mail.smtp_from.is_empty() {
@@ -624,6 +639,7 @@ fn check(
         },
         log_format,
         log_level: file.log.level,
+        otlp_endpoint,
         smtp_url: (!file.mail.smtp_url.is_empty()).then(|| SecretString::from(file.mail.smtp_url)),
         smtp_from: (!file.mail.smtp_from.is_empty()).then_some(file.mail.smtp_from),
         platform_apps,

@@ -34,10 +34,9 @@ impl<'de> Deserializer<'de> for Objects {
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.0 {
-            Value::Array(items) => visitor.visit_seq(SeqDeserializer::new(items.into_iter().map(Objects))),
-            Value::Object(fields) => visitor.visit_map(MapDeserializer::new(
-                fields.into_iter().map(|(name, value)| (name, Objects(value))),
-            )),
+            Value::Array(items) => visitor.visit_seq(SeqDeserializer::new(items.into_iter().map(Self))),
+            Value::Object(fields) => visitor
+                .visit_map(MapDeserializer::new(fields.into_iter().map(|(name, value)| (name, Self(value))))),
             plain => plain.deserialize_any(visitor),
         }
     }

@@ -28,7 +28,7 @@ struct System {
     only_if: Option<&'static str>,
 }
 
-const SYSTEMS: [System; 9] = [
+const SYSTEMS: [System; 10] = [
     System {
         ci: "gitlab",
         file: ".gitlab-ci.yml",
@@ -81,6 +81,23 @@ const SYSTEMS: [System; 9] = [
         ],
         around: "    - step:\n        script:\n          - set -o pipefail\n          - make test 2>&1 | tee build.log\n        after-script:\n          - |\n            COMMAND\n",
         only_if: Some("[ \"$BITBUCKET_EXIT_CODE\" -ne 0 ]"),
+    },
+    System {
+        ci: "gitflic",
+        // The run's id is a UUID here, as the forge's API has it; there is no variable with the whole path.
+        file: "gitflic-ci.yaml",
+        route: "log",
+        fields: &[
+            ("provider", "gitflic"),
+            ("status", "failed"),
+            ("project", "$CI_PROJECT_NAMESPACE/$CI_PROJECT_NAME"),
+            ("pipeline_id", "$CI_PIPELINE_ID"),
+            ("job_name", "$CI_JOB_NAME"),
+            ("branch", "$CI_COMMIT_REF_NAME"),
+            ("commit_sha", "$CI_COMMIT_SHA"),
+        ],
+        around: "test:\n  stage: test\n  scripts:\n    - |\n      make test >build.log 2>&1 && cat build.log && exit 0\n      cat build.log\n      COMMAND\n      exit 1\n",
+        only_if: None,
     },
     System {
         ci: "jenkins",

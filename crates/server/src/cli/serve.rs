@@ -19,12 +19,32 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = Config::load(arguments.config.as_deref(), std::env::vars()).map_err(Failure::input)?;
-    telemetry::init(config.log_format, &config.log_level);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::input)?;
-    runtime.block_on(async {
+    #[cfg(feature = "otel")]
+    let traces = match &config.otlp_endpoint {
+        None => {
+            telemetry::init(config.log_format, &config.log_level);
+            None
+        }
+        Some(endpoint) => {
+            let (traces, tracer) = telemetry::otel::Traces::begin(endpoint, runtime.handle().clone())
+                .map_err(|error| Failure::Check(format!("{error:#}")))?;
+            telemetry::init_with_traces(config.log_format, &config.log_level, tracer);
+            Some(traces)
+        }
+    };
+    #[cfg(not(feature = "otel"))]
+    telemetry::init(config.log_format, &config.log_level);
+    let result = runtime.block_on(async {
         let application = Application::build(config, arguments.role)
             .await
             .map_err(|error| Failure::Check(format!("{error:#}")))?;
         application.run(shutdown::signal()).await.map_err(|error| Failure::Check(format!("{error:#}")))
-    })
+    });
+    // This thread is none of the runtime's, which still sends them.
+    #[cfg(feature = "otel")]
+    if let Some(traces) = traces {
+        traces.end();
+    }
+    result
 }

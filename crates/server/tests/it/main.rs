@@ -14,6 +14,8 @@ mod kill;
 mod limits;
 mod mcp;
 mod operate;
+#[cfg(feature = "otel")]
+mod otel;
 mod processes;
 mod program;
 mod workspace;
