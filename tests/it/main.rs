@@ -7,6 +7,7 @@ mod abuse;
 mod api;
 mod app;
 mod bad_input;
+mod browser;
 mod channels;
 mod connect;
 mod described;

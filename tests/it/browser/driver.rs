@@ -1,0 +1,115 @@
+//! Debian's chromium and chromedriver: found, started once for all tests of this process, and ended with the last.
+
+#![expect(clippy::disallowed_methods, reason = "tests start the browser")]
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    net::TcpStream,
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex, Weak},
+    time::Duration,
+};
+
+use thirtyfour::{ChromeCapabilities, ChromiumLikeCapabilities as _, LoggingPrefsLogLevel, WebDriver};
+
+/// A running chromedriver.
+pub(super) struct Driver {
+    address: String,
+    process: Child,
+}
+
+static RUNNING: Mutex<Weak<Driver>> = Mutex::new(Weak::new());
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // With it end the browsers of tests that failed.
+        let _ = self.shut_down();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Driver {
+    /// The driver that runs, or a new one. `None` where no browser is installed, which is said; a failure in CI.
+    pub(super) fn shared() -> Option<Arc<Self>> {
+        let mut running = RUNNING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(driver) = running.upgrade() {
+            return Some(driver);
+        }
+        let is_installed = ["chromium", "chromedriver"].iter().all(|program| is_there(program));
+        if !is_installed {
+            let reason = "install Debian's packages chromium and chromium-driver";
+            assert!(std::env::var_os("CI").is_none(), "the tests in a browser must run in CI: {reason}");
+            // Past the capture of the test harness: a test that is left out must be seen.
+            let _ = writeln!(std::io::stderr(), "a test in a browser is left out: {reason}");
+            return None;
+        }
+        let driver = Arc::new(Self::start());
+        *running = Arc::downgrade(&driver);
+        Some(driver)
+    }
+
+    fn start() -> Self {
+        let mut process = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
+        // "ChromeDriver was started successfully on port 40173."
+        let port = lines
+            .find_map(|line| line.split_once("successfully on port ").map(|(_, port)| port.to_owned()))
+            .expect("chromedriver says on which port it listens");
+        // What it says later is of no use, but must not fill the pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { address: format!("127.0.0.1:{}", port.trim_end_matches('.')), process }
+    }
+
+    /// Asks chromedriver to end its browsers and itself. Without a runtime: there is none any more.
+    fn shut_down(&self) -> std::io::Result<()> {
+        let mut connection = TcpStream::connect(&self.address)?;
+        connection.set_read_timeout(Some(Duration::from_secs(5)))?;
+        write!(connection, "GET /shutdown HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address)?;
+        std::io::copy(&mut connection, &mut std::io::sink())?;
+        Ok(())
+    }
+
+    /// A new, empty browser.
+    pub(super) async fn open(&self, with_scripts: bool) -> WebDriver {
+        let mut wanted = ChromeCapabilities::new();
+        wanted.set_headless().unwrap();
+        wanted.set_disable_gpu().unwrap();
+        wanted.set_disable_dev_shm_usage().unwrap();
+        wanted.add_arg("--window-size=1280,1000").unwrap();
+        wanted.add_arg("--no-first-run").unwrap();
+        // Nothing but our own server is to be asked for anything.
+        wanted.add_arg("--disable-background-networking").unwrap();
+        wanted.add_arg("--disable-component-update").unwrap();
+        if is_root() {
+            // Chromium's sandbox refuses to work for root, as containers of CI have it.
+            wanted.set_no_sandbox().unwrap();
+        }
+        let mut preferences = serde_json::json!({ "intl.accept_languages": "en" });
+        if !with_scripts {
+            preferences["profile.managed_default_content_settings.javascript"] = 2.into();
+        }
+        wanted.add_experimental_option("prefs", preferences).unwrap();
+        wanted.set_logging_prefs("browser", LoggingPrefsLogLevel::All).unwrap();
+        wanted.set_logging_prefs("performance", LoggingPrefsLogLevel::All).unwrap();
+        // On loopback, whatever proxy the surroundings have.
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        WebDriver::builder(format!("http://{}", self.address), wanted).client(http).connect().await.unwrap()
+    }
+}
+
+fn is_there(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
+}

@@ -1,0 +1,19 @@
+//! What holds for every page: each helper of a new page adds it to [`PAGES`].
+
+use super::Browser;
+use crate::support::TestServer;
+
+/// Name of the pictures, and the address. Every page of the dashboard that can be opened on an empty server.
+const PAGES: &[(&str, &str)] = &[("overview", "/"), ("not-found", "/no-such-page")];
+
+#[tokio::test]
+async fn every_page_of_an_empty_server_is_for_everybody() {
+    let server = TestServer::start().await;
+    let Some(browser) = Browser::start(&server).await else { return };
+    browser.sign_in().await;
+    for (name, path) in PAGES {
+        browser.goto(path).await;
+        browser.check(&format!("empty-{name}")).await;
+    }
+    browser.close().await;
+}
