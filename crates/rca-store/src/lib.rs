@@ -6,6 +6,7 @@ mod audit;
 mod channel;
 mod cluster;
 mod comment;
+mod counts;
 mod delivery;
 mod error;
 mod hook;
@@ -40,6 +41,7 @@ pub use audit::{AuditCheck, AuditEntry, NewAudit};
 pub use channel::Channel;
 pub use cluster::{Cluster, ClusterFilter, ClusterHit};
 pub use comment::Comment;
+pub use counts::IntegrationCount;
 pub use delivery::{
     Accepted, Delivery, DeliveryContent, DeliveryCounts, DeliveryFilter, DeliveryStatus, NewDelivery,
 };
