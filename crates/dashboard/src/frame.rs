@@ -127,6 +127,11 @@ impl Frame {
         self.taste.locale.text(key)
     }
 
+    /// A text of the messages, where there is one.
+    pub(crate) fn find(&self, key: &str) -> Option<&'static str> {
+        self.taste.locale.find(key)
+    }
+
     /// A text under `group.word`; the word itself where the messages do not know it: for words of the API.
     pub(crate) fn word(&self, group: &str, word: &str) -> String {
         self.taste.locale.find(&format!("{group}.{word}")).unwrap_or(word).to_owned()
@@ -203,6 +208,12 @@ impl Frame {
     pub(crate) fn may_admin(&self) -> bool {
         self.inside.as_ref().is_some_and(|inside| inside.may_admin)
     }
+}
+
+/// An address from outside as a link, where it leads to a web page: `javascript:` and its like become text.
+pub(crate) fn outer_link(address: &str) -> Option<&str> {
+    let is_web = url::Url::parse(address).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+    is_web.then_some(address)
 }
 
 /// Any kind of number, by reference or not, as templates have them.

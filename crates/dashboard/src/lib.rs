@@ -13,6 +13,7 @@ use axum::{Router, middleware};
 use rca_flow::Flow;
 
 pub use error::not_found_page;
+pub use pages::{after_connecting, connecting_session};
 pub use session::{SESSION_COOKIE, csrf_of, session_of};
 
 /// What every page can reach.

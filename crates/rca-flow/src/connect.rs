@@ -564,7 +564,7 @@ fn cloud(forge: ForgeKind) -> Option<&'static str> {
     }
 }
 
-fn text(url: &Url) -> String {
+pub(crate) fn text(url: &Url) -> String {
     url.as_str().trim_end_matches('/').to_owned()
 }
 

@@ -106,37 +106,15 @@ impl Flow {
         };
         let page = page(filter.limit, filter.cursor.as_deref())?;
         let page = self.store().list_repositories(&caller.workspace, &wanted, &page).await?;
-        let mut items = Vec::with_capacity(page.items.len());
-        for repository in page.items {
-            items.push(self.repository_view(repository, &wide).await?);
-        }
-        Ok(List { items, next_cursor: page.next_cursor })
-    }
-
-    async fn repository_view(&self, repository: Repository, wide: &[Hook]) -> Result<RepositoryView> {
-        let is_served = |hook: &&Hook| repository.monitored && covers(hook, &repository.full_name);
-        let hook = match wide.iter().find(is_served) {
-            Some(hook) => Some(hook.clone()),
-            None => self.store().find_hook_of_repository(&repository.workspace, &repository.id).await?,
+        let ids: Vec<String> = page.items.iter().map(|repository| repository.id.clone()).collect();
+        let mut own =
+            self.store().list_hooks_of_repositories(&caller.workspace, &integration.id, &ids).await?;
+        let view = |repository: Repository| {
+            let own = own.remove(&repository.id);
+            repository_view(repository, &wide, own)
         };
-        Ok(RepositoryView {
-            id: repository.id,
-            forge_id: repository.forge_id,
-            full_name: repository.full_name,
-            default_branch: repository.default_branch,
-            web_url: repository.web_url,
-            archived: repository.archived,
-            has_ci: repository.data.get("has_ci").and_then(Value::as_bool),
-            monitored: repository.monitored,
-            hook: hook.map_or_else(
-                || HookView { state: "none".to_owned(), last_delivery_at: None, last_error: None },
-                |hook| HookView {
-                    state: hook.state,
-                    last_delivery_at: hook.last_delivery_at.map(time),
-                    last_error: hook.last_error,
-                },
-            ),
-        })
+        let items = page.items.into_iter().map(view).collect();
+        Ok(List { items, next_cursor: page.next_cursor })
     }
 
     /// Changes which repositories are monitored. Each succeeds or fails by itself; above fifty the work goes on in the
@@ -571,6 +549,29 @@ impl Flow {
                 None => return Ok(all),
             }
         }
+    }
+}
+
+pub(crate) fn repository_view(repository: Repository, wide: &[Hook], own: Option<Hook>) -> RepositoryView {
+    let is_served = |hook: &&Hook| repository.monitored && covers(hook, &repository.full_name);
+    let hook = wide.iter().find(is_served).cloned().or(own);
+    RepositoryView {
+        id: repository.id,
+        forge_id: repository.forge_id,
+        full_name: repository.full_name,
+        default_branch: repository.default_branch,
+        web_url: repository.web_url,
+        archived: repository.archived,
+        has_ci: repository.data.get("has_ci").and_then(Value::as_bool),
+        monitored: repository.monitored,
+        hook: hook.map_or_else(
+            || HookView { state: "none".to_owned(), last_delivery_at: None, last_error: None },
+            |hook| HookView {
+                state: hook.state,
+                last_delivery_at: hook.last_delivery_at.map(time),
+                last_error: hook.last_error,
+            },
+        ),
     }
 }
 

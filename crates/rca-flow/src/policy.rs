@@ -71,16 +71,19 @@ pub fn default_feedback(forge: ForgeKind) -> FeedbackPolicy {
     }
 }
 
-/// The policy that holds: the integration's own wish before the workspace's before the default.
+/// The policy that holds: the integration's own wish before the workspace's before the default. What the workspace has
+/// switched off stays off: an integration cannot switch it on.
 #[must_use]
 pub fn feedback(defaults: FeedbackPolicy, workspace: &Value, integration: &Value) -> FeedbackPolicy {
-    [workspace, integration].into_iter().fold(defaults, |policy, wish| {
-        let wish: FeedbackChange = serde_json::from_value(wish.clone()).unwrap_or_default();
-        FeedbackPolicy {
-            pr_comment: wish.pr_comment.unwrap_or(policy.pr_comment),
-            commit_comment: wish.commit_comment.unwrap_or(policy.commit_comment),
-            issue: wish.issue.unwrap_or(policy.issue),
-            status: wish.status.unwrap_or(policy.status),
-        }
-    })
+    let read = |wish: &Value| serde_json::from_value::<FeedbackChange>(wish.clone()).unwrap_or_default();
+    let (workspace, integration) = (read(workspace), read(integration));
+    let holds = |default: bool, workspace: Option<bool>, own: Option<bool>| {
+        workspace != Some(false) && own.or(workspace).unwrap_or(default)
+    };
+    FeedbackPolicy {
+        pr_comment: holds(defaults.pr_comment, workspace.pr_comment, integration.pr_comment),
+        commit_comment: holds(defaults.commit_comment, workspace.commit_comment, integration.commit_comment),
+        issue: holds(defaults.issue, workspace.issue, integration.issue),
+        status: holds(defaults.status, workspace.status, integration.status),
+    }
 }

@@ -375,7 +375,7 @@ const LIVE: &str = "hook h JOIN integration i ON i.id = h.integration \
     WHERE h.removed_at IS NULL AND i.removed_at IS NULL";
 
 impl Hook {
-    fn from_row(row: &Row) -> Result<Self> {
+    pub(crate) fn from_row(row: &Row) -> Result<Self> {
         Ok(Self {
             id: row.text("id")?,
             workspace: row.text("workspace")?,

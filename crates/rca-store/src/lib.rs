@@ -7,6 +7,7 @@ mod baseline;
 mod channel;
 mod cluster;
 mod comment;
+mod counts;
 mod delivery;
 mod error;
 mod hook;
@@ -45,6 +46,7 @@ pub use baseline::{BaselineKey, StoredBaseline};
 pub use channel::Channel;
 pub use cluster::{Cluster, ClusterFilter, ClusterHit};
 pub use comment::Comment;
+pub use counts::IntegrationCount;
 pub use delivery::{
     Accepted, Delivery, DeliveryContent, DeliveryCounts, DeliveryFilter, DeliveryStatus, NewDelivery,
 };

@@ -153,14 +153,7 @@ impl Store {
         filter: &RepositoryFilter,
         page: &PageRequest,
     ) -> Result<Page<Repository>> {
-        let mut sql = Sql::new("SELECT * FROM repository WHERE workspace = $1")
-            .bind(workspace)
-            .when(" AND integration = ", filter.integration.clone())
-            .when(" AND monitored = ", filter.monitored)
-            .when(" AND seen_at < ", filter.not_seen_since);
-        if let Some(search) = &filter.search {
-            sql = sql.push(" AND lower(full_name) LIKE ").arg(contains(search)).push(" ESCAPE '!'");
-        }
+        let mut sql = filtered("*", workspace, filter);
         if let Some(cursor) = &page.cursor {
             let (name, id) = read_cursor(cursor)
                 .ok_or_else(|| Error::new(ErrorKind::Invalid, "the cursor is not one of this list"))?;
@@ -316,6 +309,19 @@ impl Repository {
             created_at: row.int("created_at")?,
             seen_at: row.int("seen_at")?,
         })
+    }
+}
+
+/// The repositories of a workspace that match.
+pub(crate) fn filtered(columns: &str, workspace: &str, filter: &RepositoryFilter) -> Sql {
+    let sql = Sql::new(format!("SELECT {columns} FROM repository WHERE workspace = $1"))
+        .bind(workspace)
+        .when(" AND integration = ", filter.integration.clone())
+        .when(" AND monitored = ", filter.monitored)
+        .when(" AND seen_at < ", filter.not_seen_since);
+    match &filter.search {
+        Some(search) => sql.push(" AND lower(full_name) LIKE ").arg(contains(search)).push(" ESCAPE '!'"),
+        None => sql,
     }
 }
 

@@ -1,11 +1,20 @@
 //! The pages, by area. Each reads the request, calls the use case and renders; nothing is decided here.
 
+mod connect;
+mod deliveries;
+mod incidents;
+mod integrations;
+mod operations;
 mod overview;
 mod preferences;
+mod problem;
+mod repositories;
 mod sign_in;
 
 use askama::Template;
 use axum::{Router, extract::DefaultBodyLimit, response::Html};
+
+pub use connect::back::{after_connecting, connecting_session};
 
 use crate::{Dashboard, assets, error::PageError};
 
@@ -19,6 +28,12 @@ pub(crate) fn router() -> Router<Dashboard> {
         .merge(sign_in::router())
         .merge(preferences::router())
         .merge(overview::router())
+        .merge(connect::router())
+        .merge(integrations::router())
+        .merge(repositories::router())
+        .merge(operations::router())
+        .merge(deliveries::router())
+        .merge(incidents::router())
         .layer(DefaultBodyLimit::max(FORM_LIMIT))
         .merge(assets::router())
 }

@@ -58,4 +58,7 @@ fn the_nearer_wish_wins() {
     let policy = feedback(defaults, &json!({ "status": false, "issue": true }), &json!({ "issue": false }));
     assert!(policy.pr_comment && !policy.status && !policy.issue);
     assert_eq!(feedback(defaults, &Value::Null, &Value::Null), defaults);
+    let blocked =
+        feedback(defaults, &json!({ "pr_comment": false }), &json!({ "pr_comment": true, "issue": true }));
+    assert!(!blocked.pr_comment && blocked.issue, "what the workspace has switched off stays off");
 }

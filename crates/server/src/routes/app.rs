@@ -4,8 +4,9 @@ use axum::{
     response::{Html, IntoResponse, Redirect, Response},
 };
 use forge_core::ForgeKind;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use rca_flow::{
+    FlowError,
     app::{AppCreatedParameters, AppInstalledParameters},
     types::{AppRequest, AppStartRequest, AppStarted, IntegrationView},
 };
@@ -44,10 +45,15 @@ async fn start(
     responses((status = 303), Errors))]
 async fn created(
     State(state): State<AppState>,
+    headers: HeaderMap,
     QueryOf(parameters): QueryOf<AppCreatedParameters>,
-) -> Result<Redirect, ApiError> {
-    let install = state.flow.app_created(ForgeKind::GITHUB, parameters, None).await?;
-    Ok(Redirect::to(install.as_str()))
+) -> Result<Response, ApiError> {
+    let browser = dashboard::connecting_session(&state.flow, &headers).await;
+    let install = match state.flow.app_created(ForgeKind::GITHUB, parameters, browser.as_ref()).await {
+        Ok(install) => install,
+        Err(error) => return failed(&state, &headers, error).await,
+    };
+    Ok(Redirect::to(install.as_str()).into_response())
 }
 
 /// Where GitHub sends the browser after the app was installed.
@@ -55,6 +61,7 @@ async fn created(
     responses((status = 200, content_type = "text/html", body = String), Errors))]
 async fn installed(
     State(state): State<AppState>,
+    headers: HeaderMap,
     QueryOf(parameters): QueryOf<AppInstalledParameters>,
 ) -> Result<Response, ApiError> {
     if parameters.state.is_none() && parameters.setup_action.as_deref() == Some("update") {
@@ -65,13 +72,25 @@ async fn installed(
         );
         return Ok(Html(page).into_response());
     }
-    let integration = state.flow.app_installed(ForgeKind::GITHUB, parameters, None).await?;
+    let browser = dashboard::connecting_session(&state.flow, &headers).await;
+    let outcome = state.flow.app_installed(ForgeKind::GITHUB, parameters, browser.as_ref()).await;
+    let forge = ForgeKind::GITHUB;
+    if let Some(page) = dashboard::after_connecting(&state.flow, &headers, forge, outcome.as_ref()).await {
+        return Ok(page);
+    }
+    let integration = outcome?;
     tracing::info!(integration = %integration.id, "connected as an app");
     let page = concat!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Connected</title>",
         "<h1>Connected</h1><p>The app is connected. You can close this window.</p></html>"
     );
     Ok(Html(page).into_response())
+}
+
+/// The page of the forge with what went wrong, for the browser of somebody who is signed in.
+async fn failed(state: &AppState, headers: &HeaderMap, error: FlowError) -> Result<Response, ApiError> {
+    let page = dashboard::after_connecting(&state.flow, headers, ForgeKind::GITHUB, Err(&error)).await;
+    page.ok_or_else(|| error.into())
 }
 
 /// Connect a GitHub App that exists, with its private key.

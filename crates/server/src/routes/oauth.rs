@@ -1,10 +1,10 @@
 use axum::{
     Extension, Json,
     extract::State,
-    response::{Html, IntoResponse, Response},
+    response::{Html, IntoResponse, Redirect, Response},
 };
 use forge_core::ForgeKind;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use rca_flow::{
     connect::CallbackParameters,
     types::{AuthorizeRequest, IntegrationView},
@@ -54,9 +54,10 @@ async fn authorize(
 async fn callback(
     State(state): State<AppState>,
     ForgeInPath(forge): ForgeInPath,
+    headers: HeaderMap,
     QueryOf(parameters): QueryOf<CallbackParameters>,
 ) -> Result<Response, ApiError> {
-    finish(&state, forge, parameters).await
+    finish(&state, &headers, forge, parameters).await
 }
 
 /// What GitFlic sends from server to server, in place of a browser that brings the code.
@@ -86,7 +87,7 @@ async fn posted_callback(
             "this forge sends the browser here: GET",
         ));
     }
-    finish(&state, forge, posted.into_parameters()).await
+    finish(&state, &HeaderMap::new(), forge, posted.into_parameters()).await
 }
 
 /// The same as `/v1/integrations/gitflic/callback`.
@@ -96,7 +97,7 @@ async fn gitflic_posted_callback(
     State(state): State<AppState>,
     JsonBody(posted): JsonBody<PostedCode>,
 ) -> Result<Response, ApiError> {
-    finish(&state, ForgeKind::GITFLIC, posted.into_parameters()).await
+    finish(&state, &HeaderMap::new(), ForgeKind::GITFLIC, posted.into_parameters()).await
 }
 
 impl PostedCode {
@@ -110,9 +111,10 @@ impl PostedCode {
     responses((status = 200, content_type = "text/html", body = String), Errors))]
 async fn gitlab_callback(
     State(state): State<AppState>,
+    headers: HeaderMap,
     QueryOf(parameters): QueryOf<CallbackParameters>,
 ) -> Result<Response, ApiError> {
-    finish(&state, ForgeKind::GITLAB, parameters).await
+    finish(&state, &headers, ForgeKind::GITLAB, parameters).await
 }
 
 /// The same as `/v1/integrations/github/callback`.
@@ -120,9 +122,10 @@ async fn gitlab_callback(
     responses((status = 200, content_type = "text/html", body = String), Errors))]
 async fn github_callback(
     State(state): State<AppState>,
+    headers: HeaderMap,
     QueryOf(parameters): QueryOf<CallbackParameters>,
 ) -> Result<Response, ApiError> {
-    finish(&state, ForgeKind::GITHUB, parameters).await
+    finish(&state, &headers, ForgeKind::GITHUB, parameters).await
 }
 
 /// The same as `/v1/integrations/bitbucket-cloud/callback`.
@@ -130,9 +133,10 @@ async fn github_callback(
     responses((status = 200, content_type = "text/html", body = String), Errors))]
 async fn bitbucket_callback(
     State(state): State<AppState>,
+    headers: HeaderMap,
     QueryOf(parameters): QueryOf<CallbackParameters>,
 ) -> Result<Response, ApiError> {
-    finish(&state, ForgeKind::BITBUCKET_CLOUD, parameters).await
+    finish(&state, &headers, ForgeKind::BITBUCKET_CLOUD, parameters).await
 }
 
 /// The same as `/v1/integrations/gitflic/callback`.
@@ -140,19 +144,25 @@ async fn bitbucket_callback(
     responses((status = 200, content_type = "text/html", body = String), Errors))]
 async fn gitflic_callback(
     State(state): State<AppState>,
+    headers: HeaderMap,
     QueryOf(parameters): QueryOf<CallbackParameters>,
 ) -> Result<Response, ApiError> {
-    finish(&state, ForgeKind::GITFLIC, parameters).await
+    finish(&state, &headers, ForgeKind::GITFLIC, parameters).await
 }
 
 async fn finish(
     state: &AppState,
+    headers: &HeaderMap,
     forge: ForgeKind,
     parameters: CallbackParameters,
 ) -> Result<Response, ApiError> {
+    let browser = dashboard::connecting_session(&state.flow, headers).await;
     let is_empty = parameters.state.is_none() && parameters.code.is_none() && parameters.error.is_none();
     if forge == ForgeKind::GITFLIC && is_empty {
         // GitFlic posts the code first, and then sends the browser here with nothing.
+        if browser.is_some() {
+            return Ok(Redirect::to("/connect/gitflic/waiting").into_response());
+        }
         let page = concat!(
             "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>GitFlic</title>",
             "<h1>Back from GitFlic</h1><p>GitFlic hands its answer over by itself. You can close this window; ",
@@ -160,7 +170,11 @@ async fn finish(
         );
         return Ok(Html(page).into_response());
     }
-    let integration = match state.flow.callback(forge, parameters, None).await {
+    let outcome = state.flow.callback(forge, parameters, browser.as_ref()).await;
+    if let Some(page) = dashboard::after_connecting(&state.flow, headers, forge, outcome.as_ref()).await {
+        return Ok(page);
+    }
+    let integration = match outcome {
         Ok(integration) => integration,
         // A state that is none of ours: anybody can make one up.
         Err(error) => return Ok((Extension(Unproved), ApiError::from(error)).into_response()),
