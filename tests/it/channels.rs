@@ -3,5 +3,6 @@
 mod sent_in;
 mod setup;
 mod sink;
+mod telegram_link;
 mod told;
 mod unhappy;

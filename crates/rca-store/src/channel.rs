@@ -58,6 +58,20 @@ impl Store {
             .transpose()
     }
 
+    /// The channel of an id, whatever its workspace: for what proves itself by the channel's own secret.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn find_channel(&self, id: &str) -> Result<Option<Channel>> {
+        let mut connection = self.read().await?;
+        Sql::new("SELECT * FROM channel WHERE id = $1")
+            .bind(id)
+            .optional(&mut connection)
+            .await?
+            .map(|row| Channel::from_row(&row))
+            .transpose()
+    }
+
     /// Channels of a workspace, the newest first.
     ///
     /// # Errors

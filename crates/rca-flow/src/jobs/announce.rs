@@ -14,6 +14,7 @@ use super::{
     notify::notify_task,
 };
 use crate::{
+    channels::is_without_chat,
     connect::value,
     flow::Flow,
     notices::{self, Failure, Healed},
@@ -310,7 +311,12 @@ async fn channels(flow: &Flow, workspace: &str) -> Result<Vec<Channel>, JobError
     let mut page = PageRequest::first(500);
     loop {
         let found = flow.store().list_channels(workspace, &page).await?;
-        all.extend(found.items.into_iter().filter(|channel| channel.enabled));
+        all.extend(
+            found
+                .items
+                .into_iter()
+                .filter(|channel| channel.enabled && !is_without_chat(&channel.kind, &channel.config)),
+        );
         match found.next_cursor {
             Some(cursor) => page.cursor = Some(cursor),
             None => return Ok(all),

@@ -33,8 +33,8 @@ pub struct ChannelRequest {
     /// What people call it, 1 to 100 characters.
     #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 100))]
     pub name: String,
-    /// slack `{webhook_url}` or `{bot_token, channel, api_base_url?}`; telegram `{bot_token, chat_id, api_base_url?}`;
-    /// matrix `{homeserver_url, access_token, room_id}`; email `{to: [address]}`; webhook `{url}`.
+    /// slack `{webhook_url}` or `{bot_token, channel, api_base_url?}`; telegram `{bot_token, chat_id?, api_base_url?}`,
+    /// where the chat can be linked by the bot once the public address is https; matrix `{homeserver_url, access_token, room_id}`; email `{to: [address]}`; webhook `{url}`.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub config: Map<String, Value>,
     /// Which messages it wants.
@@ -90,6 +90,8 @@ pub struct ChannelView {
     /// The configuration; secrets are `{"fingerprint": ...}`.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub config: Value,
+    /// `ready`, or `waiting`: no Telegram chat is linked to it yet, and nothing is sent.
+    pub state: String,
     /// Which messages it wants.
     pub filters: ChannelFilters,
     /// Whether it is told of incidents.
@@ -112,6 +114,21 @@ pub struct ChannelMade {
     /// What a webhook's requests are signed with (Standard Webhooks). Shown only here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signing_secret: Option<String>,
+    /// How a Telegram chat is linked to it.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub link: Option<TelegramLink>,
+}
+
+/// Links a Telegram chat to a channel: whoever opens one of these first, once, before they expire.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TelegramLink {
+    /// Opens a chat with the bot: `https://t.me/{bot}?start={code}`.
+    pub link: String,
+    /// Adds the bot to a group.
+    pub group_link: String,
+    /// RFC 3339.
+    pub link_expires_at: String,
 }
 
 /// What was, or is to be, sent to a channel.
