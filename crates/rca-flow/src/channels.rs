@@ -11,7 +11,7 @@ use crate::{
     error::{FlowError, FlowErrorKind, Result},
     flow::{Caller, Flow},
     integrations::audit,
-    jobs::{Told, incident_code, notification},
+    jobs::{Told, digest_task, incident_code, notification},
     types::{
         ChannelFilters, ChannelMade, ChannelPatch, ChannelRequest, ChannelView, List, NotificationView, page,
         time,
@@ -76,6 +76,7 @@ impl Flow {
             config: ChannelConfig::shown(&config),
             incidents: request.incidents.unwrap_or(filters.repositories.is_empty()),
             filters: value(&filters),
+            digest: request.digest.unwrap_or(false),
             enabled: request.enabled.unwrap_or(true),
             disabled_reason: None,
             refusals: 0,
@@ -125,6 +126,13 @@ impl Flow {
         if let Some(incidents) = patch.incidents {
             channel.incidents = incidents;
             changed.push("incidents");
+        }
+        if let Some(digest) = patch.digest {
+            channel.digest = digest;
+            changed.push("digest");
+            if !digest {
+                writes.push(Write::Enqueue(digest_task(&channel, 0)));
+            }
         }
         let is_repaired = patch.config.is_some() || patch.enabled == Some(true);
         if let Some(config) = patch.config.clone().map(Value::Object) {
@@ -341,6 +349,7 @@ fn view(channel: Channel) -> ChannelView {
         config: channel.config,
         filters: serde_json::from_value(channel.filters).unwrap_or_default(),
         incidents: channel.incidents,
+        digest: channel.digest,
         enabled: channel.enabled,
         disabled_reason: channel.disabled_reason,
         created_at: time(channel.created_at),

@@ -25,6 +25,8 @@ pub struct Channel {
     pub filters: Value,
     /// Whether it is told of incidents.
     pub incidents: bool,
+    /// Whether it is told once a day, instead of each thing.
+    pub digest: bool,
     /// Whether anything is sent to it.
     pub enabled: bool,
     /// Why we stopped sending to it, where that was not a person's wish.
@@ -100,6 +102,7 @@ impl Channel {
             config: row.json("config")?,
             filters: row.json("filters")?,
             incidents: row.flag("incidents")?,
+            digest: row.flag("digest")?,
             enabled: row.flag("enabled")?,
             disabled_reason: row.text_opt("disabled_reason")?,
             refusals: row.int("refusals")?,
@@ -111,10 +114,10 @@ impl Channel {
 /// Stores a channel as it is now; its refusals stay.
 pub(crate) async fn put(connection: &mut AnyConnection, now: i64, channel: Channel) -> Result<()> {
     let stored = Sql::new(
-        "INSERT INTO channel (id, workspace, kind, name, config, filters, incidents, enabled, disabled_reason, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO UPDATE SET name = excluded.name, \
+        "INSERT INTO channel (id, workspace, kind, name, config, filters, incidents, enabled, disabled_reason, created_at, \
+         digest) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO UPDATE SET name = excluded.name, \
          config = excluded.config, filters = excluded.filters, incidents = excluded.incidents, \
-         enabled = excluded.enabled, disabled_reason = excluded.disabled_reason \
+         enabled = excluded.enabled, disabled_reason = excluded.disabled_reason, digest = excluded.digest \
          WHERE channel.workspace = excluded.workspace",
     )
     .bind(channel.id)
@@ -127,6 +130,7 @@ pub(crate) async fn put(connection: &mut AnyConnection, now: i64, channel: Chann
     .bind(channel.enabled)
     .bind(channel.disabled_reason)
     .bind(now)
+    .bind(channel.digest)
     .execute(connection)
     .await?;
     if stored == 0 { Err(Error::not_found("channel")) } else { Ok(()) }

@@ -41,6 +41,9 @@ pub struct ChannelRequest {
     pub filters: Option<ChannelFilters>,
     /// Whether it is told of incidents [yes where no repository is named in the filters].
     pub incidents: Option<bool>,
+    /// Whether it is told once a day what happened, at the hour (UTC) of the settings' `digest`, instead of each thing;
+    /// incidents come at once [no].
+    pub digest: Option<bool>,
     /// Whether anything is sent to it; yes where it is not given.
     pub enabled: Option<bool>,
 }
@@ -60,6 +63,8 @@ pub struct ChannelPatch {
     pub filters: Option<ChannelFilters>,
     /// Whether it is told of incidents.
     pub incidents: Option<bool>,
+    /// Whether it is told once a day. `false`: what was held is told at once.
+    pub digest: Option<bool>,
     /// Whether anything is sent to it. `true` also lets one go on that we stopped.
     pub enabled: Option<bool>,
 }
@@ -96,6 +101,8 @@ pub struct ChannelView {
     pub filters: ChannelFilters,
     /// Whether it is told of incidents.
     pub incidents: bool,
+    /// Whether it is told once a day, where the settings name an hour.
+    pub digest: bool,
     /// Whether anything is sent to it.
     pub enabled: bool,
     /// Why we stopped sending to it.
@@ -137,11 +144,11 @@ pub struct TelegramLink {
 pub struct NotificationView {
     /// Its id.
     pub id: String,
-    /// `analysis.failed`, `run.fixed`, `incident.opened`, `incident.resolved` or `test`.
+    /// `analysis.failed`, `run.fixed`, `digest`, `incident.opened`, `incident.resolved` or `test`.
     pub event: String,
     /// What it says, in one line.
     pub subject: String,
-    /// `pending`, `sent`, `failed`, `skipped`, or `unknown`: the answer was lost, and sending again might say it twice.
+    /// `pending`, `held` (for the digest), `sent`, `failed`, `skipped`, or `unknown`: the answer was lost, and sending again might say it twice.
     pub state: String,
     /// How often it was tried.
     pub attempts: i64,
