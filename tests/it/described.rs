@@ -113,9 +113,10 @@ impl Operation {
         self.method == Method::POST && self.path == "/v1/integrations/{id}/token"
     }
 
-    /// Whether the path holds an id of ours.
+    /// Whether the path holds an id of ours, of which foreign ones are not there. Who has to prove himself otherwise is
+    /// not even told that.
     pub(crate) fn has_id(&self) -> bool {
-        self.path.contains("{id}") && !self.is_at_forge()
+        self.path.contains("{id}") && !self.is_at_forge() && !self.is_open()
     }
 
     /// Whether it is for everybody: health, deliveries, the browser's way back.
@@ -124,6 +125,7 @@ impl Operation {
             || self.path.ends_with("/callback")
             || self.path.ends_with("/app/installed")
             || self.path.starts_with("/v1/webhooks/")
+            || self.path.ends_with("/telegram")
     }
 
     pub(crate) fn takes_json(&self) -> bool {

@@ -11,7 +11,7 @@ use crate::{
     error::{FlowError, FlowErrorKind, Result},
     flow::{Caller, Flow},
     integrations::audit,
-    jobs::{Told, incident_code, notification},
+    jobs::{Told, digest_task, incident_code, notification},
     types::{
         ChannelFilters, ChannelMade, ChannelPatch, ChannelRequest, ChannelView, List, NotificationView, page,
         time,
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The names under which a channel's secrets are sealed.
-const CONFIG: &str = "config";
+pub(crate) const CONFIG: &str = "config";
 const SIGNING: &str = "signing_secret";
 /// The most globs of one filter, and their longest.
 const GLOBS: (usize, usize) = (100, 500);
@@ -62,7 +62,12 @@ impl Flow {
         let signing = (request.kind == ChannelKind::Webhook.as_str())
             .then(|| new_signing_secret(&rand::random::<[u8; 32]>()));
         let config = Value::Object(request.config.clone());
-        self.check_config(&request.kind, &config, signing.as_ref())?;
+        let is_waiting = is_without_chat(&request.kind, &config);
+        if is_waiting {
+            self.check_linkable(&config)?;
+        } else {
+            self.check_config(&request.kind, &config, signing.as_ref())?;
+        }
         let channel = Channel {
             id: new_id(),
             workspace: caller.workspace.clone(),
@@ -71,6 +76,7 @@ impl Flow {
             config: ChannelConfig::shown(&config),
             incidents: request.incidents.unwrap_or(filters.repositories.is_empty()),
             filters: value(&filters),
+            digest: request.digest.unwrap_or(false),
             enabled: request.enabled.unwrap_or(true),
             disabled_reason: None,
             refusals: 0,
@@ -88,9 +94,10 @@ impl Flow {
             json!({ "kind": channel.kind, "name": channel.name }),
         ));
         self.store().write(writes).await?;
+        let link = if is_waiting { Some(self.first_link(&channel, &config).await?) } else { None };
         #[expect(clippy::disallowed_methods, reason = "the person who set the channel up sees it here, once")]
         let signing_secret = signing.map(|secret| secret.expose_secret().to_owned());
-        Ok(ChannelMade { channel: view(channel), signing_secret })
+        Ok(ChannelMade { channel: view(channel), signing_secret, link })
     }
 
     /// Changes a channel. A new configuration, or `enabled: true`, lets one go on that we stopped.
@@ -119,6 +126,13 @@ impl Flow {
         if let Some(incidents) = patch.incidents {
             channel.incidents = incidents;
             changed.push("incidents");
+        }
+        if let Some(digest) = patch.digest {
+            channel.digest = digest;
+            changed.push("digest");
+            if !digest {
+                writes.push(Write::Enqueue(digest_task(&channel, 0)));
+            }
         }
         let is_repaired = patch.config.is_some() || patch.enabled == Some(true);
         if let Some(config) = patch.config.clone().map(Value::Object) {
@@ -150,6 +164,7 @@ impl Flow {
     /// `not_found`.
     pub async fn remove_channel(&self, caller: &Caller, id: &str) -> Result<()> {
         let channel = self.channel(&caller.workspace, id).await?;
+        self.end_updates(&channel).await;
         self.store()
             .write(vec![
                 Write::DeleteChannel { workspace: caller.workspace.clone(), id: id.to_owned() },
@@ -222,12 +237,16 @@ impl Flow {
         row.map(shown).ok_or_else(|| FlowError::not_found("channel"))
     }
 
-    async fn channel(&self, workspace: &str, id: &str) -> Result<Channel> {
+    pub(crate) async fn channel(&self, workspace: &str, id: &str) -> Result<Channel> {
         self.store().get_channel(workspace, id).await?.ok_or_else(|| FlowError::not_found("channel"))
     }
 
     /// The channel, ready to send.
     pub(crate) async fn open_channel(&self, channel: &Channel) -> Result<Box<dyn Notifier>> {
+        if is_without_chat(&channel.kind, &channel.config) {
+            let problem = "no chat is linked yet: open the link of POST /v1/channels/{id}/link";
+            return Err(FlowError::invalid_field("config", problem.replace("{id}", &channel.id)));
+        }
         let owner = SecretOwner::channel(&channel.id);
         let config = self.store().get_secret(&channel.workspace, &owner, CONFIG).await?;
         let signing = self.store().get_secret(&channel.workspace, &owner, SIGNING).await?;
@@ -239,7 +258,7 @@ impl Flow {
         Ok(self.outlets()?.open(&config, signing.as_ref())?)
     }
 
-    fn outlets(&self) -> Result<&Outlets> {
+    pub(crate) fn outlets(&self) -> Result<&Outlets> {
         self.config().outlets.as_ref().ok_or_else(|| {
             FlowError::new(
                 FlowErrorKind::Unavailable,
@@ -259,7 +278,7 @@ impl Flow {
         Ok(())
     }
 
-    fn secret(&self, channel: &Channel, name: &str, secret: &SecretString) -> Write {
+    pub(crate) fn secret(&self, channel: &Channel, name: &str, secret: &SecretString) -> Write {
         Write::PutSecret {
             workspace: channel.workspace.clone(),
             owner: SecretOwner::channel(&channel.id),
@@ -269,7 +288,7 @@ impl Flow {
     }
 }
 
-fn config_text(config: &Value) -> SecretString {
+pub(crate) fn config_text(config: &Value) -> SecretString {
     SecretString::from(config.to_string())
 }
 
@@ -315,14 +334,22 @@ fn resolve_incident(channel: &Channel) -> Write {
     }
 }
 
+/// A Telegram bot that no chat is linked to.
+pub(crate) fn is_without_chat(kind: &str, config: &Value) -> bool {
+    kind == ChannelKind::Telegram.as_str() && config.get("chat_id").is_none_or(Value::is_null)
+}
+
 fn view(channel: Channel) -> ChannelView {
+    let is_waiting = is_without_chat(&channel.kind, &channel.config);
     ChannelView {
         id: channel.id,
+        state: if is_waiting { "waiting" } else { "ready" }.to_owned(),
         kind: channel.kind,
         name: channel.name,
         config: channel.config,
         filters: serde_json::from_value(channel.filters).unwrap_or_default(),
         incidents: channel.incidents,
+        digest: channel.digest,
         enabled: channel.enabled,
         disabled_reason: channel.disabled_reason,
         created_at: time(channel.created_at),

@@ -147,14 +147,14 @@ impl Flow {
         self.0.platform_apps.contains_key(&forge)
     }
 
-    /// How many tasks only wait to come again, over all workspaces: one for each integration, which looks after it, and
-    /// the one that removes what is older than the retention.
+    /// How many tasks only wait to come again, over all workspaces: one for each integration, which looks after it, one
+    /// for each channel that waits for its digest, and the one that removes what is older than the retention.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn count_recurring(&self) -> Result<i64> {
         let mut count = 0;
-        for kind in [crate::jobs::POLL, crate::jobs::PRUNE] {
+        for kind in [crate::jobs::POLL, crate::jobs::DIGEST, crate::jobs::PRUNE] {
             count += self.store().count_all_ready(kind).await?;
         }
         Ok(count)

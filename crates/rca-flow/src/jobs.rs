@@ -23,6 +23,7 @@ mod analyse_run;
 mod announce;
 mod app_changed;
 mod backfill;
+mod digest;
 mod facts;
 mod feedback;
 mod hooks;
@@ -39,6 +40,7 @@ pub(crate) use analyse_job::{finish, read as read_log};
 pub(crate) use analyse_log::LOG_SECRET;
 pub(crate) use analyse_run::{Origin, plan_run};
 pub(crate) use announce::{Told, notification};
+pub(crate) use digest::digest_task;
 pub(crate) use facts::introduced_by;
 pub(crate) use feedback::failed_job;
 pub(crate) use notify::incident_code;
@@ -55,6 +57,7 @@ pub(crate) const FEEDBACK: &str = "feedback";
 pub(crate) const BACKFILL: &str = "backfill";
 pub(crate) const MONITOR: &str = "monitor";
 pub(crate) const PLACE_LOG: &str = "place_log";
+pub(crate) const DIGEST: &str = "digest";
 pub(crate) const POLL: &str = "poll";
 pub(crate) const PRUNE: &str = "prune";
 pub(crate) const SYNC: &str = "sync";
@@ -63,7 +66,7 @@ pub(crate) const SYNC: &str = "sync";
 pub(crate) const STATUS_CONTEXT: &str = "forge-rca";
 
 /// Every kind, for claiming.
-pub(crate) const KINDS: [&str; 15] = [
+pub(crate) const KINDS: [&str; 16] = [
     PROCESS_DELIVERY,
     APP_CHANGED,
     ANALYSE_JOB,
@@ -79,6 +82,7 @@ pub(crate) const KINDS: [&str; 15] = [
     NOTIFY,
     PRUNE,
     PLACE_LOG,
+    DIGEST,
 ];
 
 /// How a task ended, and what it writes with its end.
@@ -156,6 +160,7 @@ pub(crate) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
         NOTIFY => notify::run(flow, task, age).await,
         PRUNE => prune::run(flow).await,
         PLACE_LOG => place_log::run(flow, task, age).await,
+        DIGEST => digest::run(flow, task).await,
         other => Err(JobError::Dead(format!("this version knows no task '{other}'"))),
     }
 }

@@ -35,6 +35,7 @@ pub mod rewording;
 mod runs;
 pub mod settings;
 mod stats;
+mod telegram_link;
 pub mod types;
 mod watch;
 mod webhook_only;

@@ -25,7 +25,9 @@ pub use analysis::{
     FeedbackView, IngestAnswer, IngestRequest, IntroducedBy,
 };
 pub use app::{AppRequest, AppStartRequest, AppStarted, Id};
-pub use channel::{ChannelFilters, ChannelMade, ChannelPatch, ChannelRequest, ChannelView, NotificationView};
+pub use channel::{
+    ChannelFilters, ChannelMade, ChannelPatch, ChannelRequest, ChannelView, NotificationView, TelegramLink,
+};
 pub use integration::{
     AuthorizeRequest, Backfill, BackfillChange, Can, Credential, Disconnected, FeedbackChange,
     FeedbackPolicy, Health, HealthStatus, IntegrationPatch, IntegrationView, LeftoverHook, Mode, Perimeter,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ChannelConfig, MailServer, Message, mail::Mail, matrix::Matrix, slack::Slack, telegram::Telegram,
-    webhook::Webhook,
+    telegram_bot::TelegramBot, webhook::Webhook,
 };
 
 /// A message that was sent, as the channel names it. Stored, and given back to answer or edit it.
@@ -82,6 +82,14 @@ impl Outlets {
     #[must_use]
     pub fn has_mail(&self) -> bool {
         self.mail.is_some()
+    }
+
+    /// The bot of a Telegram channel that has no chat yet: `{bot_token, api_base_url?}`.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn telegram_bot(&self, config: &serde_json::Value) -> Result<TelegramBot> {
+        TelegramBot::new(&self.http, config)
     }
 
     /// The channel of `config`; `signing_secret` is what a webhook signs with. Sends nothing yet.

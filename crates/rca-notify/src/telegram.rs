@@ -46,25 +46,8 @@ struct SentMessage {
 
 impl Telegram {
     pub(crate) fn new(http: &HttpClient, config: &TelegramConfig) -> Result<Self> {
-        let base = match &config.api_base_url {
-            Some(url) => url.clone(),
-            None => Url::parse("https://api.telegram.org")
-                .map_err(|_| Error::new(ErrorKind::InvalidInput, "Telegram's address is not a URL"))?,
-        };
-        http.check_url(&base)?;
-        // It stands in the path, so it must not leave its segment.
-        let is_token = |text: &str| {
-            !text.is_empty()
-                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":-_".contains(&byte))
-        };
-        if !is_token(config.bot_token.expose_secret()) {
-            return Err(Error::new(ErrorKind::InvalidInput, "bot_token is no token of a Telegram bot")
-                .with_hint("copy it from @BotFather: digits, a colon, letters"));
-        }
-        let nobody = Arc::new(StaticCredential::new(Credential::none()));
-        let dialect = Arc::new(Chat { kind: KIND, read: refusal });
         Ok(Self {
-            api: ApiClient::new(http.clone(), base, nobody, dialect),
+            api: connect(http, &config.bot_token, config.api_base_url.as_ref())?,
             token: config.bot_token.clone(),
             chat_id: config.chat_id.clone(),
         })
@@ -88,6 +71,27 @@ impl Telegram {
         }
         Err(bad_request(said.pointer("/description").and_then(Value::as_str).unwrap_or_default()))
     }
+}
+
+/// A client for the bot of `token`, which the caller puts into each path.
+pub(crate) fn connect(http: &HttpClient, token: &SecretString, base: Option<&Url>) -> Result<ApiClient> {
+    let base = match base {
+        Some(url) => url.clone(),
+        None => Url::parse("https://api.telegram.org")
+            .map_err(|_| Error::new(ErrorKind::InvalidInput, "Telegram's address is not a URL"))?,
+    };
+    http.check_url(&base)?;
+    // It stands in the path, so it must not leave its segment.
+    let is_token = |text: &str| {
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":-_".contains(&byte))
+    };
+    if !is_token(token.expose_secret()) {
+        return Err(Error::new(ErrorKind::InvalidInput, "bot_token is no token of a Telegram bot")
+            .with_hint("copy it from @BotFather: digits, a colon, letters"));
+    }
+    let nobody = Arc::new(StaticCredential::new(Credential::none()));
+    let dialect = Arc::new(Chat { kind: KIND, read: refusal });
+    Ok(ApiClient::new(http.clone(), base, nobody, dialect))
 }
 
 /// Before the new id of a chat that became a supergroup.

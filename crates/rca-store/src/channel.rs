@@ -25,6 +25,8 @@ pub struct Channel {
     pub filters: Value,
     /// Whether it is told of incidents.
     pub incidents: bool,
+    /// Whether it is told once a day, instead of each thing.
+    pub digest: bool,
     /// Whether anything is sent to it.
     pub enabled: bool,
     /// Why we stopped sending to it, where that was not a person's wish.
@@ -51,6 +53,20 @@ impl Store {
         let mut connection = self.read().await?;
         Sql::new("SELECT * FROM channel WHERE workspace = $1 AND id = $2")
             .bind(workspace)
+            .bind(id)
+            .optional(&mut connection)
+            .await?
+            .map(|row| Channel::from_row(&row))
+            .transpose()
+    }
+
+    /// The channel of an id, whatever its workspace: for what proves itself by the channel's own secret.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn find_channel(&self, id: &str) -> Result<Option<Channel>> {
+        let mut connection = self.read().await?;
+        Sql::new("SELECT * FROM channel WHERE id = $1")
             .bind(id)
             .optional(&mut connection)
             .await?
@@ -86,6 +102,7 @@ impl Channel {
             config: row.json("config")?,
             filters: row.json("filters")?,
             incidents: row.flag("incidents")?,
+            digest: row.flag("digest")?,
             enabled: row.flag("enabled")?,
             disabled_reason: row.text_opt("disabled_reason")?,
             refusals: row.int("refusals")?,
@@ -97,10 +114,10 @@ impl Channel {
 /// Stores a channel as it is now; its refusals stay.
 pub(crate) async fn put(connection: &mut AnyConnection, now: i64, channel: Channel) -> Result<()> {
     let stored = Sql::new(
-        "INSERT INTO channel (id, workspace, kind, name, config, filters, incidents, enabled, disabled_reason, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO UPDATE SET name = excluded.name, \
+        "INSERT INTO channel (id, workspace, kind, name, config, filters, incidents, enabled, disabled_reason, created_at, \
+         digest) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO UPDATE SET name = excluded.name, \
          config = excluded.config, filters = excluded.filters, incidents = excluded.incidents, \
-         enabled = excluded.enabled, disabled_reason = excluded.disabled_reason \
+         enabled = excluded.enabled, disabled_reason = excluded.disabled_reason, digest = excluded.digest \
          WHERE channel.workspace = excluded.workspace",
     )
     .bind(channel.id)
@@ -113,6 +130,7 @@ pub(crate) async fn put(connection: &mut AnyConnection, now: i64, channel: Chann
     .bind(channel.enabled)
     .bind(channel.disabled_reason)
     .bind(now)
+    .bind(channel.digest)
     .execute(connection)
     .await?;
     if stored == 0 { Err(Error::not_found("channel")) } else { Ok(()) }

@@ -24,6 +24,7 @@ const MIGRATIONS: &[Migration] = &[
         text: include_str!("../migrations/0005_language_model.sql"),
     },
     Migration { version: 6, name: "memory", text: include_str!("../migrations/0006_memory.sql") },
+    Migration { version: 7, name: "digest", text: include_str!("../migrations/0007_digest.sql") },
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migration (version BIGINT PRIMARY KEY NOT NULL, \

@@ -34,7 +34,7 @@ pub struct Notification {
     pub thread: Option<String>,
     /// It tells of a failure that has not been repaired yet.
     pub is_open: bool,
-    /// `pending`, `sending`, `sent`, `failed`, `skipped` or `unknown`.
+    /// `pending`, `sending`, `sent`, `failed`, `skipped`, `unknown`, or `held`: for the digest of the day.
     pub state: String,
     /// How often it was tried; set by the store.
     pub attempts: i64,
@@ -114,6 +114,24 @@ impl Store {
         let mut connection = self.read().await?;
         Sql::new(
             "SELECT * FROM notification WHERE workspace = $1 AND channel = $2 AND is_open = 1 ORDER BY id LIMIT 500",
+        )
+        .bind(workspace)
+        .bind(channel)
+        .all(&mut connection)
+        .await?
+        .iter()
+        .map(Notification::from_row)
+        .collect()
+    }
+
+    /// What waits for the digest of a channel, the oldest first; at most 500.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn held_notifications(&self, workspace: &str, channel: &str) -> Result<Vec<Notification>> {
+        let mut connection = self.read().await?;
+        Sql::new(
+            "SELECT * FROM notification WHERE workspace = $1 AND channel = $2 AND state = 'held' ORDER BY id LIMIT 500",
         )
         .bind(workspace)
         .bind(channel)

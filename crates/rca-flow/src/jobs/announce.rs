@@ -10,10 +10,14 @@ use rca_store::{
 use serde_json::{Value, json};
 
 use super::{
-    ANNOUNCE, ANNOUNCE_FIXED, Context, JobError, JobResult, Settlement, feedback::state_mark, field,
+    ANNOUNCE, ANNOUNCE_FIXED, Context, JobError, JobResult, Settlement,
+    digest::{Days, digest_task},
+    feedback::state_mark,
+    field,
     notify::notify_task,
 };
 use crate::{
+    channels::is_without_chat,
     connect::value,
     flow::Flow,
     notices::{self, Failure, Healed},
@@ -111,6 +115,7 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask) -> JobResult {
         causes.entry((analysis.attempt, cause)).or_default().push(analysis);
     }
     let mut writes = Vec::new();
+    let days = Days::of(flow, &task.workspace).await?;
     for channel in &channels {
         let filters: ChannelFilters = serde_json::from_value(channel.filters.clone()).unwrap_or_default();
         let mut open = flow.store().open_notifications(&task.workspace, &channel.id).await?;
@@ -151,7 +156,7 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask) -> JobResult {
                 is_open: true,
             };
             let row = notification(channel, key, &message, &told);
-            if let Some(row) = told_anew(known, row, &mut writes) {
+            if let Some(row) = told_anew(known, row, channel, &days, &mut writes) {
                 open.push(row);
             }
         }
@@ -163,9 +168,23 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask) -> JobResult {
 fn told_anew(
     known: Option<Notification>,
     row: Notification,
+    channel: &Channel,
+    days: &Days,
     writes: &mut Vec<Write>,
 ) -> Option<Notification> {
+    if known.is_none()
+        && let Some(delay_ms) = days.hold(channel)
+    {
+        let row = Notification { state: "held".to_owned(), ..row };
+        writes.push(Write::PutNotification(Box::new(row.clone())));
+        writes.push(Write::Enqueue(digest_task(channel, delay_ms)));
+        return Some(row);
+    }
     match known {
+        Some(known) if known.state == "held" => {
+            writes.push(Write::PutNotification(Box::new(Notification { id: known.id, ..row })));
+            None
+        }
         // What is over, or did not arrive, or says the same already, stays.
         Some(known)
             if known.message == row.message
@@ -229,6 +248,7 @@ pub(super) fn fixed_task(context: &Context, analyses: &[Analysis], run: Option<&
 pub(super) async fn fixed(flow: &Flow, task: &ClaimedTask) -> JobResult {
     let healed: Healed = field(task, "healed")?;
     let mut writes = Vec::new();
+    let days = Days::of(flow, &task.workspace).await?;
     for channel in channels(flow, &task.workspace).await? {
         let open = flow.store().open_notifications(&task.workspace, &channel.id).await?;
         let (over, rest): (Vec<_>, Vec<_>) = open.into_iter().partition(|row| {
@@ -251,7 +271,7 @@ pub(super) async fn fixed(flow: &Flow, task: &ClaimedTask) -> JobResult {
         let key = format!("fixed:{}:{}:{}", healed.repository_key, healed.place, healed.run);
         if flow.store().find_notification(&channel.id, &key).await?.is_none() {
             let row = notification(&channel, key, &notices::fixed(&healed, is_still_red), &told);
-            told_anew(None, row, &mut writes);
+            told_anew(None, row, &channel, &days, &mut writes);
         }
         for mut row in over {
             row.is_open = false;
@@ -299,7 +319,7 @@ pub(super) async fn incident(flow: &Flow, task: &ClaimedTask) -> JobResult {
         }
         let told = Told { thread: thread.map(|row| row.id), ..Told::default() };
         let row = notification(&channel, key, &notices::incident(&incident, &event), &told);
-        told_anew(None, row, &mut writes);
+        told_anew(None, row, &channel, &Days::none(), &mut writes);
     }
     Ok(Settlement::done(writes))
 }
@@ -310,7 +330,12 @@ async fn channels(flow: &Flow, workspace: &str) -> Result<Vec<Channel>, JobError
     let mut page = PageRequest::first(500);
     loop {
         let found = flow.store().list_channels(workspace, &page).await?;
-        all.extend(found.items.into_iter().filter(|channel| channel.enabled));
+        all.extend(
+            found
+                .items
+                .into_iter()
+                .filter(|channel| channel.enabled && !is_without_chat(&channel.kind, &channel.config)),
+        );
         match found.next_cursor {
             Some(cursor) => page.cursor = Some(cursor),
             None => return Ok(all),

@@ -33,14 +33,17 @@ pub struct ChannelRequest {
     /// What people call it, 1 to 100 characters.
     #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 100))]
     pub name: String,
-    /// slack `{webhook_url}` or `{bot_token, channel, api_base_url?}`; telegram `{bot_token, chat_id, api_base_url?}`;
-    /// matrix `{homeserver_url, access_token, room_id}`; email `{to: [address]}`; webhook `{url}`.
+    /// slack `{webhook_url}` or `{bot_token, channel, api_base_url?}`; telegram `{bot_token, chat_id?, api_base_url?}`,
+    /// where the chat can be linked by the bot once the public address is https; matrix `{homeserver_url, access_token, room_id}`; email `{to: [address]}`; webhook `{url}`.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub config: Map<String, Value>,
     /// Which messages it wants.
     pub filters: Option<ChannelFilters>,
     /// Whether it is told of incidents [yes where no repository is named in the filters].
     pub incidents: Option<bool>,
+    /// Whether it is told once a day what happened, at the hour (UTC) of the settings' `digest`, instead of each thing;
+    /// incidents come at once [no].
+    pub digest: Option<bool>,
     /// Whether anything is sent to it; yes where it is not given.
     pub enabled: Option<bool>,
 }
@@ -60,6 +63,8 @@ pub struct ChannelPatch {
     pub filters: Option<ChannelFilters>,
     /// Whether it is told of incidents.
     pub incidents: Option<bool>,
+    /// Whether it is told once a day. `false`: what was held is told at once.
+    pub digest: Option<bool>,
     /// Whether anything is sent to it. `true` also lets one go on that we stopped.
     pub enabled: Option<bool>,
 }
@@ -90,10 +95,14 @@ pub struct ChannelView {
     /// The configuration; secrets are `{"fingerprint": ...}`.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub config: Value,
+    /// `ready`, or `waiting`: no Telegram chat is linked to it yet, and nothing is sent.
+    pub state: String,
     /// Which messages it wants.
     pub filters: ChannelFilters,
     /// Whether it is told of incidents.
     pub incidents: bool,
+    /// Whether it is told once a day, where the settings name an hour.
+    pub digest: bool,
     /// Whether anything is sent to it.
     pub enabled: bool,
     /// Why we stopped sending to it.
@@ -112,6 +121,21 @@ pub struct ChannelMade {
     /// What a webhook's requests are signed with (Standard Webhooks). Shown only here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signing_secret: Option<String>,
+    /// How a Telegram chat is linked to it.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub link: Option<TelegramLink>,
+}
+
+/// Links a Telegram chat to a channel: whoever opens one of these first, once, before they expire.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TelegramLink {
+    /// Opens a chat with the bot: `https://t.me/{bot}?start={code}`.
+    pub link: String,
+    /// Adds the bot to a group.
+    pub group_link: String,
+    /// RFC 3339.
+    pub link_expires_at: String,
 }
 
 /// What was, or is to be, sent to a channel.
@@ -120,11 +144,11 @@ pub struct ChannelMade {
 pub struct NotificationView {
     /// Its id.
     pub id: String,
-    /// `analysis.failed`, `run.fixed`, `incident.opened`, `incident.resolved` or `test`.
+    /// `analysis.failed`, `run.fixed`, `digest`, `incident.opened`, `incident.resolved` or `test`.
     pub event: String,
     /// What it says, in one line.
     pub subject: String,
-    /// `pending`, `sent`, `failed`, `skipped`, or `unknown`: the answer was lost, and sending again might say it twice.
+    /// `pending`, `held` (for the digest), `sent`, `failed`, `skipped`, or `unknown`: the answer was lost, and sending again might say it twice.
     pub state: String,
     /// How often it was tried.
     pub attempts: i64,

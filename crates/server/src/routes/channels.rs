@@ -1,9 +1,12 @@
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::{Path, Request, State},
 };
 use http::StatusCode;
-use rca_flow::types::{ChannelMade, ChannelPatch, ChannelRequest, ChannelView, List, NotificationView};
+use rca_flow::{
+    FlowErrorKind,
+    types::{ChannelMade, ChannelPatch, ChannelRequest, ChannelView, List, NotificationView, TelegramLink},
+};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -15,12 +18,17 @@ use crate::{
     middleware::auth::{Caller, Scope},
 };
 
+/// The longest update of Telegram that is read; a message has 4096 characters.
+const UPDATE_LIMIT: usize = 64 * 1024;
+
 pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(list, add))
         .routes(routes!(get, change, remove))
         .routes(routes!(test))
         .routes(routes!(deliveries))
+        .routes(routes!(link))
+        .routes(routes!(telegram))
 }
 
 /// Which part of a list is wanted.
@@ -123,4 +131,37 @@ async fn deliveries(
     let list =
         state.flow.list_notifications(&caller.as_flow(), &id, part.limit, part.cursor.as_deref()).await?;
     Ok(Json(list))
+}
+
+/// A new link for a Telegram channel that no chat is linked to. It is good for one use and a day.
+#[utoipa::path(post, path = "/v1/channels/{id}/link", tag = "channels", params(("id" = String, Path)),
+    responses((status = 200, body = TelegramLink), Errors))]
+async fn link(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<TelegramLink>, ApiError> {
+    let caller = caller.require(Scope::Admin)?;
+    Ok(Json(state.flow.link_channel(&caller.as_flow(), &id).await?))
+}
+
+/// What Telegram tells of the bot of a channel, proved by `X-Telegram-Bot-Api-Secret-Token`. The answer is what the bot
+/// replies, or an empty object.
+#[utoipa::path(post, path = "/v1/channels/{id}/telegram", tag = "channels", params(("id" = String, Path)),
+    request_body(content = Vec<u8>, content_type = "application/json"),
+    responses((status = 200, body = serde_json::Value), Errors))]
+async fn telegram(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Json<serde_json::Value>, ApiError> {
+    let (parts, body) = request.into_parts();
+    let body = state.budget.read(body, UPDATE_LIMIT).await?;
+    let secret = parts.headers.get("x-telegram-bot-api-secret-token");
+    let secret = secret.map(http::HeaderValue::as_bytes).unwrap_or_default();
+    match state.flow.telegram_update(&id, secret, &body.bytes).await {
+        Ok(reply) => Ok(Json(reply.unwrap_or_else(|| serde_json::json!({})))),
+        Err(error) if error.kind == FlowErrorKind::Unauthorized => Err(ApiError::unauthorized()),
+        Err(error) => Err(error.into()),
+    }
 }
