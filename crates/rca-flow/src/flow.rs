@@ -9,9 +9,11 @@ use rca_store::{ErrorKind as StoreErrorKind, Integration, Repository, Retention,
 use url::Url;
 
 use crate::{
+    baselines::Asked,
     credentials::Clients,
     error::{FlowError, FlowErrorKind, Result},
     measures::{Measured, Measures},
+    rules::RuleFiles,
     settings::LogSourceAdapter,
     types::FeedbackChange,
 };
@@ -94,6 +96,8 @@ pub(crate) struct Inner {
     pub(crate) platform_apps: BTreeMap<ForgeKind, OAuthApp>,
     pub(crate) clients: Clients,
     pub(crate) measures: Measures,
+    pub(crate) rule_files: RuleFiles,
+    pub(crate) asked: Asked,
 }
 
 impl Flow {
@@ -112,6 +116,8 @@ impl Flow {
             platform_apps,
             clients: Clients::default(),
             measures: Measures::default(),
+            rule_files: RuleFiles::default(),
+            asked: Asked::default(),
         }))
     }
 

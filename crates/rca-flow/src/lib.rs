@@ -2,6 +2,7 @@
 
 pub mod analyses;
 pub mod app;
+mod baselines;
 mod channels;
 mod clusters;
 pub mod connect;
@@ -24,6 +25,7 @@ mod receive;
 pub mod render;
 mod reports;
 mod rerun;
+mod rules;
 mod runs;
 pub mod settings;
 mod stats;
