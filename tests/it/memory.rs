@@ -1,6 +1,9 @@
 //! What people tell the product to do: rules, retention, caps; and what it remembers of passing logs.
 
+mod baselines;
 mod rate_caps;
+mod reuse;
+mod rules;
 mod wishes;
 
 use crate::support::TestServer;

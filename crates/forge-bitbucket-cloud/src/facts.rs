@@ -10,6 +10,7 @@ use forge_core::{
         Change, CiConfig, Commits, Conclusion, Diff, GreenJob, Job, RefType, RepoRef, ReportedTest, Run,
         RunRef,
     },
+    text::is_commit_id,
 };
 use futures_util::TryStreamExt as _;
 use http::{HeaderValue, header};
@@ -22,7 +23,7 @@ use crate::{
 
 /// The only name that Bitbucket Pipelines reads its configuration from.
 const CI_CONFIG: &str = "bitbucket-pipelines.yml";
-const MAX_CONFIG_BYTES: u64 = 1024 * 1024;
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
 /// Runs of a branch that have not passed, whose steps are read all the same: a step can be green in a red run.
 const MAX_RED_RUNS: usize = 20;
 /// Passed runs without the step, after which it is taken for one that the branch's pipeline does not have.
@@ -97,13 +98,25 @@ impl Facts for BitbucketCloudClient {
     /// `bitbucket-pipelines.yml`, as one request gives it. Configurations that it imports are not followed.
     async fn ci_config(&self, repo: &RepoRef, run: &Run) -> Result<Option<CiConfig>> {
         let Some(sha) = &run.sha else { return Ok(None) };
-        let operation = format!("read {CI_CONFIG} of {}", shown(repo));
+        Ok(self.read_file(repo, sha, CI_CONFIG).await?.map(|text| CiConfig::new(CI_CONFIG, text)))
+    }
+
+    /// Two requests on a branch: its name can hold slashes, which the path of a file's address does not take.
+    async fn read_file(&self, repo: &RepoRef, git_ref: &str, path: &str) -> Result<Option<String>> {
+        let operation = format!("read {path} of {}", shown(repo));
+        let sha = if is_commit_id(git_ref) {
+            Some(git_ref.to_owned())
+        } else {
+            self.head_of(repo, git_ref).await?
+        };
+        let Some(sha) = sha else { return Ok(None) };
+        let encoded: Vec<String> = path.split('/').map(segment).collect::<Result<_>>()?;
         let request = self
             .api
-            .get(&format!("{}/src/{}/{CI_CONFIG}", repo_path(repo)?, segment(sha)?))
+            .get(&format!("{}/src/{}/{}", repo_path(repo)?, segment(&sha)?, encoded.join("/")))
             .header(header::ACCEPT, HeaderValue::from_static("*/*"))
             .operation(&operation);
-        let response = match request.stream_following(MAX_CONFIG_BYTES, MAX_REDIRECTS).await {
+        let response = match request.stream_following(MAX_FILE_BYTES, MAX_REDIRECTS).await {
             Ok(response) => response,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
@@ -114,7 +127,7 @@ impl Facts for BitbucketCloudClient {
                 .with_forge(ForgeKind::BITBUCKET_CLOUD)
                 .with_operation(operation));
         }
-        Ok(Some(CiConfig::new(CI_CONFIG, String::from_utf8_lossy(&text))))
+        Ok(Some(String::from_utf8_lossy(&text).into_owned()))
     }
 }
 
@@ -138,6 +151,19 @@ impl BitbucketCloudClient {
             }
         }
         Ok(runs)
+    }
+
+    /// The commit that a branch stands at (developer.atlassian.com/cloud/bitbucket/rest/api-group-refs).
+    async fn head_of(&self, repo: &RepoRef, branch: &str) -> Result<Option<String>> {
+        let name: Vec<String> = branch.split('/').map(segment).collect::<Result<_>>()?;
+        let path = format!("{}/refs/branches/{}", repo_path(repo)?, name.join("/"));
+        let answer: Result<wire::Branch> =
+            self.get(path, format!("read branch {branch} of {}", shown(repo))).await;
+        match answer {
+            Ok(branch) => Ok(Some(branch.target.hash)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     async fn green_step(&self, repo: &RepoRef, run: &Run, name: &str) -> Result<Option<Job>> {

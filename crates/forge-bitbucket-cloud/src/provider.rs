@@ -24,7 +24,8 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities::NONE
     .with_changes()
     .with_green_jobs()
     .with_test_reports()
-    .with_ci_config();
+    .with_ci_config()
+    .with_files();
 
 /// Bitbucket Cloud at bitbucket.org.
 ///

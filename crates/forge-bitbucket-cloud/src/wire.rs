@@ -8,7 +8,7 @@ mod feedback;
 mod repo;
 
 pub(crate) use ci::{Pipeline, Step};
-pub(crate) use facts::{ChangedPath, CommitAnswer, TestCase, TestReasons, TestSummary};
+pub(crate) use facts::{Branch, ChangedPath, CommitAnswer, TestCase, TestReasons, TestSummary};
 pub(crate) use feedback::{CommentAnswer, PullRequestAnswer};
 use jiff::Timestamp;
 pub(crate) use repo::{HookAnswer, Repository, User, WorkspaceAccess};

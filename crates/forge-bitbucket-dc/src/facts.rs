@@ -6,15 +6,19 @@ use async_trait::async_trait;
 use forge_core::{
     ErrorKind, Facts, Result,
     model::{Change, Commits, Conclusion, Diff, GreenJob, Job, RefType, RepoRef, Run},
+    text::is_commit_id,
 };
 
+use http::{HeaderValue, header};
+
 use crate::{
-    client::{DcClient, repo_path, shown},
+    client::{DcClient, repo_path, segment, shown},
     wire,
 };
 
 /// Commits with a good build whose statuses are read before the search ends.
 const MAX_READ: usize = 50;
+const MAX_FILE_BYTES: usize = 1024 * 1024;
 
 #[async_trait]
 impl Facts for DcClient {
@@ -74,6 +78,25 @@ impl Facts for DcClient {
             }
         }
         Ok(None)
+    }
+
+    /// The REST resource `raw`, which takes what `git` takes for a commit (docs.atlassian.com, Bitbucket REST 7.6,
+    /// "projects/{projectKey}/repos/{repositorySlug}/raw").
+    async fn read_file(&self, repo: &RepoRef, git_ref: &str, path: &str) -> Result<Option<String>> {
+        let encoded: Vec<String> = path.split('/').map(segment).collect::<Result<_>>()?;
+        let at = if is_commit_id(git_ref) { git_ref.to_owned() } else { format!("refs/heads/{git_ref}") };
+        let request = self
+            .api
+            .get(&format!("{}/raw/{}", repo_path(repo)?, encoded.join("/")))
+            .query(&[("at", &at)])
+            .max_body(MAX_FILE_BYTES)
+            .header(header::ACCEPT, HeaderValue::from_static("*/*"))
+            .operation(format!("read {path} of {}", shown(repo)));
+        match self.send(request).await {
+            Ok(response) => Ok(Some(response.text_lossy())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 

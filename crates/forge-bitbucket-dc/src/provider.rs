@@ -26,7 +26,8 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities::NONE
     .with_status()
     .with_namespace_hooks()
     .with_changes()
-    .with_green_jobs();
+    .with_green_jobs()
+    .with_files();
 
 /// Bitbucket Data Center, formerly Bitbucket Server, from 7.6 on.
 #[derive(Debug, Clone)]

@@ -60,6 +60,8 @@ pub struct Capabilities {
     pub annotations: bool,
     /// The CI configuration of a run can be read.
     pub ci_config: bool,
+    /// Files of the repository can be read.
+    pub files: bool,
     /// The longest comment body the forge takes, in characters.
     pub max_comment_chars: usize,
 }
@@ -95,6 +97,7 @@ impl Capabilities {
         test_reports: false,
         annotations: false,
         ci_config: false,
+        files: false,
         max_comment_chars: 0,
     };
 
@@ -188,6 +191,13 @@ impl Capabilities {
         self
     }
 
+    /// Claims that files of the repository can be read.
+    #[must_use]
+    pub const fn with_files(mut self) -> Self {
+        self.files = true;
+        self
+    }
+
     /// Claims CI, with attempts and child runs or not.
     #[must_use]
     pub const fn with_ci(mut self, attempts: bool, children: bool) -> Self {
@@ -259,6 +269,7 @@ impl Capabilities {
             ("test_reports", self.test_reports),
             ("annotations", self.annotations),
             ("ci_config", self.ci_config),
+            ("files", self.files),
         ]
     }
 }

@@ -63,6 +63,17 @@ pub trait Facts: std::fmt::Debug + Send + Sync {
         Err(unsupported("read annotations"))
     }
 
+    /// The text of a file of the repository, on a branch or at a commit: `git_ref` is a branch's name or a commit's full
+    /// id, `path` is relative to the root. `None` where the file, the branch or the commit is not there. What is no
+    /// UTF-8 is replaced.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooLarge`] above 1 MiB, and whatever the calls give.
+    async fn read_file(&self, repo: &RepoRef, git_ref: &str, path: &str) -> Result<Option<String>> {
+        let _ = (repo, git_ref, path);
+        Err(unsupported("read files"))
+    }
+
     /// The file that defines the run's jobs, as it was at the run's commit; `None` where it is not in the repository.
     ///
     /// # Errors

@@ -26,6 +26,12 @@ pub fn cut(text: &str, limit: usize) -> String {
     }
 }
 
+/// Whether `text` is the full id of a commit, and not the name of a branch: 40 or 64 hexadecimal digits.
+#[must_use]
+pub fn is_commit_id(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 /// Characters that steer the display or cannot be seen: controls, bidirectional marks, zero-width characters, tags.
 fn is_hidden(character: char) -> bool {
     character.is_control()

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use forge_core::{
     Ci as _, Error, ErrorKind, Facts, ForgeKind, Result,
     model::{Change, CiConfig, Commits, Conclusion, Diff, GreenJob, Job, RefType, RepoRef, Run, Status},
+    text::is_commit_id,
 };
 use futures_util::TryStreamExt as _;
 use serde_json::Value;
@@ -21,7 +22,7 @@ use crate::{
 
 /// The file that GitFlic reads a project's jobs from.
 const CI_CONFIG: &str = "gitflic-ci.yaml";
-const MAX_CI_CONFIG: usize = 1024 * 1024;
+const MAX_FILE: usize = 1024 * 1024;
 /// Of how many green pipelines, and of how many others, the jobs are looked at: each costs a request of the 500 an hour.
 const LOOKED_INTO: usize = 10;
 
@@ -81,28 +82,60 @@ impl Facts for GitFlicClient {
                 .with_forge(ForgeKind::GITFLIC)
                 .with_operation(operation));
         };
-        let place = query(&[("commitHash", sha), ("file", CI_CONFIG)]);
-        let path = format!("{}/blob/download?{place}", repo_path(repo)?);
-        let response = match self.send(&Call::get(path, operation.clone())).await {
+        Ok(self.read_file(repo, sha, CI_CONFIG).await?.map(|text| CiConfig::new(CI_CONFIG, text)))
+    }
+
+    /// Two requests on a branch: GitFlic gives files of commits only.
+    async fn read_file(&self, repo: &RepoRef, git_ref: &str, path: &str) -> Result<Option<String>> {
+        let operation = format!("read {path} of {}", shown(repo));
+        let sha = if is_commit_id(git_ref) {
+            Some(git_ref.to_owned())
+        } else {
+            self.head_of(repo, git_ref).await?
+        };
+        let Some(sha) = sha else { return Ok(None) };
+        let place = query(&[("commitHash", &sha), ("file", path)]);
+        let address = format!("{}/blob/download?{place}", repo_path(repo)?);
+        let response = match self.send(&Call::get(address, operation.clone())).await {
             Ok(response) => response,
             Err(error) if error.status() == Some(404) => return Ok(None),
             Err(error) => return Err(error),
         };
-        if response.bytes().len() > MAX_CI_CONFIG {
-            return Err(Error::new(ErrorKind::TooLarge, format!("{CI_CONFIG} is larger than 1 MiB"))
+        if response.bytes().len() > MAX_FILE {
+            return Err(Error::new(ErrorKind::TooLarge, format!("{path} is larger than 1 MiB"))
                 .with_forge(ForgeKind::GITFLIC)
                 .with_operation(operation));
         }
         let text = String::from_utf8_lossy(response.bytes()).into_owned();
-        // No YAML begins like this, but a login page does.
+        // No YAML and no TOML begins like this, but a login page does.
         if text.trim_start().starts_with('<') {
             return Err(response.unexpected("the answer is a web page and not a file"));
         }
-        Ok(Some(CiConfig::new(CI_CONFIG, text)))
+        Ok(Some(text))
     }
 }
 
 impl GitFlicClient {
+    /// The commit that a branch stands at: GitFlic lists branches, and shows none alone.
+    async fn head_of(&self, repo: &RepoRef, branch: &str) -> Result<Option<String>> {
+        let path = format!("{}/branch", repo_path(repo)?);
+        let operation = format!("list branches of {}", shown(repo));
+        // What has no name or no commit is not the branch.
+        let mut heads = self.list_pages(Ok(path), operation, |items| {
+            let head = |item: &Value| {
+                let fields = Fields::new(item);
+                Some((fields.text("name")?, fields.at("lastCommit").text("hash")?))
+            };
+            Some((items.iter().filter_map(head).collect::<Vec<_>>(), More::Yes))
+        });
+        while let Some((name, head)) = heads.try_next().await? {
+            if name == branch {
+                return Ok(Some(head));
+            }
+        }
+        Ok(None)
+    }
+
     /// The pipelines of the branch among the last hundred of the project, newest first: GitFlic filters nothing.
     async fn last_runs(&self, repo: &RepoRef, branch: &str) -> Result<Vec<Run>> {
         let (clock, web, here, branch) = (self.clock, self.web().to_owned(), repo.clone(), branch.to_owned());

@@ -27,7 +27,8 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities::NONE
     .with_issues()
     .with_changes()
     .with_green_jobs()
-    .with_ci_config();
+    .with_ci_config()
+    .with_files();
 
 /// gitflic.ru allows 500 requests an hour (docs.gitflic.ru, api/intro); others use the same token's share too.
 const CLOUD_REQUESTS_PER_HOUR: u32 = 400;

@@ -22,7 +22,7 @@ const MOST_FILES: usize = 3000;
 const MOST_COMPARED_FILES: usize = 300;
 const MOST_COMMITS: usize = 100;
 const MOST_ANNOTATIONS: usize = 1000;
-const MAX_CONFIG_BYTES: usize = 1024 * 1024;
+const MAX_FILE_BYTES: usize = 1024 * 1024;
 
 #[async_trait]
 impl Facts for GitHubClient {
@@ -111,17 +111,21 @@ impl Facts for GitHubClient {
         let sha = run.sha.clone().or_else(|| answer.head_sha.clone());
         // Runs of GitHub's own (`dynamic/...`) have no file.
         let (true, Some(sha)) = (path.starts_with(".github/"), sha) else { return Ok(None) };
+        Ok(self.read_file(repo, &sha, path).await?.map(|text| CiConfig::new(path, text)))
+    }
+
+    async fn read_file(&self, repo: &RepoRef, git_ref: &str, path: &str) -> Result<Option<String>> {
         let encoded: Vec<String> = path.split('/').map(segment).collect::<Result<_>>()?;
         let call = get(
-            format!("{}/contents/{}?ref={}", repo_path(repo)?, encoded.join("/"), segment(&sha)?),
+            format!("{}/contents/{}?ref={}", repo_path(repo)?, encoded.join("/"), segment(git_ref)?),
             format!("read {path} of {}", shown(repo)),
         );
         let raw = HeaderValue::from_static("application/vnd.github.raw+json");
         let sent = self.send_adjusted(call, |request| {
-            request.header(header::ACCEPT, raw.clone()).max_body(MAX_CONFIG_BYTES)
+            request.header(header::ACCEPT, raw.clone()).max_body(MAX_FILE_BYTES)
         });
         match sent.await {
-            Ok(response) => Ok(Some(CiConfig::new(path, response.text_lossy()))),
+            Ok(response) => Ok(Some(response.text_lossy())),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }

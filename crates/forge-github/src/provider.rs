@@ -32,7 +32,8 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities::NONE
     .with_changes()
     .with_green_jobs()
     .with_annotations()
-    .with_ci_config();
+    .with_ci_config()
+    .with_files();
 
 /// GitHub: github.com, GHE.com and Enterprise Server.
 #[derive(Debug, Clone)]

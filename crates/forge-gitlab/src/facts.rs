@@ -23,7 +23,7 @@ const MAX_COMMITS: usize = 100;
 const MAX_TESTS: usize = 1_000;
 /// Comparisons and test reports come in one piece, whatever their size.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
-const MAX_CI_CONFIG: usize = 1024 * 1024;
+const MAX_FILE: usize = 1024 * 1024;
 const DEFAULT_CI_CONFIG: &str = ".gitlab-ci.yml";
 /// What starts a child pipeline.
 pub(crate) const BY_PARENT: &str = "parent_pipeline";
@@ -111,17 +111,21 @@ impl Facts for Client {
         if file.contains('@') || file.contains("://") {
             return Ok(None);
         }
-        let escaped = segment(&file, "path of the CI configuration")?;
-        let operation = format!("read {file} of {}", name_of(repo));
+        Ok(self.read_file(repo, sha, &file).await?.map(|text| CiConfig::new(file, text)))
+    }
+
+    async fn read_file(&self, repo: &RepoRef, git_ref: &str, path: &str) -> Result<Option<String>> {
+        let escaped = segment(path, "path of a file")?;
+        let operation = format!("read {path} of {}", name_of(repo));
         let answer = self
             .call(repo, &operation, |api, path| {
                 api.get(&format!("{path}/repository/files/{escaped}/raw"))
-                    .query(&[("ref", sha)])
-                    .max_body(MAX_CI_CONFIG)
+                    .query(&[("ref", git_ref)])
+                    .max_body(MAX_FILE)
             })
             .await;
         match answer {
-            Ok(answer) => Ok(Some(CiConfig::new(file, answer.text_lossy()))),
+            Ok(answer) => Ok(Some(answer.text_lossy())),
             Err(error) if error.kind() == forge_core::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }

@@ -466,6 +466,28 @@ impl World {
         id
     }
 
+    /// The text of a file on a branch or at a commit: branches are told from their files.
+    pub(crate) fn file(&self, repo_id: u64, git_ref: &str, path: &str) -> Option<&String> {
+        let at = |git_ref: &str| self.files.get(&(repo_id, git_ref.to_owned(), path.to_owned()));
+        at(git_ref).or_else(|| {
+            let (branch, _) = self.branches(repo_id).into_iter().find(|(_, head)| head == git_ref)?;
+            at(&branch)
+        })
+    }
+
+    /// The branches that files were put on, each with its commit.
+    pub(crate) fn branches(&self, repo_id: u64) -> Vec<(String, String)> {
+        let mut names: Vec<&String> =
+            self.files.keys().filter(|key| key.0 == repo_id).map(|key| &key.1).collect();
+        names.dedup();
+        let head = |name: &String| {
+            let mut head = hex::encode(name);
+            head.truncate(40);
+            (name.clone(), format!("{head:0<40}"))
+        };
+        names.into_iter().filter(|name| !forge_core::text::is_commit_id(name)).map(head).collect()
+    }
+
     /// What leads to `head`, from `base` where that is given.
     pub(crate) fn change(&self, repo_id: u64, base: Option<&str>, head: &str) -> Option<&ChangeSpec> {
         self.changes.iter().find(|change| {

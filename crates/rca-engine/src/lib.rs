@@ -22,6 +22,9 @@ mod template;
 #[cfg(feature = "rules")]
 mod user_rules;
 
+/// The version of the engine: the same version gives the same report for the same log, rules and baseline.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 pub use crate::analyzer::{Analyzer, Options, analyze};
 pub use crate::baseline::{Baseline, BaselineError, Learner};
 pub use crate::custom::{Detector, Finding};

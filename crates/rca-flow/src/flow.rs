@@ -10,10 +10,12 @@ use url::Url;
 
 use crate::{
     admission::Admission,
+    baselines::Asked,
     credentials::Clients,
     error::{FlowError, FlowErrorKind, Result},
     measures::{Measured, Measures},
     rewording::Rewording,
+    rules::RuleFiles,
     settings::LogSourceAdapter,
     types::FeedbackChange,
 };
@@ -102,6 +104,8 @@ pub(crate) struct Inner {
     pub(crate) platform_apps: BTreeMap<ForgeKind, OAuthApp>,
     pub(crate) clients: Clients,
     pub(crate) measures: Measures,
+    pub(crate) rule_files: RuleFiles,
+    pub(crate) asked: Asked,
 }
 
 impl Flow {
@@ -120,6 +124,8 @@ impl Flow {
             platform_apps,
             clients: Clients::default(),
             measures: Measures::default(),
+            rule_files: RuleFiles::default(),
+            asked: Asked::default(),
         }))
     }
 

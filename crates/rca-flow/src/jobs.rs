@@ -27,6 +27,7 @@ mod digest;
 mod facts;
 mod feedback;
 mod hooks;
+mod learn_green;
 mod monitor;
 mod notify;
 mod place_log;
@@ -34,9 +35,10 @@ mod poll;
 mod process_delivery;
 pub(crate) mod prune;
 mod rate_caps;
+mod read_log;
 mod sync;
 
-pub(crate) use analyse_job::{finish, read as read_log};
+pub(crate) use analyse_job::finish;
 pub(crate) use analyse_log::LOG_SECRET;
 pub(crate) use analyse_run::{Origin, plan_run};
 pub(crate) use announce::{Told, notification};
@@ -44,6 +46,7 @@ pub(crate) use digest::digest_task;
 pub(crate) use facts::introduced_by;
 pub(crate) use feedback::failed_job;
 pub(crate) use notify::incident_code;
+pub(crate) use read_log::{Guide, read as read_log};
 pub(crate) use sync::is_under;
 
 pub(crate) const PROCESS_DELIVERY: &str = "process_delivery";
@@ -55,6 +58,7 @@ pub(crate) const ANALYSE_JOB: &str = "analyse_job";
 pub(crate) const ANALYSE_LOG: &str = "analyse_log";
 pub(crate) const FEEDBACK: &str = "feedback";
 pub(crate) const BACKFILL: &str = "backfill";
+pub(crate) const LEARN_GREEN: &str = "learn_green";
 pub(crate) const MONITOR: &str = "monitor";
 pub(crate) const PLACE_LOG: &str = "place_log";
 pub(crate) const DIGEST: &str = "digest";
@@ -66,13 +70,14 @@ pub(crate) const SYNC: &str = "sync";
 pub(crate) const STATUS_CONTEXT: &str = "forge-rca";
 
 /// Every kind, for claiming.
-pub(crate) const KINDS: [&str; 16] = [
+pub(crate) const KINDS: [&str; 17] = [
     PROCESS_DELIVERY,
     APP_CHANGED,
     ANALYSE_JOB,
     ANALYSE_LOG,
     FEEDBACK,
     BACKFILL,
+    LEARN_GREEN,
     MONITOR,
     POLL,
     SYNC,
@@ -151,6 +156,7 @@ pub(crate) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
         ANALYSE_LOG => analyse_log::run(flow, task).await,
         FEEDBACK => feedback::run(flow, task, age).await,
         BACKFILL => backfill::run(flow, task).await,
+        LEARN_GREEN => learn_green::run(flow, task, age).await,
         MONITOR => monitor::run(flow, task).await,
         POLL => poll::run(flow, task).await,
         SYNC => sync::run(flow, task).await,

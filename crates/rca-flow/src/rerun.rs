@@ -9,7 +9,7 @@ use crate::{
     error::{FlowError, FlowErrorKind, Result},
     flow::{Caller, Flow, now},
     integrations::audit,
-    jobs::{Context, finish, introduced_by, read_log},
+    jobs::{Context, Guide, JobError, finish, introduced_by, read_log},
     monitor::repo_ref,
     rewording::{in_engines_words, reword},
     types::{EvidencePlace, ReportChange, Rerun},
@@ -52,16 +52,29 @@ impl Flow {
         }
         let options = LogOptions::new(self.config().log_max_bytes);
         let home = job.repo.clone().unwrap_or(repo);
-        let mut report = read_log(self, ci.job_log(&home, &job, options).await).await.map_err(gone)?;
+        let unavailable = |error: JobError| match error {
+            JobError::Forge(error) => gone(error),
+            JobError::Store(message) | JobError::Dead(message) => {
+                FlowError::new(FlowErrorKind::Unavailable, "unavailable", message)
+            }
+        };
+        let mut guide =
+            Guide::of_job(self, &context, &analysis, &job, false).await.map_err(unavailable)?.anew();
+        let guided = std::mem::take(&mut guide.writes);
+        let log = ci.job_log(&home, &job, options).await;
+        let read = read_log(self, &caller.workspace, guide, log).await.map_err(unavailable)?;
+        let mut report = read.report;
         let before: Option<Report> =
             analysis.report.clone().and_then(|report| serde_json::from_value(report).ok());
         // A model's words differ from time to time and mean nothing.
         let before = before.map(|report| in_engines_words(report, &analysis));
-        let told = introduced_by(self, &context, &analysis, &job, &report).await;
+        let told = introduced_by(self, &context, &analysis, &job, &report, None).await;
         analysis.introduced_by = Some(value(&told));
         let (changes, added, removed) = difference(before.as_ref(), &report);
+        (analysis.input_key, analysis.reused_from) = (Some(read.input_key), None);
         reword(self, &mut analysis, &mut report).await;
         let mut writes = finish(&mut analysis, &report, now().as_millisecond());
+        writes.extend(guided);
         let fields: Vec<&str> = changes.iter().map(|change| change.field.as_str()).collect();
         writes.push(audit(caller, "analysis.rerun", id, json!({ "changed": fields })));
         self.store().write(writes).await?;

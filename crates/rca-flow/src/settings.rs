@@ -22,7 +22,7 @@ use crate::{
 
 mod wishes;
 
-pub(crate) use wishes::{rate_caps, retention};
+pub(crate) use wishes::{rate_caps, retention, rules};
 
 /// So many log sources a workspace has at most.
 const MOST_SOURCES: usize = 50;

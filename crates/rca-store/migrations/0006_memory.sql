@@ -1,4 +1,5 @@
--- What was posted in the last hour, so that rate caps hold in all replicas; and what passing logs of a job look like.
+-- What was posted in the last hour, so that rate caps hold in all replicas; what passing logs of a job look like; what
+-- a report follows from, so that the same is not computed twice.
 
 CREATE TABLE comment_post (
     workspace TEXT NOT NULL REFERENCES workspace (id),
@@ -21,3 +22,6 @@ CREATE TABLE baseline (
     PRIMARY KEY (workspace, repository, job_name, branch_class)
 );
 CREATE INDEX baseline_updated ON baseline (updated_at);
+
+ALTER TABLE analysis ADD COLUMN input_key TEXT;
+CREATE INDEX analysis_input ON analysis (workspace, input_key) WHERE input_key IS NOT NULL;

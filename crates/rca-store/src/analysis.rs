@@ -61,6 +61,8 @@ pub struct Analysis {
     pub introduced_by: Option<Value>,
     /// The analysis whose report was taken over.
     pub reused_from: Option<String>,
+    /// What the report follows from, as a hash: the log, the engine, the rules, what passing logs look like.
+    pub input_key: Option<String>,
     /// Why there is no report.
     pub error: Option<String>,
     /// The report.
@@ -195,6 +197,24 @@ impl Store {
         Ok(Page::cut(items, page, |analysis| analysis.id.clone()))
     }
 
+    /// The first analysis of the workspace whose report follows from the same, where there is one.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn find_analysis_of(&self, workspace: &str, input_key: &str) -> Result<Option<Analysis>> {
+        let mut connection = self.read().await?;
+        Sql::new(
+            "SELECT * FROM analysis WHERE workspace = $1 AND input_key = $2 AND state = 'done' AND report IS NOT NULL \
+             AND reused_from IS NULL ORDER BY id LIMIT 1",
+        )
+        .bind(workspace)
+        .bind(input_key)
+        .optional(&mut connection)
+        .await?
+        .map(|row| Analysis::from_row(&row))
+        .transpose()
+    }
+
     /// What was posted for these analyses, by analysis.
     ///
     /// # Errors
@@ -258,6 +278,7 @@ impl Analysis {
             idempotency_key: row.text_opt("idempotency_key")?,
             introduced_by: row.json_opt("introduced_by")?,
             reused_from: row.text_opt("reused_from")?,
+            input_key: row.text_opt("input_key")?,
             error: row.text_opt("error")?,
             report: row.json_opt("report")?,
             data: row.json("data")?,
@@ -277,7 +298,7 @@ impl Analysis {
             "INSERT INTO analysis (id, workspace, integration_key, forge, repository_key, repository, run_id, root_run_id, \
              attempt, job_id, job_name, branch, commit_sha, pr, pipeline_url, job_url, source, state, category, severity, \
              fingerprint, cluster_id, idempotency_key, introduced_by, reused_from, error, report, data, created_at, \
-             finished_at, duration_seconds) VALUES (",
+             finished_at, duration_seconds, input_key) VALUES (",
         )
         .arg(&self.id);
         for value in [
@@ -311,6 +332,7 @@ impl Analysis {
             now.into(),
             self.finished_at.into(),
             self.duration_seconds().into(),
+            (&self.input_key).into(),
         ] {
             sql = sql.push(", ").arg(value);
         }
@@ -370,6 +392,7 @@ pub(crate) async fn upsert(connection: &mut AnyConnection, now: i64, analysis: &
         "data",
         "finished_at",
         "duration_seconds",
+        "input_key",
     ];
     let mut sql = analysis.insert(now).push(
         " ON CONFLICT (workspace, integration_key, repository_key, run_id, attempt, job_id) DO UPDATE SET \

@@ -28,6 +28,8 @@ pub struct StoredBaseline {
     pub encoded: Vec<u8>,
     /// The jobs it was learned from last, the newest first.
     pub learned: Vec<String>,
+    /// When it was learned; set by the store.
+    pub updated_at: i64,
 }
 
 impl Store {
@@ -37,11 +39,17 @@ impl Store {
     /// `Unavailable` when the database does not answer.
     pub async fn get_baseline(&self, key: &BaselineKey) -> Result<Option<StoredBaseline>> {
         let mut connection = self.read().await?;
-        let text = "SELECT encoded, learned FROM baseline WHERE workspace = $1 AND repository = $2 AND job_name = $3 \
+        let text = "SELECT encoded, learned, updated_at FROM baseline WHERE workspace = $1 AND repository = $2 AND job_name = $3 \
              AND branch_class = $4";
         let row = bound(Sql::new(text), key).optional(&mut connection).await?;
-        row.map(|row| Ok(StoredBaseline { encoded: row.blob("encoded")?, learned: row.strings("learned")? }))
-            .transpose()
+        let stored = |row: crate::sql::Row| {
+            Ok(StoredBaseline {
+                encoded: row.blob("encoded")?,
+                learned: row.strings("learned")?,
+                updated_at: row.int("updated_at")?,
+            })
+        };
+        row.map(stored).transpose()
     }
 
     /// Stores a baseline in place of `known`. Returns false, and has changed nothing, when somebody else was first:

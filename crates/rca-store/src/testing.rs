@@ -106,14 +106,7 @@ impl Database {
     /// # Panics
     /// When the query fails.
     pub async fn texts(&self, query: &str) -> Vec<String> {
-        use sqlx::Row as _;
-        sqlx::any::install_default_drivers();
-        let mut connection = AnyConnection::connect(&self.url).await.expect("the database answers");
-        let rows = sqlx::query(AssertSqlSafe(query.to_owned()))
-            .fetch_all(&mut connection)
-            .await
-            .expect("the query runs");
-        rows.iter().map(|row| row.try_get::<String, _>(0).expect("the column is text")).collect()
+        texts(&self.url, query).await
     }
 }
 
@@ -263,6 +256,21 @@ pub async fn lock_writes(url: &str) -> WriteLock {
         .await
         .expect("the lock can be had");
     WriteLock { _connection: connection }
+}
+
+/// The first column of the rows of a query as text, on any database. Give it text columns.
+///
+/// # Panics
+/// When the query fails.
+pub async fn texts(url: &str, query: &str) -> Vec<String> {
+    use sqlx::Row as _;
+    sqlx::any::install_default_drivers();
+    let mut connection = AnyConnection::connect(url).await.expect("the database answers");
+    let rows = sqlx::query(AssertSqlSafe(query.to_owned()))
+        .fetch_all(&mut connection)
+        .await
+        .expect("the query runs");
+    rows.iter().map(|row| row.try_get::<String, _>(0).expect("the column is text")).collect()
 }
 
 #[expect(

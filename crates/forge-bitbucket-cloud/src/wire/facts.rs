@@ -42,6 +42,17 @@ impl ChangedPath {
     }
 }
 
+/// A branch, and the commit that it stands at.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Branch {
+    pub(crate) target: Head,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Head {
+    pub(crate) hash: String,
+}
+
 #[derive(Debug, Deserialize)]
 pub(crate) struct CommitAnswer {
     hash: String,

@@ -34,9 +34,20 @@ pub(super) fn route(
         }),
         ["pullrequests", number, kind @ ("diff" | "diffstat")] => of_pull(world, caller, repo, number, kind),
         ["commits"] => allowed(caller).and_then(|()| commits(world, request, repo)),
+        ["refs", "branches", name @ ..] if !name.is_empty() => allowed(caller).and_then(|()| {
+            let (name, head) = world
+                .branches(repo.id)
+                .into_iter()
+                .find(|(known, _)| *known == name.join("/"))
+                .ok_or_else(|| refuse(404, "Branch not found"))?;
+            let body =
+                json!({ "type": "branch", "name": name, "target": { "type": "commit", "hash": head } });
+            Ok(Reply::json(200, &body).into())
+        }),
         ["src", sha, path @ ..] if !path.is_empty() => allowed(caller).and_then(|()| {
-            let key = (repo.id, (*sha).to_owned(), path.join("/"));
-            let text = world.files.get(&key).ok_or_else(|| refuse(404, "No such file or directory"))?;
+            let text = world
+                .file(repo.id, sha, &path.join("/"))
+                .ok_or_else(|| refuse(404, "No such file or directory"))?;
             Ok(Reply::bytes(200, "text/plain", text.clone().into()).into())
         }),
         _ => return None,

@@ -15,6 +15,13 @@ pub(super) fn route(world: &World, request: &Incoming, repo: &Repo, segments: &[
     if request.method != http::Method::GET {
         return None;
     }
+    if let ["raw", path @ ..] = segments {
+        let at = request.query("at").unwrap_or_default();
+        let text = world.file(repo.id, at.strip_prefix("refs/heads/").unwrap_or(at), &path.join("/"));
+        let missing = || refuse(404, "The path does not exist", "content.NoSuchPathException");
+        let reply = |text: &String| Reply::bytes(200, "text/plain;charset=UTF-8", text.clone().into()).into();
+        return Some(text.map(reply).ok_or_else(missing));
+    }
     let (change, kind) = match segments {
         ["commits", sha, kind @ ("changes" | "diff")] => (world.change(repo.id, None, sha), kind),
         ["pull-requests", number, kind @ ("changes" | "diff")] => {

@@ -281,3 +281,38 @@ pub async fn ci_config_at_the_commit<H: Harness>() {
     }
     assert_no_unknown_request(fake);
 }
+
+/// Files, as they are on a branch and were at a commit; `None` where something of it is not there.
+pub async fn files_on_a_branch_and_at_a_commit<H: Harness>() {
+    let harness = H::start().await;
+    if !harness.provider().capabilities().files {
+        return;
+    }
+    let (fake, client) = (harness.fake(), harness.client());
+    let repo = shop(fake);
+    let path = "docs/rules of ci.toml";
+    fake.add_file(&repo, "main", path, "on = 'main'\n");
+    fake.add_file(&repo, "release/1.0", path, "on = 'release'\n");
+    fake.add_file(&repo, HEAD, path, "at = 'head'\n");
+    for (git_ref, path, text) in [
+        ("main", path, Some("on = 'main'\n")),
+        ("release/1.0", path, Some("on = 'release'\n")),
+        (HEAD, path, Some("at = 'head'\n")),
+        ("main", "docs/other.toml", None),
+        ("release", path, None),
+        (BASE, path, None),
+    ] {
+        let found =
+            facts(client.as_ref()).read_file(&repo.repo_ref(), git_ref, path).await.expect("an answer");
+        assert_eq!(found.as_deref(), text, "{path} on {git_ref}");
+    }
+    // A path that leaves the repository is refused here or not found there.
+    match facts(client.as_ref()).read_file(&repo.repo_ref(), "main", "../secret").await {
+        Ok(found) => assert_eq!(found, None),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error:?}"),
+    }
+    fake.add_file(&repo, "main", path, &"#".repeat(1024 * 1024 + 1));
+    let error = facts(client.as_ref()).read_file(&repo.repo_ref(), "main", path).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge, "{error:?}");
+    assert_no_unknown_request(fake);
+}

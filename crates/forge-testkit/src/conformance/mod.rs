@@ -177,6 +177,7 @@ macro_rules! conformance {
                 failing_tests_of_the_forges_report,
                 annotations_of_a_job,
                 ci_config_at_the_commit,
+                files_on_a_branch_and_at_a_commit,
             }
             errors {
                 rejected_token_is_unauthorized,

@@ -11,7 +11,7 @@ impl Fake {
         self.world().changes.push(change.clone());
     }
 
-    /// The text of a file at a commit.
+    /// The text of a file at a commit, or on a branch.
     pub fn add_file(&self, repo: &RepoHandle, sha: &str, path: &str, text: &str) {
         let key = (repo.id, sha.to_owned(), path.to_owned());
         self.world().files.insert(key, text.to_owned());

@@ -19,13 +19,25 @@ pub(super) fn route(world: &World, request: &Incoming, repo: &Repo, segments: &[
                 world.change(repo.id, None, sha).map(|change| files(world, change)).unwrap_or_default();
             Ok(Reply::json(200, &Value::Array(files)).into())
         }
+        ["branch"] => {
+            let branches: Vec<Value> = world
+                .branches(repo.id)
+                .into_iter()
+                .map(|(name, head)| json!({ "name": name, "lastCommit": { "hash": head } }))
+                .collect();
+            let page = json!({
+                "size": 100, "totalElements": branches.len(), "totalPages": branches.len().div_ceil(100), "number": 0,
+            });
+            Ok(Reply::json(200, &json!({ "_embedded": { "branchList": branches }, "page": page })).into())
+        }
         ["branch", "compare"] => {
             let side = |name: &str| request.query(name).unwrap_or_default().to_owned();
             compare(world, request, repo, &side("base"), &side("compare"))
         }
         ["blob", "download"] => {
             let key = |name: &str| request.query(name).unwrap_or_default().to_owned();
-            let file = world.files.get(&(repo.id, key("commitHash"), key("file")));
+            let is_commit = forge_core::text::is_commit_id(&key("commitHash"));
+            let file = world.file(repo.id, &key("commitHash"), &key("file")).filter(|_| is_commit);
             let file = file.ok_or_else(|| refuse(404, "error.blob.not.found"))?;
             Ok(Reply::bytes(200, "application/octet-stream", file.clone().into()).into())
         }

@@ -147,7 +147,7 @@ fn compare(world: &World, request: &Incoming, repo: &Repo, range: &str) -> Answe
 
 fn contents(world: &World, request: &Incoming, repo: &Repo, path: &str) -> Answer {
     let sha = request.query("ref").unwrap_or("main");
-    let text = world.files.get(&(repo.id, sha.to_owned(), path.to_owned()));
+    let text = world.file(repo.id, sha, path);
     let text = text.ok_or_else(|| refuse(404, "Not Found"))?;
     if request.header("accept").is_some_and(|accept| accept.contains("raw")) {
         let bytes = text.clone().into_bytes();

@@ -34,7 +34,7 @@ pub(super) fn route(world: &World, request: &Incoming, repo: &Repo, segments: &[
         ["repository", "compare"] => compare(world, request, repo),
         ["repository", "files", path, "raw"] => {
             let sha = request.query("ref").unwrap_or("HEAD");
-            match world.files.get(&(repo.id, sha.to_owned(), path.to_owned())) {
+            match world.file(repo.id, sha, path) {
                 Some(text) => Ok(Reply::bytes(200, "text/plain", text.clone().into()).into()),
                 None => Err(refuse(404, "404 File Not Found")),
             }

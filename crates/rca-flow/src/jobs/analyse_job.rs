@@ -1,16 +1,17 @@
-//! One failed job: its log, streamed through the redactor into the engine, never kept.
+//! One failed job: its log, streamed through the redactor into the engine, never kept. A log that was analysed before
+//! is not analysed again; its job has its own analysis and is told all the same.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use forge_core::{ErrorKind, ForgeClientExt, LogOptions, model::Job};
-use futures_util::TryStreamExt;
-use rca_engine::{Analyzer, Report};
+use rca_engine::Report;
 use rca_store::{Analysis, ClaimedTask, ClusterHit, Write};
 
 use super::{
     JobError, JobResult, Settlement,
     analyse_run::{said_of, said_when_last},
     context, facts, field,
+    read_log::{Guide, Read, read},
 };
 use crate::{
     connect::{value, word},
@@ -44,9 +45,12 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
     let repo = job.repo.clone().unwrap_or_else(|| repo_ref(&context.repository));
     let ci = context.client.require_ci()?;
     let options = LogOptions::new(flow.config().log_max_bytes);
-    let mut report = match read(flow, ci.job_log(&repo, &job, options).await).await {
-        Ok(report) => report,
-        Err(error) => {
+    let mut guide = Guide::of_job(flow, &context, &analysis, &job, true).await?;
+    let (mut writes, green) = (std::mem::take(&mut guide.writes), guide.green.take());
+    let log = ci.job_log(&repo, &job, options).await;
+    let Read { mut report, input_key, reused_from } = match read(flow, &task.workspace, guide, log).await {
+        Ok(read) => read,
+        Err(JobError::Forge(error)) => {
             let reason = match error.kind() {
                 ErrorKind::NotReady if age > PATIENCE => "the forge never finished the log",
                 ErrorKind::Gone => "the log has expired or was erased",
@@ -55,40 +59,18 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
                 ErrorKind::Unsupported => error.message(),
                 _ => return Err(error.into()),
             };
-            return Ok(Settlement::done(without_log(flow, &mut analysis, reason).await?));
+            writes.extend(without_log(flow, &mut analysis, reason).await?);
+            return Ok(Settlement::done(writes));
         }
+        Err(error) => return Err(error),
     };
-    let told = facts::introduced_by(flow, &context, &analysis, &job, &report).await;
+    let told = facts::introduced_by(flow, &context, &analysis, &job, &report, green).await;
     analysis.introduced_by = Some(value(&told));
+    (analysis.input_key, analysis.reused_from) = (Some(input_key), reused_from);
     reword(flow, &mut analysis, &mut report).await;
-    let mut writes = finish(&mut analysis, &report, now().as_millisecond());
+    writes.extend(finish(&mut analysis, &report, now().as_millisecond()));
     writes.extend(said_when_last(flow, &analysis).await?);
     Ok(Settlement::done(writes))
-}
-
-/// The report of a log, which is streamed through.
-pub(crate) async fn read(
-    flow: &Flow,
-    log: forge_core::Result<forge_core::LogStream>,
-) -> forge_core::Result<Report> {
-    let mut log = log?;
-    let mut analyzer = Analyzer::new();
-    let mut time = Duration::ZERO;
-    while let Some(chunk) = log.bytes.try_next().await? {
-        let began = Instant::now();
-        analyzer.push(&chunk);
-        time += began.elapsed();
-        // The engine computes; others share this thread.
-        tokio::task::yield_now().await;
-    }
-    let began = Instant::now();
-    let mut report = analyzer.finish();
-    flow.0.measures.log_done(report.log.bytes, time + began.elapsed());
-    if log.is_truncated() {
-        report.truncated = true;
-        report.notes.push("the log was longer than the limit and was read only in part".to_owned());
-    }
-    Ok(report)
 }
 
 /// Stores what the engine says.

@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::Context;
 use crate::{
+    baselines::Green,
     flow::Flow,
     introduced_by::{Known, decide, said},
     monitor::repo_ref,
@@ -33,6 +34,7 @@ pub(crate) async fn introduced_by(
     analysis: &Analysis,
     job: &Job,
     report: &Report,
+    asked: Option<Green>,
 ) -> IntroducedBy {
     if report.domain == Domain::Infrastructure {
         return decide(report, &Known::default());
@@ -45,7 +47,7 @@ pub(crate) async fn introduced_by(
         }
         Sibling::None => {}
     }
-    match tokio::time::timeout(PATIENCE, gather(flow, context, analysis, job, report)).await {
+    match tokio::time::timeout(PATIENCE, gather(flow, context, analysis, job, report, asked)).await {
         Ok(known) => decide(report, &known),
         Err(_) => said("unknown", "the forge took too long to tell what changed".to_owned()),
     }
@@ -91,7 +93,14 @@ async fn known_of_run(flow: &Flow, analysis: &Analysis, report: &Report) -> Sibl
     }
 }
 
-async fn gather(flow: &Flow, context: &Context, analysis: &Analysis, job: &Job, report: &Report) -> Known {
+async fn gather(
+    flow: &Flow,
+    context: &Context,
+    analysis: &Analysis,
+    job: &Job,
+    report: &Report,
+    mut asked: Option<Green>,
+) -> Known {
     let mut known = Known::default();
     let own = repo_ref(&context.repository);
     let target = analysis.data.get("target");
@@ -105,7 +114,12 @@ async fn gather(flow: &Flow, context: &Context, analysis: &Analysis, job: &Job, 
     };
     let Ok(ci) = context.client.require_ci() else { return known };
     let run = RunRef::new(analysis.run_id.clone()).with_attempt(u32::try_from(analysis.attempt).ok());
-    let run = match ci.get_run(job.repo.as_ref().unwrap_or(&own), &run).await {
+    let known_run = asked.as_ref().map(|asked| asked.run.clone());
+    let found = match known_run {
+        Some(run) => Ok(run),
+        None => ci.get_run(job.repo.as_ref().unwrap_or(&own), &run).await,
+    };
+    let run = match found {
         Ok(run) => run,
         Err(error) => {
             known.unknown.push(failed("the run", &error));
@@ -113,7 +127,9 @@ async fn gather(flow: &Flow, context: &Context, analysis: &Analysis, job: &Job, 
         }
     };
     known.passed_in = passed_before(context, &own, analysis, job).await;
+    let asked = asked.take_if(|asked| Some(&asked.branch) == base.as_ref());
     let green = match &base {
+        Some(base) if asked.is_some() => told_green(asked.and_then(|asked| asked.job), base, &mut known),
         Some(base) => green_on(facts, &own, &run, job, base, &mut known).await,
         None => None,
     };
@@ -216,17 +232,19 @@ async fn green_on(
     known: &mut Known,
 ) -> Option<GreenJob> {
     match facts.last_green_job(repo, run, job, branch).await {
-        Ok(green) => {
-            if green.is_none() {
-                known.unknown.push(format!("no green run of the job is known on {branch}"));
-            }
-            green
-        }
+        Ok(green) => told_green(green, branch, known),
         Err(error) => {
             known.unknown.push(failed("green runs", &error));
             None
         }
     }
+}
+
+fn told_green(green: Option<GreenJob>, branch: &str, known: &mut Known) -> Option<GreenJob> {
+    if green.is_none() {
+        known.unknown.push(format!("no green run of the job is known on {branch}"));
+    }
+    green
 }
 
 /// When the same failure was last seen on the base branch by another commit, with no green job after it.

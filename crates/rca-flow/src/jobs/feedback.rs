@@ -29,7 +29,7 @@ use super::{
     Context, JobError, JobResult, STATUS_CONTEXT, Settlement,
     analyse_run::{WHOLE_RUN, failed_jobs},
     announce::fixed_task,
-    context, field,
+    context, field, learn_green,
     place_log::{is_same_build, placed},
     rate_caps::{self, Capped},
 };
@@ -137,6 +137,9 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, _age: Duration) -> JobR
     if is_green {
         writes.extend(learned(flow, &task.workspace, &analyses, now.run.as_ref()).await?);
         writes.extend(flaky(&analyses, now.run.as_ref()));
+        if let Some(run) = &now.run {
+            writes.extend(learn_green::task(flow, &context, run).await?.map(Write::Enqueue));
+        }
         writes.extend(fixed_task(&context, &analyses, now.run.as_ref()).map(Write::Enqueue));
     }
     let capped = say(flow, &context, &place, &policy, &now, &mut writes).await?;

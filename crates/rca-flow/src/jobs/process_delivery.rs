@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{
     Context, JobError, JobResult, Origin, Settlement, context,
     feedback::{passed_mark, state_mark},
-    feedback_task, field, integration_of,
+    feedback_task, field, integration_of, learn_green,
     place_log::placed,
     plan_run,
     sync::{is_inside, store},
@@ -119,6 +119,7 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
     if run.conclusion == Some(Conclusion::Success) {
         let (healed, is_told) = healed(flow, &context, &run).await?;
         writes.extend(healed);
+        writes.extend(learn_green::task(flow, &context, &run).await?.map(Write::Enqueue));
         if is_told {
             return Ok(Settlement::done(writes));
         }

@@ -89,6 +89,11 @@ pub(crate) fn rate_caps(settings: &Value) -> RateCaps {
     read(settings, "rate_caps").unwrap_or_default()
 }
 
+/// The text of the workspace's rules.
+pub(crate) fn rules(settings: &Value) -> Option<&str> {
+    settings.get("rules").and_then(Value::as_str)
+}
+
 /// How long a workspace keeps what has ended: never longer than the operator, who may have changed his mind.
 pub(crate) fn retention(settings: &Value, operator: Retention) -> Retention {
     let days: RetentionDays = read(settings, "retention").unwrap_or_default();

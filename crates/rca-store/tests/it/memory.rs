@@ -10,6 +10,7 @@ on_both_engines!(
     replicas_do_not_take_the_last_place_twice,
     baselines_are_replaced_by_whoever_knows_them,
     one_workspace_is_pruned_alone,
+    a_report_is_found_by_what_it_follows_from,
 );
 
 fn post(workspace: &str, target: &str, text: &str) -> CommentPost {
@@ -96,6 +97,7 @@ async fn baselines_are_replaced_by_whoever_knows_them(database: &Database) {
     let baseline = |byte: u8, learned: &[&str]| StoredBaseline {
         encoded: vec![byte; 4],
         learned: learned.iter().map(|id| (*id).to_owned()).collect(),
+        updated_at: 0,
     };
     let unit = key("unit");
     assert_eq!(store.get_baseline(&unit).await.unwrap(), None);
@@ -104,7 +106,9 @@ async fn baselines_are_replaced_by_whoever_knows_them(database: &Database) {
     assert!(!store.put_baseline(&unit, None, &second).await.unwrap(), "there is one by now");
     assert!(store.put_baseline(&unit, Some(&first), &second).await.unwrap());
     assert!(!store.put_baseline(&unit, Some(&first), &first).await.unwrap(), "it is not that one any more");
-    assert_eq!(store.get_baseline(&unit).await.unwrap(), Some(second));
+    let stored = store.get_baseline(&unit).await.unwrap().unwrap();
+    assert!(stored.updated_at > 0);
+    assert_eq!((stored.encoded, stored.learned), (second.encoded, second.learned));
     assert_eq!(
         store.get_baseline(&BaselineKey { workspace: "other".into(), ..key("unit") }).await.unwrap(),
         None
@@ -155,4 +159,32 @@ async fn one_workspace_is_pruned_alone(database: &Database) {
     let found = store.list_settings_with("retention").await.unwrap();
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(found[0].0, other);
+}
+
+async fn a_report_is_found_by_what_it_follows_from(database: &Database) {
+    let store = database.store().await;
+    let workspace = store.default_workspace().to_owned();
+    let analysis = |job: &str, state: &str| Analysis {
+        id: new_id(),
+        workspace: workspace.clone(),
+        forge: "github".into(),
+        repository_key: "r1".into(),
+        run_id: "1".into(),
+        attempt: 1,
+        job_id: job.into(),
+        state: state.into(),
+        input_key: Some("k".into()),
+        report: Some(json!({ "schema": "s" })),
+        data: json!({}),
+        ..Analysis::default()
+    };
+    let (queued, first) = (analysis("1", "queued"), analysis("2", "done"));
+    let copy = Analysis { reused_from: Some(first.id.clone()), ..analysis("3", "done") };
+    for analysis in [&queued, &first, &copy] {
+        store.write(vec![Write::UpsertAnalysis(Box::new(analysis.clone()))]).await.unwrap();
+    }
+    let found = store.find_analysis_of(&workspace, "k").await.unwrap().unwrap();
+    assert_eq!((found.id, found.input_key), (first.id, Some("k".into())));
+    assert_eq!(store.find_analysis_of(&workspace, "other").await.unwrap(), None);
+    assert_eq!(store.find_analysis_of("other", "k").await.unwrap(), None);
 }
