@@ -1,6 +1,7 @@
 //! What people tell the product to do: rules, retention, caps; and what it remembers of passing logs.
 
 mod baselines;
+mod issues;
 mod rate_caps;
 mod reuse;
 mod rules;

@@ -68,7 +68,7 @@ impl Feedback for BitbucketCloudClient {
         Err(no_issues(format!("open an issue in {}", shown(repo))))
     }
 
-    async fn close_issue(&self, repo: &RepoRef, issue_id: &str) -> Result<()> {
+    async fn close_issue(&self, repo: &RepoRef, issue_id: &str, _body: Option<&str>) -> Result<()> {
         Err(no_issues(format!("close issue {issue_id} of {}", shown(repo))))
     }
 

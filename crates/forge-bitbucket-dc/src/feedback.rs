@@ -77,7 +77,7 @@ impl Feedback for DcClient {
         Err(no_issues())
     }
 
-    async fn close_issue(&self, _repo: &RepoRef, _issue_id: &str) -> Result<()> {
+    async fn close_issue(&self, _repo: &RepoRef, _issue_id: &str, _body: Option<&str>) -> Result<()> {
         Err(no_issues())
     }
 

@@ -225,17 +225,19 @@ pub trait Feedback: fmt::Debug + Send + Sync {
         known_id: Option<&str>,
     ) -> Result<Posted>;
 
-    /// Opens `issue`, or edits the open one that carries its marker.
+    /// Opens `issue`, or edits the one that we opened before: that with `known_id`, which is opened again where it was
+    /// closed, else the open one that carries the marker. Issues of others are left alone, whatever stands in them.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] where [`Capabilities::issue`] is false.
     async fn upsert_issue(&self, repo: &RepoRef, issue: &Issue, known_id: Option<&str>) -> Result<Posted>;
 
-    /// Closes an issue that we opened.
+    /// Closes an issue that we opened, with `body` as its last text where that is given. One that is closed already stays
+    /// closed.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] where [`Capabilities::issue`] is false.
-    async fn close_issue(&self, repo: &RepoRef, issue_id: &str) -> Result<()>;
+    async fn close_issue(&self, repo: &RepoRef, issue_id: &str, body: Option<&str>) -> Result<()>;
 
     /// Sets the status of a commit; the same context again replaces it.
     ///

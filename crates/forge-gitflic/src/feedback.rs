@@ -32,8 +32,8 @@ impl Feedback for GitFlicClient {
         issues::upsert(self, repo, issue, known_id).await
     }
 
-    async fn close_issue(&self, repo: &RepoRef, issue_id: &str) -> Result<()> {
-        issues::close(self, repo, issue_id).await
+    async fn close_issue(&self, repo: &RepoRef, issue_id: &str, body: Option<&str>) -> Result<()> {
+        issues::close(self, repo, issue_id, body).await
     }
 
     async fn set_status(&self, _repo: &RepoRef, _sha: &str, _status: &CommitStatus) -> Result<Posted> {

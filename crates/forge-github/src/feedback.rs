@@ -69,28 +69,35 @@ impl Feedback for GitHubClient {
         if let Some(id) = known_id {
             let operation = format!("read issue {id} of {}", shown(repo));
             let known = absent_as_none(self.get(format!("{path}/{}", segment(id)?), operation).await)?;
-            earlier = known.filter(|known: &IssueAnswer| known.state.as_deref() == Some("open"));
+            earlier = known.filter(|known: &IssueAnswer| {
+                known.body.as_deref().is_some_and(|text| text.contains(&issue.marker))
+            });
         }
         if earlier.is_none() {
             earlier = self.find_issue(repo, &path, &issue.marker).await?;
         }
+        let is_open = |earlier: &IssueAnswer| earlier.state.as_deref() == Some("open");
         let mut body = json!({ "title": issue.title, "body": issue.body });
         let (call, action) = match earlier {
             Some(earlier)
-                if earlier.title.as_deref() == Some(&*issue.title)
+                if is_open(&earlier)
+                    && earlier.title.as_deref() == Some(&*issue.title)
                     && is_same_text(earlier.body.as_deref(), &issue.body) =>
             {
                 return Ok(posted(earlier.number, earlier.html_url, PostAction::Unchanged));
             }
-            Some(earlier) => (
-                Call {
+            Some(earlier) => {
+                if let (false, Some(fields)) = (is_open(&earlier), body.as_object_mut()) {
+                    fields.insert("state".to_owned(), json!("open"));
+                }
+                let call = Call {
                     method: Method::PATCH,
                     path: format!("{path}/{}", earlier.number),
                     body: Some(body),
                     operation: format!("edit issue {} of {}", earlier.number, shown(repo)),
-                },
-                PostAction::Updated,
-            ),
+                };
+                (call, PostAction::Updated)
+            }
             None => {
                 if let (false, Some(fields)) = (issue.labels.is_empty(), body.as_object_mut()) {
                     fields.insert("labels".to_owned(), json!(issue.labels));
@@ -103,11 +110,15 @@ impl Feedback for GitHubClient {
         Ok(posted(answer.number, answer.html_url, action))
     }
 
-    async fn close_issue(&self, repo: &RepoRef, issue_id: &str) -> Result<()> {
+    async fn close_issue(&self, repo: &RepoRef, issue_id: &str, body: Option<&str>) -> Result<()> {
+        let mut change = json!({ "state": "closed" });
+        if let (Some(body), Some(fields)) = (body, change.as_object_mut()) {
+            fields.insert("body".to_owned(), json!(body));
+        }
         let call = Call {
             method: Method::PATCH,
             path: format!("{}/issues/{}", repo_path(repo)?, segment(issue_id)?),
-            body: Some(json!({ "state": "closed" })),
+            body: Some(change),
             operation: format!("close issue {issue_id} of {}", shown(repo)),
         };
         self.send(call).await.map(drop)

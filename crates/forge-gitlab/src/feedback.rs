@@ -28,8 +28,8 @@ impl Feedback for Client {
         self.put_issue(repo, issue, known_id).await
     }
 
-    async fn close_issue(&self, repo: &RepoRef, issue_id: &str) -> Result<()> {
-        self.end_issue(repo, issue_id).await
+    async fn close_issue(&self, repo: &RepoRef, issue_id: &str, body: Option<&str>) -> Result<()> {
+        self.end_issue(repo, issue_id, body).await
     }
 
     async fn set_status(&self, repo: &RepoRef, sha: &str, status: &CommitStatus) -> Result<Posted> {

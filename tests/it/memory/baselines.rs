@@ -66,12 +66,11 @@ async fn a_green_run_moves_the_cause_to_the_novel_line(fake: &Fake) {
     assert_eq!(learned(&server).await, Vec::<String>::new());
     fake.forget_requests();
 
-    let fork_of_names = fake.add_run(&repo, &red().with_branch("topic").with_sha(BASE));
-    let first = fake.add_run(&repo, &red().with_sha(BASE));
-    deliver(fake, &fork_of_names).await;
-    deliver(fake, &first).await;
-    for run in [&fork_of_names, &first] {
-        let report = report(&server, run).await;
+    // The first asks for it, the second finds it stored.
+    for branch in ["topic", "main"] {
+        let run = fake.add_run(&repo, &red().with_branch(branch).with_sha(BASE));
+        deliver(fake, &run).await;
+        let report = report(&server, &run).await;
         assert_eq!(report["baseline"]["used"], true, "the green run before it was looked for: {report:#}");
         assert_eq!(report["evidence"][0]["focus_line"], 3, "{report:#}");
     }

@@ -145,7 +145,7 @@ async fn servers_without_rich_statuses_get_the_old_ones() {
 #[tokio::test]
 async fn there_are_no_issues() {
     let forge = Forge::start().await;
-    let error = forge.client.feedback().unwrap().close_issue(&repo(), "1").await.unwrap_err();
+    let error = forge.client.feedback().unwrap().close_issue(&repo(), "1", None).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.hint().is_some() && forge.asked().await.is_empty());
 }

@@ -56,14 +56,18 @@ pub(super) async fn upsert(
     if let Some(id) = known_id {
         earlier = match get(client, repo, id).await {
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Gone) => None,
-            answer => Some(answer?).filter(|known| known.is_open),
+            answer => Some(answer?).filter(|known| known.description.contains(&issue.marker)),
         };
     }
     if earlier.is_none() {
         earlier = find(client, repo, &issue.marker).await?;
     }
     match earlier {
-        Some(known) if known.title == issue.title && is_same_text(&known.description, &issue.body) => {
+        Some(known)
+            if known.is_open
+                && known.title == issue.title
+                && is_same_text(&known.description, &issue.body) =>
+        {
             Ok(posted(client, repo, &known.number, PostAction::Unchanged))
         }
         Some(known) => {
@@ -74,12 +78,17 @@ pub(super) async fn upsert(
     }
 }
 
-pub(super) async fn close(client: &GitFlicClient, repo: &RepoRef, id: &str) -> Result<()> {
+pub(super) async fn close(
+    client: &GitFlicClient,
+    repo: &RepoRef,
+    id: &str,
+    body: Option<&str>,
+) -> Result<()> {
     let known = get(client, repo, id).await?;
     if !known.is_open {
         return Ok(());
     }
-    edit(client, repo, &known, &known.title, &known.description, "CLOSED").await
+    edit(client, repo, &known, &known.title, body.unwrap_or(&known.description), "CLOSED").await
 }
 
 async fn get(client: &GitFlicClient, repo: &RepoRef, id: &str) -> Result<Known> {

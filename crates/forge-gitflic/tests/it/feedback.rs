@@ -150,7 +150,7 @@ async fn an_open_issue_is_changed_by_whichever_verb_works_and_keeps_its_people()
             let posted = forge.client.feedback().unwrap().upsert_issue(&repo(), &issue(), id).await.unwrap();
             assert_eq!((posted.id.as_str(), posted.action), ("3", PostAction::Updated), "{verb}");
         }
-        forge.client.feedback().unwrap().close_issue(&repo(), "3").await.unwrap();
+        forge.client.feedback().unwrap().close_issue(&repo(), "3", None).await.unwrap();
         let sent = forge.sent().await;
         assert_eq!(sent[0]["assignedUsers"], json!(["u-7"]));
         assert_eq!((&sent[0]["status"], &sent.last().unwrap()["status"]), (&json!("OPEN"), &json!("CLOSED")));
@@ -161,6 +161,6 @@ async fn an_open_issue_is_changed_by_whichever_verb_works_and_keeps_its_people()
     for verb in ["PUT", "PATCH"] {
         forge.on(verb, &format!("{ISSUES}/3"), refusal(405, "error.method")).await;
     }
-    let error = forge.client.feedback().unwrap().close_issue(&repo(), "3").await.unwrap_err();
+    let error = forge.client.feedback().unwrap().close_issue(&repo(), "3", None).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
 }

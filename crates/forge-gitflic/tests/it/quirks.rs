@@ -265,7 +265,7 @@ fn any_json_from_the_forge_is_read_or_refused() {
                 ci.get_job(&here, "1").await.err(),
                 ci.job_log(&here, &failed_job("345"), LogOptions::default()).await.err(),
                 feedback.upsert_comment(&here, &target, &comment, None).await.err(),
-                feedback.close_issue(&here, "1").await.err(),
+                feedback.close_issue(&here, "1", None).await.err(),
             ]
         });
         for error in outcomes.into_iter().flatten() {

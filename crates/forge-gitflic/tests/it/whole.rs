@@ -86,7 +86,7 @@ async fn from_discovery_to_green(options: FakeOptions) {
         Issue { marker: marker.clone(), title: "Red".to_owned(), body: marker.clone(), labels: Vec::new() };
     let opened = feedback.upsert_issue(&here, &issue, None).await.unwrap();
     assert_eq!(feedback.upsert_issue(&here, &issue, None).await.unwrap().action, PostAction::Unchanged);
-    feedback.close_issue(&here, &opened.id).await.unwrap();
+    feedback.close_issue(&here, &opened.id, None).await.unwrap();
     assert!(fake.issues().iter().all(|issue| !issue.is_open));
 
     // Green again.

@@ -165,7 +165,7 @@ async fn an_issue_is_opened_edited_and_closed() {
 
     forge.server.reset().await;
     forge.on("PATCH", "/repos/northwind/shop/issues/17", answer(200, &fixture("issue.json"))).await;
-    feedback.close_issue(&repo(), "17").await.unwrap();
+    feedback.close_issue(&repo(), "17", None).await.unwrap();
     insta::assert_json_snapshot!("issue_closed", forge.sent().await);
 }
 

@@ -238,7 +238,7 @@ async fn as_a_person(judged: &Judged) {
         let posted = feedback.upsert_issue(&here, &issue, None).await.unwrap();
         feedback.upsert_issue(&here, &issue, Some(&posted.id)).await.unwrap();
         if title == "Still red" {
-            feedback.close_issue(&here, &posted.id).await.unwrap();
+            feedback.close_issue(&here, &posted.id, None).await.unwrap();
         }
     }
     feedback.set_status(&here, HEAD, &status(StatusState::Failure)).await.unwrap();

@@ -161,7 +161,7 @@ async fn from_discovery_to_a_comment_that_is_edited() {
     let opened = feedback.upsert_issue(&here, &issue, None).await.unwrap();
     let found = feedback.upsert_issue(&here, &issue, None).await.unwrap();
     assert_eq!((found.id.as_str(), found.action), (opened.id.as_str(), PostAction::Unchanged));
-    feedback.close_issue(&here, &opened.id).await.unwrap();
+    feedback.close_issue(&here, &opened.id, None).await.unwrap();
     assert!(fake.issues().iter().all(|issue| !issue.is_open));
     let status = CommitStatus {
         state: StatusState::Failure,

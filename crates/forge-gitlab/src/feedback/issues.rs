@@ -36,11 +36,13 @@ impl Client {
         }
         let (action, written) = match found {
             Some(found)
-                if found.title == issue.title && found.description.as_deref() == Some(&issue.body) =>
+                if found.is_open()
+                    && found.title == issue.title
+                    && found.description.as_deref() == Some(&issue.body) =>
             {
                 (PostAction::Unchanged, found)
             }
-            Some(found) => (PostAction::Updated, self.change_issue(repo, found.iid, issue).await?),
+            Some(found) => (PostAction::Updated, self.change_issue(repo, &found, issue).await?),
             None => (PostAction::Created, self.create_issue(repo, issue).await?),
         };
         let iid = written.iid.to_string();
@@ -68,7 +70,7 @@ impl Client {
             |issue| issue,
         );
         while let Some(found) = issues.try_next().await? {
-            if found.is_ours(own_id, &issue.marker) {
+            if found.is_open() && found.is_ours(own_id, &issue.marker) {
                 return Ok(Some(found));
             }
         }
@@ -77,24 +79,40 @@ impl Client {
 
     async fn create_issue(&self, repo: &RepoRef, issue: &Issue) -> Result<wire::Issue> {
         let operation = format!("open an issue at {}", name_of(repo));
-        let body =
-            wire::IssueBody { title: &issue.title, description: &issue.body, labels: issue.labels.join(",") };
+        let body = wire::IssueBody {
+            title: &issue.title,
+            description: &issue.body,
+            labels: issue.labels.join(","),
+            state_event: None,
+        };
         self.call(repo, &operation, |api, path| api.post(&format!("{path}/issues")).json(&body)).await?.json()
     }
 
-    async fn change_issue(&self, repo: &RepoRef, iid: u64, issue: &Issue) -> Result<wire::Issue> {
+    async fn change_issue(&self, repo: &RepoRef, known: &wire::Issue, issue: &Issue) -> Result<wire::Issue> {
+        let iid = known.iid;
         let operation = format!("edit issue {iid} of {}", name_of(repo));
         // Without labels: those that people have set or taken off stay as they are.
-        let body = wire::IssueBody { title: &issue.title, description: &issue.body, labels: String::new() };
+        let state_event = (!known.is_open()).then_some("reopen");
+        let body = wire::IssueBody {
+            title: &issue.title,
+            description: &issue.body,
+            labels: String::new(),
+            state_event,
+        };
         self.call(repo, &operation, |api, path| api.put(&format!("{path}/issues/{iid}")).json(&body))
             .await?
             .json()
     }
 
-    pub(super) async fn end_issue(&self, repo: &RepoRef, issue_id: &str) -> Result<()> {
+    pub(super) async fn end_issue(
+        &self,
+        repo: &RepoRef,
+        issue_id: &str,
+        description: Option<&str>,
+    ) -> Result<()> {
         let iid = number(issue_id, "issue number")?;
         let operation = format!("close issue {iid} of {}", name_of(repo));
-        let body = wire::IssueState { state_event: "close" };
+        let body = wire::IssueState { state_event: "close", description };
         self.call(repo, &operation, |api, path| api.put(&format!("{path}/issues/{iid}")).json(&body)).await?;
         Ok(())
     }

@@ -53,10 +53,13 @@ pub(crate) struct Issue {
 }
 
 impl Issue {
-    /// Whether `user` opened it with `marker` in it, and it is still open.
+    pub(crate) fn is_open(&self) -> bool {
+        self.state.as_deref() == Some("opened")
+    }
+
+    /// Whether `user` opened it with `marker` in it.
     pub(crate) fn is_ours(&self, user: u64, marker: &str) -> bool {
         self.author.as_ref().is_some_and(|author| author.id == user)
-            && self.state.as_deref() == Some("opened")
             && self.description.as_deref().is_some_and(|text| text.contains(marker))
     }
 }
@@ -67,11 +70,15 @@ pub(crate) struct IssueBody<'a> {
     pub(crate) description: &'a str,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) labels: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) state_event: Option<&'a str>,
 }
 
 #[derive(Serialize)]
 pub(crate) struct IssueState<'a> {
     pub(crate) state_event: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) description: Option<&'a str>,
 }
 
 /// A commit status.

@@ -412,7 +412,7 @@ async fn issues_and_statuses_are_set_once() {
     let edited = feedback.upsert_issue(&reference, &issue("b"), Some(&opened.id)).await.unwrap();
     assert_eq!((edited.action, &edited.id), (PostAction::Updated, &opened.id));
     assert_eq!(fake.issues()[0].labels, ["ci", "rca"]);
-    feedback.close_issue(&reference, &opened.id).await.unwrap();
+    feedback.close_issue(&reference, &opened.id, None).await.unwrap();
     assert!(!fake.issues()[0].is_open);
     let anew = feedback.upsert_issue(&reference, &issue("b"), Some(&opened.id)).await.unwrap();
     assert_eq!(anew.action, PostAction::Created);

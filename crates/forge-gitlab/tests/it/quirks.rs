@@ -167,7 +167,7 @@ async fn changing_requests_carry_exactly_this() {
     expect("PUT", "/issues/3", json!({"state_event": "close"}), 200, api("issue")).await;
     feedback.upsert_issue(&repo, &issue, None).await.unwrap();
     feedback.upsert_issue(&repo, &issue, Some("3")).await.unwrap();
-    feedback.close_issue(&repo, "3").await.unwrap();
+    feedback.close_issue(&repo, "3", None).await.unwrap();
 
     answer(&server, "GET", "/projects/1042/repository/commits/4f2d/statuses", ok(json!([]))).await;
     let body = json!({"state": "failed", "name": "forge-rca", "description": "unit failed", "target_url": "https://rca.example/a/1"});

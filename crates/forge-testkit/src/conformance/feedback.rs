@@ -202,11 +202,26 @@ pub async fn issue_lives<H: Harness>() {
     let before = mutations(harness.fake());
     let same = feedback.upsert_issue(&reference, &issue("three"), Some(&first.id)).await.expect("the same");
     assert_eq!((same.action, mutations(harness.fake())), (PostAction::Unchanged, before));
-    feedback.close_issue(&reference, &first.id).await.expect("it closes");
+    feedback.close_issue(&reference, &first.id, None).await.expect("it closes");
     let issues = harness.fake().issues();
     let [only] = issues.as_slice() else { panic!("one issue, not {}", issues.len()) };
     assert!(!only.is_open && only.title == "main is red");
     assert!(only.labels == ["ci-failure"] || !harness.fake().labels_issues());
+    // Who knows the closed one opens it again and does not open a second.
+    let again =
+        feedback.upsert_issue(&reference, &issue("three"), Some(&first.id)).await.expect("the same issue");
+    assert_eq!((again.action, &again.id), (PostAction::Updated, &first.id));
+    let open = harness.fake().issues();
+    assert_eq!((open.len(), open[0].is_open), (1, true));
+    let last = issue("done").body;
+    for _ in 0..2 {
+        feedback
+            .close_issue(&reference, &first.id, Some(&last))
+            .await
+            .expect("it closes, also when it is closed");
+    }
+    let closed = harness.fake().issues();
+    assert_eq!((closed.len(), closed[0].is_open, &closed[0].body), (1, false, &last));
     let next = feedback.upsert_issue(&reference, &issue("four"), None).await.expect("a new issue");
     assert_eq!(next.action, PostAction::Created);
     assert_no_unknown_request(harness.fake());

@@ -380,7 +380,8 @@ async fn post(
         }
     };
     let state = if posted.action == PostAction::Created { "posted" } else { "updated" };
-    record(writes, context, &now.told, &way.key, state, posted.web_url.as_deref(), None);
+    let url = posted.web_url.or_else(|| known.and_then(|known| known.url));
+    record(writes, context, &now.told, &way.key, state, url.as_deref(), None);
     writes.push(Write::UpsertComment(StoredComment {
         workspace: integration.workspace.clone(),
         integration: integration.id.clone(),
@@ -388,7 +389,7 @@ async fn post(
         target: way.key.clone(),
         marker,
         forge_comment_id: Some(posted.id),
-        url: posted.web_url,
+        url,
         body_hash: Some(body_hash),
         state: if is_green { "fixed" } else { "failing" }.to_owned(),
         run_id: now.run.as_ref().map(|run| run.id.clone()),
@@ -409,11 +410,13 @@ async fn put(
 ) -> forge_core::Result<Posted> {
     let Some(target) = &way.target else {
         let title = format!("CI fails on {}", crate::markdown::visible(&context.repository.full_name));
+        if let (true, Some(id)) = (is_green, known_id) {
+            // Nothing of it is made anew: a person may have closed or removed it.
+            feedback.close_issue(&way.repo, id, Some(&body)).await?;
+            return Ok(Posted::new(id, PostAction::Updated));
+        }
         let issue = Issue { marker, title, body, labels: vec!["ci-failure".to_owned()] };
         let posted = feedback.upsert_issue(&way.repo, &issue, known_id).await?;
-        if is_green {
-            feedback.close_issue(&way.repo, &posted.id).await?;
-        }
         return Ok(posted);
     };
     feedback.upsert_comment(&way.repo, target, &Comment { marker, body }, known_id).await

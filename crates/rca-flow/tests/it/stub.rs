@@ -367,7 +367,7 @@ impl Feedback for Client {
     async fn upsert_issue(&self, _: &RepoRef, _: &Issue, _: Option<&str>) -> Result<Posted> {
         Err(Error::new(ErrorKind::Unsupported, "no issues"))
     }
-    async fn close_issue(&self, _: &RepoRef, _: &str) -> Result<()> {
+    async fn close_issue(&self, _: &RepoRef, _: &str, _: Option<&str>) -> Result<()> {
         Err(Error::new(ErrorKind::Unsupported, "no issues"))
     }
     async fn set_status(&self, _: &RepoRef, sha: &str, status: &CommitStatus) -> Result<Posted> {

@@ -121,6 +121,9 @@ pub(super) struct Ended {
     dead: Option<String>,
 }
 
+/// How soon a task that waits runs again when it was enqueued while it ran.
+const AGAIN_MS: i64 = 2_000;
+
 /// Moves a held task to its next state; `Some` when that is an end.
 pub(super) async fn end(
     connection: &mut AnyConnection,
@@ -151,8 +154,17 @@ pub(super) async fn end(
         .arg(now)
         .push(", attempts = attempts - ")
         .arg(given_back)
-        .push(", run_at = ")
-        .arg(now + delay);
+        .push(", run_at = ");
+    sql = match outcome {
+        // What was asked for meanwhile may be what it waits for. Not at once: it may be asked for all the time.
+        Outcome::Wait { .. } => sql
+            .push("CASE WHEN again IS NULL THEN ")
+            .arg(now + delay)
+            .push(" ELSE ")
+            .arg(now + delay.min(AGAIN_MS))
+            .push(" END"),
+        _ => sql.arg(now + delay),
+    };
     if error.is_some() {
         sql = sql.push(", last_error = ").arg(&error);
     }

@@ -13,6 +13,7 @@ use std::time::Duration;
 on_both_engines!(
     eight_workers_never_hold_one_task_twice,
     an_expired_lease_is_claimed_again_and_the_zombie_is_fenced,
+    what_was_asked_for_meanwhile_ends_a_long_wait,
     a_heartbeat_keeps_the_lease,
     a_task_that_always_dies_is_buried,
     enqueuing_while_running_runs_once_more,
@@ -74,6 +75,21 @@ async fn eight_workers_never_hold_one_task_twice(database: &Database) {
     assert_eq!((all, unique.len()), (120, 120));
     let counts = store.count_tasks(store.default_workspace()).await.unwrap();
     assert_eq!((counts.done, counts.running, counts.dead), (120, 0, 0));
+}
+
+async fn what_was_asked_for_meanwhile_ends_a_long_wait(database: &Database) {
+    let store = database.store().await;
+    store.enqueue(task(&store, "1")).await.unwrap();
+    let held = store.claim(&["work"], 1, 60_000).await.unwrap().remove(0);
+    store.enqueue(task(&store, "1")).await.unwrap();
+    store.settle(&held, Outcome::Wait { delay_ms: 3_600_000 }, vec![]).await.unwrap();
+    let run_at = "SELECT CAST(run_at AS TEXT) FROM task WHERE dedup_key = '1' AND state = 'ready'";
+    let due: i64 = database.texts(run_at).await.remove(0).parse().unwrap();
+    assert!(due <= store.now().await.unwrap() + 2_000, "it is looked at soon");
+    database.execute("UPDATE task SET run_at = 0").await;
+    let held = store.claim(&["work"], 1, 60_000).await.unwrap().remove(0);
+    store.settle(&held, Outcome::Wait { delay_ms: 3_600_000 }, vec![]).await.unwrap();
+    assert!(store.claim(&["work"], 1, 60_000).await.unwrap().is_empty(), "nobody asked: it waits");
 }
 
 async fn an_expired_lease_is_claimed_again_and_the_zombie_is_fenced(database: &Database) {
