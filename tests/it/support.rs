@@ -87,6 +87,13 @@ impl TestServer {
         (&mut self.running).await.unwrap().unwrap();
     }
 
+    /// Ends at once, as by SIGKILL: nothing that was begun is brought to an end.
+    pub(crate) async fn kill(self) {
+        self.running.abort();
+        let TestServer { running, .. } = self;
+        assert!(running.await.is_err_and(|error| error.is_cancelled()));
+    }
+
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.base))
     }

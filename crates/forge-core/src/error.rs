@@ -108,6 +108,7 @@ struct Inner {
     forge: Option<ForgeKind>,
     operation: Option<String>,
     status: Option<u16>,
+    is_unsent: bool,
     message: String,
     hint: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
@@ -123,6 +124,7 @@ impl Error {
             forge: None,
             operation: None,
             status: None,
+            is_unsent: false,
             message: message.into(),
             hint: None,
             source: None,
@@ -164,6 +166,13 @@ impl Error {
         self
     }
 
+    /// Says that the request was never written: the other side knows nothing of it.
+    #[must_use]
+    pub fn with_unsent(mut self) -> Self {
+        self.0.is_unsent = true;
+        self
+    }
+
     /// Keeps the cause. Its text must be free of secrets and URL queries.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
@@ -199,6 +208,12 @@ impl Error {
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         self.0.status
+    }
+
+    /// Whether the request is known never to have been written, so that it can be repeated whatever it does.
+    #[must_use]
+    pub fn is_unsent(&self) -> bool {
+        self.0.is_unsent
     }
 
     /// The remedy, where one is known.

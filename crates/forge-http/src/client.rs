@@ -370,8 +370,10 @@ fn install_tls_provider() -> Result<()> {
 /// What a transport failure means. The library's text is kept as the cause, without the URL.
 pub(crate) fn transport_error(cause: reqwest::Error, url: &Url) -> Error {
     if let Some(refusal) = find_refusal(&cause) {
-        return refusal.into_error();
+        return refusal.into_error().with_unsent();
     }
+    // There was no connection to write on.
+    let is_unsent = cause.is_connect() || cause.is_builder();
     let host = url.host_str().unwrap_or_default();
     let (kind, message, hint) = if cause.is_timeout() {
         (ErrorKind::Timeout, format!("no answer from {host} in time"), None)
@@ -398,6 +400,9 @@ pub(crate) fn transport_error(cause: reqwest::Error, url: &Url) -> Error {
     let mut error = Error::new(kind, message).with_source(cause.without_url());
     if is_final {
         error = error.with_retry(Retry::Never);
+    }
+    if is_unsent {
+        error = error.with_unsent();
     }
     match hint {
         Some(hint) => error.with_hint(hint),

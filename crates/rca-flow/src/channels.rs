@@ -11,7 +11,7 @@ use crate::{
     error::{FlowError, FlowErrorKind, Result},
     flow::{Caller, Flow},
     integrations::audit,
-    jobs::{Told, digest_task, incident_code, notification},
+    jobs::{Told, digest_task, incident_code, is_lost, lost, notification},
     types::{
         ChannelFilters, ChannelMade, ChannelPatch, ChannelRequest, ChannelView, List, NotificationView, page,
         time,
@@ -214,13 +214,16 @@ impl Flow {
         message.key.clone_from(&row_id);
         let result = match self.open_channel(&channel).await {
             Ok(notifier) => {
-                notifier.send(&message, rca_notify::Place::New).await.map_err(|error| error.to_string())
+                notifier.send(&message, rca_notify::Place::New).await.map_err(|error| match is_lost(&error) {
+                    true => ("unknown", lost(&error)),
+                    false => ("failed", error.to_string()),
+                })
             }
-            Err(error) => Err(error.message),
+            Err(error) => Err(("failed", error.message)),
         };
         let (state, error, sent) = match result {
             Ok(sent) => ("sent", None, Some(value(&sent))),
-            Err(error) => ("failed", Some(error), None),
+            Err((state, error)) => (state, Some(error), None),
         };
         let mut writes = vec![Write::SetNotification {
             workspace: caller.workspace.clone(),

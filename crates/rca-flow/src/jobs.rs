@@ -45,7 +45,7 @@ pub(crate) use announce::{Told, notification};
 pub(crate) use digest::digest_task;
 pub(crate) use facts::introduced_by;
 pub(crate) use feedback::failed_job;
-pub(crate) use notify::incident_code;
+pub(crate) use notify::{incident_code, is_lost, lost};
 pub(crate) use read_log::{Guide, read as read_log};
 pub(crate) use sync::is_under;
 

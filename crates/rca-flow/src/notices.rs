@@ -117,6 +117,37 @@ pub(crate) fn failed(failure: &Failure<'_>) -> Option<Message> {
     Some(message)
 }
 
+/// The causes of a run that are counted and not told one by one; of each the first job.
+pub(crate) fn left_out(firsts: &[&Analysis]) -> Option<Message> {
+    let first = *firsts.first()?;
+    let count = firsts.len();
+    let s = if count == 1 { "" } else { "s" };
+    let mut message = Message::new(
+        "failed",
+        Tone::Bad,
+        format!("{}: {count} more cause{s} in the same run", first.repository),
+    );
+    message.facts.push(("repository".to_owned(), first.repository.clone()));
+    let named: Vec<&str> = firsts.iter().take(JOBS).map(|job| name(job)).collect();
+    let more = if count > JOBS { format!(" and {} more", count - JOBS) } else { String::new() };
+    message.facts.push(("jobs".to_owned(), format!("{}{more}", named.join(", "))));
+    message.text.push("They are not told one by one; the run shows them all.".to_owned());
+    message.links.extend(link("the run", first.pipeline_url.as_deref()));
+    "analysis.failed".clone_into(&mut message.event);
+    message.data = json!({
+        "repository": first.repository,
+        "branch": first.branch,
+        "commit_sha": first.commit_sha,
+        "pr": first.pr,
+        "run_id": first.root_run_id.as_ref().unwrap_or(&first.run_id),
+        "attempt": first.attempt,
+        "pipeline_url": first.pipeline_url,
+        "cause_count": count,
+        "analysis_ids": firsts.iter().take(DATA_JOBS).map(|job| &job.id).collect::<Vec<_>>(),
+    });
+    Some(message)
+}
+
 fn name(job: &Analysis) -> &str {
     job.job_name.as_deref().unwrap_or(&job.job_id)
 }

@@ -2,7 +2,34 @@ use forge_testkit::{FakeGitLab, JobSpec, PullSpec, RunSpec};
 use serde_json::json;
 
 use super::sink::{Chat, add, ingest, log, smtp};
-use crate::support::{TestServer, cargo_log, pytest_log};
+use crate::{
+    many_jobs::own_cause,
+    support::{TestServer, cargo_log, pytest_log},
+};
+
+#[tokio::test]
+async fn a_run_of_many_causes_is_no_flood() {
+    let (server, fake, chat) = (TestServer::start().await, FakeGitLab::start().await, Chat::start().await);
+    let repo = fake.add_repo("acme/shop");
+    let integration = server.connect(&fake).await;
+    server.monitor(&integration, &repo).await;
+    let channel = add(&server, chat.telegram()).await;
+    let job = |number: usize| JobSpec::failed(&format!("leg {number}"), own_cause(number));
+    let run = fake.add_run(&repo, &RunSpec::new((0..26).map(job).collect()).with_sha(&"a".repeat(40)));
+    fake.deliver(&run).await;
+    server.analyses("repository=acme/shop", 26).await;
+    server.idle().await;
+    let texts = chat.texts();
+
+    assert_eq!(texts.len(), 11, "ten, and one for the others: {texts:#?}");
+    let rest = texts.iter().find(|text| text.contains("16 more causes")).unwrap();
+    assert!(rest.contains("and 11 more") && rest.contains("the run"), "{rest}");
+    log(&server, &channel, &["sent"; 11]).await;
+    fake.deliver(&run).await;
+    server.idle().await;
+    assert_eq!(chat.shown().len(), 11, "nothing is said twice");
+    server.stop().await;
+}
 
 const HOSTILE: &str = "%3C!channel%3E%20@everyone%20*x*%20https://evil.example%20/stop";
 

@@ -28,6 +28,8 @@ use crate::{
 const GATHER_MS: i64 = 60_000;
 /// How long commits that turn green by the same run wait for each other.
 const TOGETHER_MS: i64 = 2_000;
+/// Causes of one run that a channel is told one by one; the others are counted in one message.
+const MOST_CAUSES: usize = 10;
 /// Jobs of a run that are looked at.
 const MOST_JOBS: usize = 5_000;
 
@@ -119,6 +121,8 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask) -> JobResult {
     for channel in &channels {
         let filters: ChannelFilters = serde_json::from_value(channel.filters.clone()).unwrap_or_default();
         let mut open = flow.store().open_notifications(&task.workspace, &channel.id).await?;
+        let mut told_of: BTreeMap<i64, usize> = BTreeMap::new();
+        let mut left_out: BTreeMap<i64, Vec<&Analysis>> = BTreeMap::new();
         for ((attempt, cause), jobs) in &causes {
             let Some(first) = jobs.first() else { continue };
             let cluster = match cause.as_str() {
@@ -133,6 +137,12 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask) -> JobResult {
             if known.is_none() && !notices::wants(&filters, jobs, cluster.as_ref()) {
                 continue;
             }
+            let count = told_of.entry(*attempt).or_default();
+            if known.is_none() && *count >= MOST_CAUSES {
+                left_out.entry(*attempt).or_default().push(first);
+                continue;
+            }
+            *count += 1;
             let place = notices::place(first.pr.as_deref(), first.branch.as_deref());
             let is_default = first.pr.is_none() && first.branch.is_some() && first.branch == default_branch;
             let is_before = |row: &&Notification| known.as_ref().is_none_or(|known| row.id < known.id);
@@ -159,6 +169,24 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask) -> JobResult {
             if let Some(row) = told_anew(known, row, channel, &days, &mut writes) {
                 open.push(row);
             }
+        }
+        for (attempt, firsts) in left_out {
+            let integration = integration.as_deref().unwrap_or_default();
+            let key = format!("failed:{integration}:{repository}:{run}:{attempt}:more");
+            let known = flow.store().find_notification(&channel.id, &key).await?;
+            let Some(message) = notices::left_out(&firsts) else { continue };
+            let first = firsts.first();
+            let told = Told {
+                repository_key: repository.clone(),
+                place: first
+                    .map(|it| notices::place(it.pr.as_deref(), it.branch.as_deref()))
+                    .unwrap_or_default(),
+                run_id: run.clone(),
+                is_open: true,
+                ..Told::default()
+            };
+            let row = notification(channel, key, &message, &told);
+            told_anew(known, row, channel, &days, &mut writes);
         }
     }
     Ok(Settlement::done(writes))

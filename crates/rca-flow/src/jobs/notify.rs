@@ -114,10 +114,8 @@ fn failed(
 ) -> Settlement {
     // The same change made twice shows once, whatever the channel.
     let is_edit = row.sent.is_some();
-    let is_lost = matches!(error.kind(), ErrorKind::Timeout | ErrorKind::UnexpectedResponse);
-    if is_lost && !is_edit && !notifier.is_repeatable() {
-        let text = format!("{error}; it may have arrived, and sending again might say it twice");
-        return Settlement::done(vec![ended(row, "unknown", Some(text), None)]);
+    if is_lost(error) && !is_edit && !notifier.is_repeatable() {
+        return Settlement::done(vec![ended(row, "unknown", Some(lost(error)), None)]);
     }
     if is_refusal(error) {
         return Settlement::done(refused(channel, row, error));
@@ -134,6 +132,19 @@ fn failed(
     };
     let said = ended(row, "pending", Some(error.to_string()), None);
     Settlement { writes: vec![said], ..Settlement::wait(pause) }
+}
+
+/// Whether the channel may have the message, though no answer says so.
+pub(crate) fn is_lost(error: &Error) -> bool {
+    let is_silent =
+        matches!(error.kind(), ErrorKind::Timeout | ErrorKind::UnexpectedResponse | ErrorKind::Unreachable);
+    // A gateway that gave up waiting has passed it on.
+    (is_silent && !error.is_unsent()) || error.status() == Some(504)
+}
+
+/// What is said of it then.
+pub(crate) fn lost(error: &Error) -> String {
+    format!("{error}; it may have arrived, and sending again might say it twice")
 }
 
 /// Whether only a person can help.
