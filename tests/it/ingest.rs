@@ -34,8 +34,8 @@ async fn a_log_becomes_a_report() {
 #[tokio::test]
 async fn the_analyse_route_takes_logs_of_the_same_size() {
     let server = TestServer::start().await;
-    let large = format!("{}{}", "compiling a crate\n".repeat(300_000), pytest_log());
-    assert!(large.len() > 5 * 1024 * 1024);
+    let large = format!("{}{}", "compiling a crate\n".repeat(70_000), pytest_log());
+    assert!(large.len() > 1024 * 1024, "more than a request without a log may have");
     for path in ["/v1/analyses", "/api/analyze"] {
         let accepted = server.post(path, body(&format!("{large}{path}\n"))).await.expect(202);
         assert_eq!(accepted["status"], "accepted");
