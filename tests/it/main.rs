@@ -32,4 +32,6 @@ mod settings;
 mod snippets;
 mod support;
 mod tenants;
+mod web;
+mod web_connect;
 mod webhook_to_comment;

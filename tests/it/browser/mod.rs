@@ -4,6 +4,7 @@
 //! installed it says so and is left out; with `CI` set that is a failure. Pictures of the pages go to
 //! `target/screenshots/`.
 
+mod connect;
 mod driver;
 mod pages;
 mod sign_in;

@@ -4,7 +4,20 @@ use super::Browser;
 use crate::support::TestServer;
 
 /// Name of the pictures, and the address. Every page of the dashboard that can be opened on an empty server.
-const PAGES: &[(&str, &str)] = &[("overview", "/"), ("not-found", "/no-such-page")];
+const PAGES: &[(&str, &str)] = &[
+    ("overview", "/"),
+    ("not-found", "/no-such-page"),
+    ("connect", "/connect"),
+    ("connect-gitlab", "/connect/gitlab"),
+    ("connect-github", "/connect/github?way=known-app"),
+    ("connect-bitbucket-cloud", "/connect/bitbucket-cloud?way=api-token"),
+    ("connect-bitbucket-dc", "/connect/bitbucket-dc"),
+    ("connect-gitflic", "/connect/gitflic"),
+    ("connect-done", "/connect/done"),
+    ("integrations", "/integrations"),
+    ("deliveries", "/deliveries"),
+    ("incidents", "/incidents"),
+];
 
 #[tokio::test]
 async fn every_page_of_an_empty_server_is_for_everybody() {
