@@ -32,4 +32,5 @@ mod settings;
 mod snippets;
 mod support;
 mod tenants;
+mod web_report;
 mod webhook_to_comment;

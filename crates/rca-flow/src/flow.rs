@@ -102,6 +102,7 @@ pub(crate) struct Inner {
     pub(crate) platform_apps: BTreeMap<ForgeKind, OAuthApp>,
     pub(crate) clients: Clients,
     pub(crate) measures: Measures,
+    pub(crate) logs: crate::logs::Logs,
 }
 
 impl Flow {
@@ -120,6 +121,7 @@ impl Flow {
             platform_apps,
             clients: Clients::default(),
             measures: Measures::default(),
+            logs: crate::logs::Logs::default(),
         }))
     }
 

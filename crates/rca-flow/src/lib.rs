@@ -18,6 +18,7 @@ pub mod ingest;
 mod integrations;
 pub mod introduced_by;
 mod jobs;
+pub mod logs;
 pub mod markdown;
 mod measures;
 mod members;
@@ -39,6 +40,7 @@ mod telegram_link;
 pub mod types;
 mod watch;
 mod webhook_only;
+pub mod whole;
 mod wide_hooks;
 mod worker;
 
