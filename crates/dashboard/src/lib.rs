@@ -20,9 +20,14 @@ pub use session::{SESSION_COOKIE, csrf_of, session_of};
 #[derive(Debug, Clone)]
 pub(crate) struct Dashboard {
     pub(crate) flow: Flow,
+    pub(crate) numbers: pages::Numbers,
 }
 
 impl Dashboard {
+    fn new(flow: Flow) -> Self {
+        Self { flow, numbers: pages::Numbers::default() }
+    }
+
     /// Whether people reach us encrypted, so that cookies can insist on it.
     pub(crate) fn is_https(&self) -> bool {
         self.flow.config().public_url.scheme() == "https"
@@ -33,7 +38,7 @@ impl Dashboard {
 ///
 /// Every answer carries its own content security policy; nothing here answers under `/v1`.
 pub fn router(flow: Flow) -> Router {
-    let dashboard = Dashboard { flow };
+    let dashboard = Dashboard::new(flow);
     pages::router()
         .layer(middleware::from_fn_with_state(dashboard.clone(), error::render))
         .layer(middleware::from_fn(policy::add))
