@@ -65,7 +65,7 @@ async fn main() -> anyhow::Result<()> {
     if once {
         say("done", "every step went as it should");
     } else {
-        say("open", &format!("{base}/v1/analyses with 'Authorization: Bearer {owner}'; ctrl-c ends"));
+        say("open", &format!("{base} in a browser and sign in with {owner}; ctrl-c ends"));
         shutdown::signal().await;
     }
     drop(stop);
