@@ -44,8 +44,9 @@ pub trait Notifier: fmt::Debug + Send + Sync {
     /// Whether a message can be changed after it was sent.
     fn can_edit(&self) -> bool;
 
-    /// Whether sending a message of the same key twice shows it once. Where not, a send whose answer was lost
-    /// ([`ErrorKind::Timeout`]) must not be repeated.
+    /// Whether sending a message of the same key twice shows it once. Where not, a send whose answer was lost must not be
+    /// repeated: [`ErrorKind::Timeout`], [`ErrorKind::UnexpectedResponse`], and [`ErrorKind::Unreachable`] unless
+    /// [`Error::is_unsent`].
     fn is_repeatable(&self) -> bool;
 
     /// Sends it.
