@@ -34,4 +34,5 @@ mod support;
 mod tenants;
 mod web;
 mod web_connect;
+mod web_report;
 mod webhook_to_comment;

@@ -210,10 +210,12 @@ impl Frame {
     }
 }
 
-/// An address from outside as a link, where it leads to a web page: `javascript:` and its like become text.
+/// An address from outside as a link, where it leads to a web page: `javascript:` and its like become text, and so does
+/// one that hides where it leads behind a user's name.
 pub(crate) fn outer_link(address: &str) -> Option<&str> {
-    let is_web = url::Url::parse(address).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
-    is_web.then_some(address)
+    let url = url::Url::parse(address).ok()?;
+    let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
+    (is_web && url.username().is_empty() && url.password().is_none()).then_some(address)
 }
 
 /// Any kind of number, by reference or not, as templates have them.

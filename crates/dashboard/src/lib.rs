@@ -20,6 +20,7 @@ pub use session::{SESSION_COOKIE, csrf_of, session_of};
 #[derive(Debug, Clone)]
 pub(crate) struct Dashboard {
     pub(crate) flow: Flow,
+    pub(crate) numbers: pages::Numbers,
 }
 
 impl Dashboard {
@@ -33,7 +34,7 @@ impl Dashboard {
 ///
 /// Every answer carries its own content security policy; nothing here answers under `/v1`.
 pub fn router(flow: Flow) -> Router {
-    let dashboard = Dashboard { flow };
+    let dashboard = Dashboard { flow, numbers: pages::Numbers::default() };
     pages::router()
         .layer(middleware::from_fn_with_state(dashboard.clone(), error::render))
         .layer(middleware::from_fn(policy::add))

@@ -223,7 +223,7 @@ impl Flow {
     }
 }
 
-fn view(analysis: Analysis, feedback: Vec<Feedback>) -> AnalysisView {
+pub(crate) fn view(analysis: Analysis, feedback: Vec<Feedback>) -> AnalysisView {
     let introduced_by = analysis.introduced_by.and_then(|known| serde_json::from_value(known).ok());
     let is_ingested = analysis.source == "ingest";
     AnalysisView {

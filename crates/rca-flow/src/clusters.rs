@@ -51,7 +51,7 @@ impl Flow {
     }
 }
 
-fn view(cluster: Cluster) -> ClusterView {
+pub(crate) fn view(cluster: Cluster) -> ClusterView {
     ClusterView {
         id: cluster.id,
         fingerprint: cluster.fingerprint,
@@ -59,6 +59,7 @@ fn view(cluster: Cluster) -> ClusterView {
         count: cluster.count,
         first_seen_at: time(cluster.first_seen_at),
         last_seen_at: time(cluster.last_seen_at),
+        resolved_at: cluster.resolved_at.map(time),
         repositories: cluster.repositories,
         category: cluster.category,
         root_cause: cluster.root_cause,

@@ -106,6 +106,7 @@ pub(crate) struct Inner {
     pub(crate) measures: Measures,
     pub(crate) rule_files: RuleFiles,
     pub(crate) asked: Asked,
+    pub(crate) logs: crate::logs::Logs,
 }
 
 impl Flow {
@@ -126,6 +127,7 @@ impl Flow {
             measures: Measures::default(),
             rule_files: RuleFiles::default(),
             asked: Asked::default(),
+            logs: crate::logs::Logs::default(),
         }))
     }
 

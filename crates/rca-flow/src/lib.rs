@@ -19,6 +19,7 @@ pub mod ingest;
 mod integrations;
 pub mod introduced_by;
 mod jobs;
+pub mod logs;
 pub mod markdown;
 mod measures;
 mod members;
@@ -41,6 +42,7 @@ mod telegram_link;
 pub mod types;
 mod watch;
 mod webhook_only;
+pub mod whole;
 mod wide_hooks;
 mod worker;
 

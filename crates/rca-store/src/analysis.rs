@@ -164,35 +164,52 @@ impl Store {
         filter: &AnalysisFilter,
         page: &PageRequest,
     ) -> Result<Page<Analysis>> {
-        let mut sql = Sql::new("SELECT * FROM analysis WHERE workspace = $1")
-            .bind(workspace)
-            .when(" AND created_at >= ", filter.since)
-            .when(" AND created_at < ", filter.until)
-            .when(" AND severity = ", filter.severity.clone())
-            .when(" AND category = ", filter.category.clone())
-            .when(" AND forge = ", filter.forge.clone())
-            .when(" AND integration_key = ", filter.integration.clone())
-            .when(" AND branch = ", filter.branch.clone())
-            .when(" AND cluster_id = ", filter.cluster.clone())
-            .when(" AND state = ", filter.state.clone())
-            .when(" AND pr = ", filter.pr.clone())
-            .when(" AND commit_sha = ", filter.commit_sha.clone())
-            .when(" AND job_name = ", filter.job_name.clone())
-            .when(" AND id < ", page.cursor.clone());
-        for (column, other, value) in
-            [("repository", "repository_key", &filter.repository), ("run_id", "root_run_id", &filter.run_id)]
-        {
-            if let Some(value) = value {
-                sql = sql
-                    .push(&format!(" AND ({column} = "))
-                    .arg(value)
-                    .push(&format!(" OR {other} = "))
-                    .arg(value)
-                    .push(")");
-            }
-        }
         let mut connection = self.read().await?;
-        let rows = sql.push(" ORDER BY id DESC LIMIT ").arg(page.fetch()).all(&mut connection).await?;
+        // The ids first, which indexes hold; rows are long, and only those of the page are read.
+        let mut sql =
+            Sql::new("SELECT * FROM analysis WHERE id IN (SELECT id FROM analysis WHERE workspace = $1")
+                .bind(workspace)
+                .when(" AND created_at >= ", filter.since)
+                .when(" AND created_at < ", filter.until)
+                .when(" AND severity = ", filter.severity.clone())
+                .when(" AND category = ", filter.category.clone())
+                .when(" AND forge = ", filter.forge.clone())
+                .when(" AND integration_key = ", filter.integration.clone())
+                .when(" AND branch = ", filter.branch.clone())
+                .when(" AND cluster_id = ", filter.cluster.clone())
+                .when(" AND state = ", filter.state.clone())
+                .when(" AND pr = ", filter.pr.clone())
+                .when(" AND commit_sha = ", filter.commit_sha.clone())
+                .when(" AND job_name = ", filter.job_name.clone())
+                .when(" AND id < ", page.cursor.clone());
+        if let Some(repository) = &filter.repository {
+            // One of two columns, decided beforehand: an OR over them would be a walk through all analyses.
+            let by_key =
+                Sql::new("SELECT id FROM analysis WHERE workspace = $1 AND repository_key = $2 LIMIT 1")
+                    .bind(workspace)
+                    .bind(repository)
+                    .optional(&mut connection)
+                    .await?;
+            let column = if by_key.is_some() { "repository_key" } else { "repository" };
+            sql = sql.push(&format!(" AND {column} = ")).arg(repository);
+        }
+        if let Some(run) = &filter.run_id {
+            // A run has few analyses, and each half has its index.
+            for (glue, column) in [(" AND id IN (", "run_id"), (" UNION ", "root_run_id")] {
+                sql = sql
+                    .push(&format!("{glue}SELECT id FROM analysis WHERE workspace = "))
+                    .arg(workspace)
+                    .push(&format!(" AND {column} = "))
+                    .arg(run);
+            }
+            sql = sql.push(")");
+        }
+        let rows = sql
+            .push(" ORDER BY id DESC LIMIT ")
+            .arg(page.fetch())
+            .push(") ORDER BY id DESC")
+            .all(&mut connection)
+            .await?;
         let items = rows.iter().map(Analysis::from_row).collect::<Result<Vec<_>>>()?;
         Ok(Page::cut(items, page, |analysis| analysis.id.clone()))
     }
@@ -250,7 +267,7 @@ impl Store {
 }
 
 impl Analysis {
-    fn from_row(row: &Row) -> Result<Self> {
+    pub(crate) fn from_row(row: &Row) -> Result<Self> {
         let integration = row.text("integration_key")?;
         Ok(Self {
             id: row.text("id")?,

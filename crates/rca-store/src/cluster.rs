@@ -44,6 +44,8 @@ pub struct Cluster {
     pub first_seen_at: i64,
     /// When it was last seen.
     pub last_seen_at: i64,
+    /// When it was resolved; none unless it is.
+    pub resolved_at: Option<i64>,
     /// The commit that last made it green.
     pub last_fix: Option<String>,
     /// The last analysis.
@@ -131,7 +133,7 @@ impl Store {
         let (state, actor) = (state.to_owned(), actor.to_owned());
         self.transact(move |connection, now| {
             Box::pin(async move {
-                set_state(connection, &workspace, &id, &state, None).await?;
+                set_state(connection, now, &workspace, &id, &state, None).await?;
                 crate::audit::append(
                     connection,
                     now,
@@ -172,7 +174,7 @@ impl Store {
 }
 
 impl Cluster {
-    fn from_row(row: &Row) -> Result<Self> {
+    pub(crate) fn from_row(row: &Row) -> Result<Self> {
         Ok(Self {
             id: row.text("id")?,
             workspace: row.text("workspace")?,
@@ -183,6 +185,7 @@ impl Cluster {
             count: row.int("count")?,
             first_seen_at: row.int("first_seen_at")?,
             last_seen_at: row.int("last_seen_at")?,
+            resolved_at: row.int_opt("resolved_at")?,
             last_fix: row.text_opt("last_fix")?,
             last_analysis: row.text_opt("last_analysis")?,
             repositories: Vec::new(),
@@ -221,7 +224,7 @@ pub(crate) async fn hit(connection: &mut AnyConnection, now: i64, hit: ClusterHi
     Sql::new(
         "UPDATE cluster SET count = count + 1, last_seen_at = $1, last_analysis = $2, \
          category = coalesce($3, category), root_cause = coalesce($4, root_cause), \
-         state = CASE WHEN state = 'resolved' THEN 'active' ELSE state END WHERE id = $5",
+         state = CASE WHEN state = 'resolved' THEN 'active' ELSE state END, resolved_at = NULL WHERE id = $5",
     )
     .bind(now)
     .bind(&hit.analysis)
@@ -245,16 +248,19 @@ pub(crate) async fn hit(connection: &mut AnyConnection, now: i64, hit: ClusterHi
 
 pub(crate) async fn set_state(
     connection: &mut AnyConnection,
+    now: i64,
     workspace: &str,
     id: &str,
     state: &str,
     last_fix: Option<String>,
 ) -> Result<()> {
     let changed = Sql::new(
-        "UPDATE cluster SET state = $1, last_fix = coalesce($2, last_fix) WHERE workspace = $3 AND id = $4",
+        "UPDATE cluster SET state = $1, last_fix = coalesce($2, last_fix), resolved_at = $3 \
+         WHERE workspace = $4 AND id = $5",
     )
     .bind(state)
     .bind(last_fix)
+    .bind((state == "resolved").then_some(now))
     .bind(workspace)
     .bind(id)
     .execute(connection)

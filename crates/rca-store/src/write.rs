@@ -214,7 +214,10 @@ const ENQUEUE_BATCH: usize = 250;
 async fn apply(connection: &mut AnyConnection, now: i64, keys: &KeyRing, write: Write) -> Result<()> {
     match write {
         Write::Enqueue(task) => crate::task::enqueue_one(connection, now, task).await.map(|_| ()),
-        Write::UpsertAnalysis(analysis) => crate::analysis::upsert(connection, now, &analysis).await,
+        Write::UpsertAnalysis(analysis) => {
+            crate::analysis::upsert(connection, now, &analysis).await?;
+            crate::pages::note_tests(connection, now, &analysis).await
+        }
         Write::SetDeliveryStatus { workspace, id, status, reason, analyses } => {
             crate::delivery::set_status(connection, now, &workspace, &id, status, reason, &analyses).await
         }
@@ -224,7 +227,7 @@ async fn apply(connection: &mut AnyConnection, now: i64, keys: &KeyRing, write: 
         }
         Write::UpsertCluster(hit) => crate::cluster::hit(connection, now, hit).await,
         Write::SetClusterState { workspace, id, state, last_fix } => {
-            crate::cluster::set_state(connection, &workspace, &id, &state, last_fix).await
+            crate::cluster::set_state(connection, now, &workspace, &id, &state, last_fix).await
         }
         Write::RecordRun(run) => crate::stats::record_run(connection, now, run).await,
         Write::SetHookState { workspace, id, change } => {

@@ -1,15 +1,26 @@
 //! The pages, by area. Each reads the request, calls the use case and renders; nothing is decided here.
 
+mod charts;
+mod clusters;
 mod connect;
 mod deliveries;
+mod failures;
 mod incidents;
 mod integrations;
+mod log;
+mod numbers;
 mod operations;
 mod overview;
 mod preferences;
 mod problem;
+mod report;
 mod repositories;
+mod rows;
+mod search;
+mod send;
 mod sign_in;
+
+pub(crate) use numbers::Numbers;
 
 use askama::Template;
 use axum::{Router, extract::DefaultBodyLimit, response::Html};
@@ -34,7 +45,13 @@ pub(crate) fn router() -> Router<Dashboard> {
         .merge(operations::router())
         .merge(deliveries::router())
         .merge(incidents::router())
+        .merge(report::router())
+        .merge(log::router())
+        .merge(failures::router())
+        .merge(clusters::router())
+        .merge(search::router())
         .layer(DefaultBodyLimit::max(FORM_LIMIT))
+        .merge(send::router())
         .merge(assets::router())
 }
 

@@ -38,6 +38,8 @@ pub struct ClusterView {
     pub first_seen_at: String,
     /// RFC 3339.
     pub last_seen_at: String,
+    /// RFC 3339; null unless it is resolved.
+    pub resolved_at: Option<String>,
     /// Full names, the latest first.
     pub repositories: Vec<String>,
     /// The category of the last report.

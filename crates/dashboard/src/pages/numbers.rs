@@ -1,0 +1,108 @@
+//! Statistics of the overview, which take longer to count than a page may take.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use jiff::{SignedDuration, Timestamp};
+use rca_flow::{
+    Caller, Flow, FlowError,
+    types::{CauseView, StatsQuery, TopQuery},
+};
+
+const DAYS: i64 = 30;
+const CAUSES: u32 = 10;
+/// What is counted faster than this is counted for each page.
+const CHEAP: Duration = Duration::from_millis(10);
+/// Older numbers are counted anew, behind the page that still shows them.
+const FRESH: Duration = Duration::from_secs(30);
+
+/// What was counted.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Counted {
+    /// Failures by domain of each of the last thirty days, the oldest first.
+    pub(crate) days: Vec<(String, BTreeMap<String, i64>)>,
+    /// The clusters that cost most in these days.
+    pub(crate) causes: Vec<CauseView>,
+    /// Seconds to the report, the median of the last seven days.
+    pub(crate) time_to_report: Option<f64>,
+}
+
+#[derive(Debug, Clone)]
+struct Known {
+    counted: Arc<Counted>,
+    at: Instant,
+    took: Duration,
+    is_renewed: bool,
+}
+
+/// The last numbers of each workspace.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Numbers(Arc<Mutex<BTreeMap<String, Known>>>);
+
+impl Numbers {
+    /// The numbers of the caller's workspace. With very many failures they are up to half a minute old, or as old as
+    /// the last look at them.
+    pub(crate) async fn of(&self, flow: &Flow, caller: &Caller) -> Result<Arc<Counted>, FlowError> {
+        let known = self.known(&caller.workspace);
+        let Some(known) = known.filter(|known| known.took > CHEAP) else {
+            return self.renew(flow, caller).await;
+        };
+        if known.at.elapsed() > FRESH && !known.is_renewed {
+            self.change(&caller.workspace, |known| known.is_renewed = true);
+            let (numbers, flow, caller) = (self.clone(), flow.clone(), caller.clone());
+            tokio::spawn(async move {
+                if let Err(error) = numbers.renew(&flow, &caller).await {
+                    tracing::warn!(%error, "the numbers of the overview could not be counted");
+                    numbers.change(&caller.workspace, |known| known.is_renewed = false);
+                }
+            });
+        }
+        Ok(known.counted)
+    }
+
+    fn known(&self, workspace: &str) -> Option<Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(workspace).cloned()
+    }
+
+    fn change(&self, workspace: &str, change: impl FnOnce(&mut Known)) {
+        if let Some(known) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(workspace) {
+            change(known);
+        }
+    }
+
+    async fn renew(&self, flow: &Flow, caller: &Caller) -> Result<Arc<Counted>, FlowError> {
+        let began = Instant::now();
+        let counted = Arc::new(count(flow, caller).await?);
+        let known = Known {
+            counted: Arc::clone(&counted),
+            at: Instant::now(),
+            took: began.elapsed(),
+            is_renewed: false,
+        };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(caller.workspace.clone(), known);
+        Ok(counted)
+    }
+}
+
+async fn count(flow: &Flow, caller: &Caller) -> Result<Counted, FlowError> {
+    let now = Timestamp::now();
+    let first = now - SignedDuration::from_hours((DAYS - 1) * 24);
+    let day = |time: Timestamp| -> String { time.to_string().chars().take(10).collect() };
+    let month = StatsQuery { since: Some(format!("{}T00:00:00Z", day(first))), ..StatsQuery::default() };
+    let mut days: BTreeMap<String, BTreeMap<String, i64>> =
+        (0..DAYS).map(|n| (day(first + SignedDuration::from_hours(n * 24)), BTreeMap::new())).collect();
+    for point in flow.stats_timeseries(caller, &month).await?.items {
+        days.entry(point.day).or_default().insert(point.domain, point.failures);
+    }
+    let week = now - SignedDuration::from_hours(7 * 24);
+    let week = StatsQuery { since: Some(week.to_string()), ..StatsQuery::default() };
+    let top = TopQuery { limit: Some(CAUSES), ..TopQuery::default() };
+    Ok(Counted {
+        days: days.into_iter().collect(),
+        causes: flow.stats_top_causes(caller, &top).await?.items,
+        time_to_report: flow.stats_overview(caller, &week).await?.time_to_report_seconds.p50,
+    })
+}
