@@ -24,6 +24,10 @@ pub(crate) struct Dashboard {
 }
 
 impl Dashboard {
+    pub(crate) fn new(flow: Flow) -> Self {
+        Self { flow, numbers: pages::Numbers::default() }
+    }
+
     /// Whether people reach us encrypted, so that cookies can insist on it.
     pub(crate) fn is_https(&self) -> bool {
         self.flow.config().public_url.scheme() == "https"
@@ -34,7 +38,7 @@ impl Dashboard {
 ///
 /// Every answer carries its own content security policy; nothing here answers under `/v1`.
 pub fn router(flow: Flow) -> Router {
-    let dashboard = Dashboard { flow, numbers: pages::Numbers::default() };
+    let dashboard = Dashboard::new(flow);
     pages::router()
         .layer(middleware::from_fn_with_state(dashboard.clone(), error::render))
         .layer(middleware::from_fn(policy::add))

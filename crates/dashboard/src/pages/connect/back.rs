@@ -67,7 +67,7 @@ pub async fn after_connecting(
             is_ours.then(|| connected(integration))
         }
         Err(error) => {
-            let state = Dashboard { flow: flow.clone() };
+            let state = Dashboard::new(flow.clone());
             let fields = Fields::parse(cookie(headers, DRAFT_COOKIE).unwrap_or_default().as_bytes());
             let mut response = again(&state, &viewer, forge, &fields, error).await.ok()?;
             let policy = HeaderValue::from_static(crate::policy::POLICY);
@@ -81,7 +81,7 @@ async fn viewer(flow: &Flow, headers: &HeaderMap) -> Option<Viewer> {
     let mut request = Request::builder().uri("/connect").body(()).ok()?;
     request.headers_mut().clone_from(headers);
     let (mut parts, ()) = request.into_parts();
-    Viewer::from_request_parts(&mut parts, &Dashboard { flow: flow.clone() }).await.ok()
+    Viewer::from_request_parts(&mut parts, &Dashboard::new(flow.clone())).await.ok()
 }
 
 #[derive(Template)]
