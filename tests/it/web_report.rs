@@ -212,7 +212,7 @@ async fn a_log_opens_at_its_lines() {
     let visitor = Visitor::sign_in(&server, OWNER).await;
     let path = format!("/analyses/{id}/log");
     let page = visitor.get(&path).await.page();
-    has(&page, &[&format!("id=\"L{focus}\""), "proof focus", "Back to the report", "removed: password"]);
+    has(&page, &[&format!("id=\"L{focus}\""), "cited focus", "Back to the report", "removed: password"]);
     assert!(!page.contains("hunter2"), "a secret is on the page");
     assert!(!page.contains("id=\"L1\""), "only the part around the lines is sent");
     let page = visitor.get(&format!("{path}?lines=3-5")).await.page();
@@ -235,7 +235,7 @@ async fn a_log_opens_at_its_lines() {
 
     let sent = ingest(&server, "project=mail&job_name=nightly", pytest_log()).await;
     let page = visitor.get(&format!("/analyses/{}/log", sent["id"].as_str().unwrap())).await.page();
-    has(&page, &["Logs that are sent in are not kept", "proof focus"]);
+    has(&page, &["Logs that are sent in are not kept", "cited focus"]);
     server.stop().await;
 }
 
