@@ -12,7 +12,8 @@ use crate::{
 
 const SHA: &str = "4be1f20000000000000000000000000000000001";
 /// Nothing of it may become an element, a handler or a request.
-const HOSTILE: &str = "<img src=x onerror=alert(1)>\"'&amp;</code></script><script>alert(2)</script>{{7*7}}";
+pub(crate) const HOSTILE: &str =
+    "<img src=x onerror=alert(1)>\"'&amp;</code></script><script>alert(2)</script>{{7*7}}";
 
 /// Somebody with a browser: a cookie, and what our forms carry.
 struct Visitor<'server> {
@@ -117,7 +118,7 @@ fn has(page: &str, texts: &[&str]) {
 }
 
 /// Two jobs of one cause and one of another, at a pull request; gives the id of "test 3.12".
-async fn red(server: &TestServer, fake: &Fake) -> String {
+pub(crate) async fn red(server: &TestServer, fake: &Fake) -> String {
     let repo = fake.add_repo("acme/shop");
     let integration = server.connect(fake).await;
     server.monitor(&integration, &repo).await;
@@ -138,7 +139,7 @@ async fn red(server: &TestServer, fake: &Fake) -> String {
     wanted["id"].as_str().unwrap().to_owned()
 }
 
-async fn ingest(server: &TestServer, query: &str, log: String) -> Value {
+pub(crate) async fn ingest(server: &TestServer, query: &str, log: String) -> Value {
     let path = format!("/v1/ingest/raw?wait=30&{query}");
     server.send(server.request(Method::POST, &path).bearer_auth(OWNER).body(log)).await.expect(200)
 }
@@ -196,7 +197,7 @@ async fn a_report_answers_first_and_proves_it() {
 async fn a_log_opens_at_its_lines() {
     let (server, fake) = (TestServer::start().await, FakeGitHub::start().await);
     let repo = fake.add_repo("acme/shop");
-    let integration = server.connect(&*fake).await;
+    let integration = server.connect(&fake).await;
     server.monitor(&integration, &repo).await;
     let green: String = (1..=2000).map(|number| format!("setting up part {number}\n")).collect();
     let log = format!("{green}password=hunter2hunter2\n{}", pytest_log());
@@ -211,7 +212,7 @@ async fn a_log_opens_at_its_lines() {
     let visitor = Visitor::sign_in(&server, OWNER).await;
     let path = format!("/analyses/{id}/log");
     let page = visitor.get(&path).await.page();
-    has(&page, &[&format!("id=\"L{focus}\""), "proof focus", "Back to the report", "removed: password"]);
+    has(&page, &[&format!("id=\"L{focus}\""), "cited focus", "Back to the report", "removed: password"]);
     assert!(!page.contains("hunter2"), "a secret is on the page");
     assert!(!page.contains("id=\"L1\""), "only the part around the lines is sent");
     let page = visitor.get(&format!("{path}?lines=3-5")).await.page();
@@ -234,7 +235,7 @@ async fn a_log_opens_at_its_lines() {
 
     let sent = ingest(&server, "project=mail&job_name=nightly", pytest_log()).await;
     let page = visitor.get(&format!("/analyses/{}/log", sent["id"].as_str().unwrap())).await.page();
-    has(&page, &["Logs that are sent in are not kept", "proof focus"]);
+    has(&page, &["Logs that are sent in are not kept", "cited focus"]);
     server.stop().await;
 }
 
@@ -388,7 +389,7 @@ async fn viewers_look_and_change_nothing() {
 async fn hostile_names_and_logs_are_text() {
     let (server, fake) = (TestServer::start().await, FakeGitLab::start().await);
     let repo = fake.add_repo("acme/shop");
-    let integration = server.connect(&*fake).await;
+    let integration = server.connect(&fake).await;
     server.monitor(&integration, &repo).await;
     let log = format!("{}\nE   AssertionError: {HOSTILE}\n", pytest_log().replace("assert", HOSTILE));
     let run = fake.add_run(&repo, &RunSpec::new(vec![JobSpec::failed(HOSTILE, log.clone())]));

@@ -24,7 +24,7 @@ pub(crate) struct Dashboard {
 }
 
 impl Dashboard {
-    fn new(flow: Flow) -> Self {
+    pub(crate) fn new(flow: Flow) -> Self {
         Self { flow, numbers: pages::Numbers::default() }
     }
 

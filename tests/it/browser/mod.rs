@@ -7,6 +7,7 @@
 mod connect;
 mod driver;
 mod pages;
+mod report;
 mod sign_in;
 
 use std::{path::PathBuf, sync::Arc};

@@ -17,6 +17,10 @@ const PAGES: &[(&str, &str)] = &[
     ("integrations", "/integrations"),
     ("deliveries", "/deliveries"),
     ("incidents", "/incidents"),
+    ("failures", "/failures"),
+    ("clusters", "/clusters"),
+    ("search", "/search?q=shop"),
+    ("send", "/send"),
 ];
 
 #[tokio::test]

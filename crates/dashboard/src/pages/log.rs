@@ -310,11 +310,11 @@ fn class(number: u64, marks: &Marks, selected: Option<(u64, u64)>) -> &'static s
     let is_focus = marks.focus.contains(&number);
     let is_evidence = marks.evidence.iter().any(within);
     match (is_selected, is_focus, is_evidence) {
-        (true, true, _) => " selected proof focus",
-        (true, false, true) => " selected proof",
+        (true, true, _) => " selected cited focus",
+        (true, false, true) => " selected cited",
         (true, false, false) => " selected",
-        (false, true, _) => " proof focus",
-        (false, false, true) => " proof",
+        (false, true, _) => " cited focus",
+        (false, false, true) => " cited",
         (false, false, false) => "",
     }
 }

@@ -73,7 +73,6 @@ pub(crate) fn badge(analysis: &AnalysisView) -> &'static str {
     match state_word(analysis).as_str() {
         "cause_found" => "red",
         "no_cause_found" | "failed" | "no_log" | "not_a_log" => "amber",
-        "not_failed" => "green",
         _ => "grey",
     }
 }
