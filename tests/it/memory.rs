@@ -5,6 +5,7 @@ mod issues;
 mod rate_caps;
 mod reuse;
 mod rules;
+mod scenarios;
 mod wishes;
 
 use crate::support::TestServer;

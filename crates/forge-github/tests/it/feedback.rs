@@ -170,16 +170,23 @@ async fn an_issue_is_opened_edited_and_closed() {
 }
 
 #[tokio::test]
-async fn a_closed_issue_is_not_reopened_and_switched_off_issues_are_gone() {
+async fn a_known_issue_is_opened_again_and_switched_off_issues_are_gone() {
     let forge = start().await;
     let mut closed = fixture("issue.json");
     closed["state"] = json!("closed");
-    forge.on("GET", "/repos/northwind/shop/issues/17", answer(200, &closed)).await;
+    let one = "/repos/northwind/shop/issues/17";
+    forge.on("GET", one, answer(200, &closed)).await;
+    forge.on("PATCH", one, answer(200, &fixture("issue.json"))).await;
+    let again = forge.client.feedback().unwrap().upsert_issue(&repo(), &issue(), Some("17")).await.unwrap();
+    assert_eq!((again.id.as_str(), again.action), ("17", PostAction::Updated));
+    let sent = json!(forge.sent().await).to_string();
+    assert!(sent.contains("open"), "{sent}");
+
+    forge.server.reset().await;
     forge.on("GET", OURS, answer(200, &json!([]))).await;
     let off = json!({"message": "Issues has been disabled in this repository."});
     forge.on("POST", ISSUES, answer(410, &off)).await;
-    let error =
-        forge.client.feedback().unwrap().upsert_issue(&repo(), &issue(), Some("17")).await.unwrap_err();
+    let error = forge.client.feedback().unwrap().upsert_issue(&repo(), &issue(), None).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Gone);
     assert!(error.hint().unwrap().contains("issues are switched off"));
 }

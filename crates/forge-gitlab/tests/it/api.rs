@@ -414,8 +414,9 @@ async fn issues_and_statuses_are_set_once() {
     assert_eq!(fake.issues()[0].labels, ["ci", "rca"]);
     feedback.close_issue(&reference, &opened.id, None).await.unwrap();
     assert!(!fake.issues()[0].is_open);
-    let anew = feedback.upsert_issue(&reference, &issue("b"), Some(&opened.id)).await.unwrap();
-    assert_eq!(anew.action, PostAction::Created);
+    let again = feedback.upsert_issue(&reference, &issue("b"), Some(&opened.id)).await.unwrap();
+    assert_eq!((again.action, &again.id), (PostAction::Updated, &opened.id));
+    assert!(fake.issues()[0].is_open, "it is opened again, and no second one");
 
     let sha = "4f2d1c9be07a5d3386c1b0a9f4e7d2c853b6a190";
     let status = |state| CommitStatus {

@@ -122,7 +122,7 @@ pub(super) struct Ended {
 }
 
 /// How soon a task that waits runs again when it was enqueued while it ran.
-const AGAIN_MS: i64 = 2_000;
+const AGAIN_MS: i64 = 5_000;
 
 /// Moves a held task to its next state; `Some` when that is an end.
 pub(super) async fn end(
