@@ -34,5 +34,7 @@ mod support;
 mod tenants;
 mod web;
 mod web_connect;
+mod web_manage;
 mod web_report;
+mod web_sign_in;
 mod webhook_to_comment;

@@ -75,6 +75,7 @@ impl From<FlowError> for PageError {
     fn from(error: FlowError) -> Self {
         let base = match error.kind {
             FlowErrorKind::NotFound => Self::not_found(),
+            FlowErrorKind::Forbidden => Self::not_allowed(),
             FlowErrorKind::Unavailable => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "error.unavailable", "error.unavailable_advice")
             }
@@ -138,11 +139,21 @@ fn page(error: &PageError, taste: Taste) -> Response {
 
 /// The page for an address that leads nowhere, for browsers; nothing where the caller did not ask for a page.
 pub fn not_found_page(headers: &HeaderMap) -> Option<Response> {
+    outer_page(&PageError::not_found(), headers)
+}
+
+/// The page for somebody who tried to sign in too often; nothing where the caller did not ask for a page.
+pub fn too_many_page(headers: &HeaderMap) -> Option<Response> {
+    let error = PageError::new(StatusCode::TOO_MANY_REQUESTS, "error.too_many", "error.too_many_advice");
+    outer_page(&error, headers)
+}
+
+fn outer_page(error: &PageError, headers: &HeaderMap) -> Option<Response> {
     let accepts = headers.get(header::ACCEPT)?.to_str().ok()?;
     if !accepts.contains("text/html") {
         return None;
     }
-    let mut response = page(&PageError::not_found(), Taste::of(headers));
+    let mut response = page(error, Taste::of(headers));
     response
         .headers_mut()
         .insert(header::CONTENT_SECURITY_POLICY, http::HeaderValue::from_static(crate::policy::POLICY));

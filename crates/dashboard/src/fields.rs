@@ -5,10 +5,15 @@ use axum::{
     extract::{FromRequest, FromRequestParts as _, Request},
 };
 use http::{HeaderMap, header};
+use secrecy::SecretString;
 use subtle::ConstantTimeEq as _;
 use url::{Url, form_urlencoded};
 
-use crate::{Dashboard, error::PageError, session::Viewer};
+use crate::{
+    Dashboard,
+    error::PageError,
+    session::{Viewer, csrf_of},
+};
 
 /// The name of the hidden field, and (in small letters) of the header that scripts send in its place.
 pub(crate) const CSRF_FIELD: &str = "csrf";
@@ -68,6 +73,14 @@ impl FromRequest<Dashboard> for Posted {
         check_csrf(&viewer, &sent)?;
         Ok(Self { viewer, fields })
     }
+}
+
+/// Whether a request that a browser sent with the session `id` comes from one of our pages: it carries the session's
+/// [`csrf_of`](crate::csrf_of) as header `X-CSRF-Token`, and names no foreign origin.
+#[must_use]
+pub fn is_from_our_page(headers: &HeaderMap, id: &SecretString, public_url: &Url) -> bool {
+    let sent = headers.get(CSRF_HEADER).map_or(&b""[..], |value| value.as_bytes());
+    check_origin(headers, public_url).is_ok() && bool::from(sent.ct_eq(csrf_of(id).as_bytes()))
 }
 
 pub(crate) fn check_csrf(viewer: &Viewer, sent: &str) -> Result<(), PageError> {

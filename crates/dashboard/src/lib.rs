@@ -12,7 +12,8 @@ mod session;
 use axum::{Router, middleware};
 use rca_flow::Flow;
 
-pub use error::not_found_page;
+pub use error::{not_found_page, too_many_page};
+pub use fields::is_from_our_page;
 pub use pages::{after_connecting, connecting_session};
 pub use session::{SESSION_COOKIE, csrf_of, session_of};
 

@@ -5,6 +5,8 @@ use rca_store::{Session, SignedIn};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 
+use crate::error::{FlowError, FlowErrorKind, Result};
+
 /// What every token of ours begins with, so that people and scanners recognise it.
 pub const TOKEN_PREFIX: &str = "frca_";
 
@@ -69,6 +71,53 @@ pub fn is_allowed(scopes: Option<&[String]>, role: Option<&str>, scope: Scope) -
         && scopes.is_none_or(|held| held.iter().any(|held| scope.is_granted_by(held)))
 }
 
+/// What somebody holds, who asks for something to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// A token's scopes; none for whom the role alone counts.
+    pub scopes: Option<Vec<String>>,
+    /// The role; none for a token without one.
+    pub role: Option<String>,
+}
+
+impl Holder {
+    /// What the holder of a session may do now.
+    #[must_use]
+    pub fn of_session(session: &Session) -> Self {
+        // A member without a role would be somebody without limits.
+        let role = match session.holder {
+            SignedIn::Member(_) => Some(session.role.clone().unwrap_or_default()),
+            SignedIn::Token(_) => session.role.clone(),
+        };
+        Self { scopes: session.scopes.clone(), role }
+    }
+
+    /// Whether it is allowed by the scopes, and by the role where there is one.
+    #[must_use]
+    pub fn may(&self, scope: Scope) -> bool {
+        is_allowed(self.scopes.as_deref(), self.role.as_deref(), scope)
+    }
+
+    /// # Errors
+    /// `role_missing`, which says what only an owner can do.
+    pub fn require_owner(&self, to: &str) -> Result<()> {
+        if self.role.as_deref() == Some("owner") {
+            return Ok(());
+        }
+        Err(FlowError::new(
+            FlowErrorKind::Forbidden,
+            "role_missing",
+            format!("only an owner can {to}: use a token with the role 'owner'"),
+        ))
+    }
+
+    /// # Errors
+    /// `role_missing` where an owner is made by somebody who is none.
+    pub fn require_may_give(&self, role: &str) -> Result<()> {
+        if role == "owner" { self.require_owner("make another owner") } else { Ok(()) }
+    }
+}
+
 /// What is stored of a token or a session's id. Their 256 random bits need no slow hash.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "hashing is how a token is stored")]
@@ -87,8 +136,7 @@ pub fn random_token(prefix: &str) -> SecretString {
 /// Whether the holder of a session may do something.
 #[must_use]
 pub fn session_allows(session: &Session, scope: Scope) -> bool {
-    let has_member_role = !matches!(session.holder, SignedIn::Member(_)) || session.role.is_some();
-    has_member_role && is_allowed(session.scopes.as_deref(), session.role.as_deref(), scope)
+    Holder::of_session(session).may(scope)
 }
 
 /// How the audit names the holder of a session.

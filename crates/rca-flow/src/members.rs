@@ -3,6 +3,7 @@
 use rca_store::{ErrorKind as StoreErrorKind, Member};
 
 use crate::{
+    access::Holder,
     analyses::one_of,
     error::{FlowError, FlowErrorKind, Result},
     flow::{Caller, Flow},
@@ -49,6 +50,16 @@ impl Flow {
         let changed =
             self.store().change_member(&caller.workspace, id, Some(&request.role), &caller.name).await;
         changed.map(view).map_err(last_owner)
+    }
+
+    /// Makes sure that `holder` may change this member: only an owner changes or removes an owner.
+    ///
+    /// # Errors
+    /// `role_missing`.
+    pub async fn require_may_change(&self, caller: &Caller, holder: &Holder, id: &str) -> Result<()> {
+        let members = self.store().list_members(&caller.workspace).await?;
+        let is_owner = members.iter().any(|member| member.id == id && member.role == "owner");
+        if is_owner { holder.require_owner("change or remove an owner") } else { Ok(()) }
     }
 
     /// Removes a member.

@@ -17,6 +17,7 @@ mod product;
 mod repository;
 mod run;
 mod settings;
+mod token;
 #[cfg(feature = "openapi")]
 pub mod words;
 
@@ -47,6 +48,7 @@ pub use settings::{
     Digest, LogSourceChange, LogSourceKind, LogSourceView, RateCaps, RetentionDays, SettingsChange,
     SettingsView, TimeZone,
 };
+pub use token::{NewTokenRequest, TokenMade, TokenView};
 
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -128,7 +128,7 @@ impl Store {
 }
 
 impl Member {
-    fn from_row(row: &Row) -> Result<Self> {
+    pub(crate) fn from_row(row: &Row) -> Result<Self> {
         Ok(Self {
             id: row.text("id")?,
             email: row.text("email")?,

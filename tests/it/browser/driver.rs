@@ -5,6 +5,7 @@
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     net::TcpStream,
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, Weak},
     time::Duration,
@@ -36,8 +37,7 @@ impl Driver {
         if let Some(driver) = running.upgrade() {
             return Some(driver);
         }
-        let is_installed = ["chromium", "chromedriver"].iter().all(|program| is_there(program));
-        if !is_installed {
+        if browser().is_none() || find("chromedriver").is_none() {
             let reason = "install Debian's packages chromium and chromium-driver";
             assert!(std::env::var_os("CI").is_none(), "the tests in a browser must run in CI: {reason}");
             // Past the capture of the test harness: a test that is left out must be seen.
@@ -79,6 +79,8 @@ impl Driver {
     /// A new, empty browser.
     pub(super) async fn open(&self, with_scripts: bool) -> WebDriver {
         let mut wanted = ChromeCapabilities::new();
+        let browser = browser().unwrap_or_default();
+        wanted.set_binary(&browser.to_string_lossy()).unwrap();
         wanted.set_headless().unwrap();
         wanted.set_disable_gpu().unwrap();
         wanted.set_disable_dev_shm_usage().unwrap();
@@ -104,9 +106,14 @@ impl Driver {
     }
 }
 
-fn is_there(program: &str) -> bool {
+/// Debian's chromium; elsewhere it may have its maker's name.
+fn browser() -> Option<PathBuf> {
+    ["chromium", "google-chrome"].into_iter().find_map(find)
+}
+
+fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
 fn is_root() -> bool {

@@ -21,6 +21,14 @@ const PAGES: &[(&str, &str)] = &[
     ("clusters", "/clusters"),
     ("search", "/search?q=shop"),
     ("send", "/send"),
+    ("members", "/members"),
+    ("tokens", "/tokens"),
+    ("audit", "/audit"),
+    ("channels", "/channels"),
+    ("channel-slack", "/channels/new?kind=slack"),
+    ("channel-webhook", "/channels/new?kind=webhook"),
+    ("settings", "/settings"),
+    ("sign-in-link-ended", "/sign-in/link/used"),
 ];
 
 #[tokio::test]

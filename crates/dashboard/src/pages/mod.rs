@@ -1,5 +1,6 @@
 //! The pages, by area. Each reads the request, calls the use case and renders; nothing is decided here.
 
+mod channels;
 mod charts;
 mod clusters;
 mod connect;
@@ -8,6 +9,7 @@ mod failures;
 mod incidents;
 mod integrations;
 mod log;
+mod manage;
 mod numbers;
 mod operations;
 mod overview;
@@ -18,7 +20,9 @@ mod repositories;
 mod rows;
 mod search;
 mod send;
+mod settings;
 mod sign_in;
+mod sign_in_link;
 
 pub(crate) use numbers::Numbers;
 
@@ -38,6 +42,10 @@ pub(crate) fn router() -> Router<Dashboard> {
     Router::new()
         .merge(sign_in::router())
         .merge(preferences::router())
+        .merge(sign_in_link::router())
+        .merge(channels::router())
+        .merge(manage::router())
+        .merge(settings::router())
         .merge(overview::router())
         .merge(connect::router())
         .merge(integrations::router())

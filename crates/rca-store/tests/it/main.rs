@@ -17,6 +17,8 @@ mod open;
 #[cfg(test)]
 mod queue;
 #[cfg(test)]
+mod sign_in;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod vault;

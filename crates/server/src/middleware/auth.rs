@@ -1,32 +1,38 @@
-//! Who calls: an API token, and what it may do.
+//! Who calls: an API token or the session of a browser, and what it may do.
 
 use axum::extract::FromRequestParts;
-use http::{StatusCode, header, request::Parts};
-use rca_flow::access;
-use rca_store::{ApiToken, NewApiToken, Store};
-use secrecy::{ExposeSecret as _, SecretString};
+use http::{Method, StatusCode, header, request::Parts};
+use rca_flow::access::{self, Holder};
+use rca_store::{NewApiToken, SignedIn, Store};
+use secrecy::SecretString;
 
 use crate::{app::AppState, error::ApiError};
 
-pub use rca_flow::access::{ROLES, Scope, TOKEN_PREFIX, scopes_of};
+pub use rca_flow::access::{Scope, TOKEN_PREFIX};
+pub use rca_flow::tokens::describe;
 
-/// The holder of a valid token.
+/// The holder of a valid token or session.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    token: ApiToken,
+    workspace: String,
+    /// For the audit.
+    actor: String,
+    /// Of the token or the member, for what is counted.
+    id: String,
+    holder: Holder,
 }
 
 impl Caller {
     /// The workspace that everything the caller sees and does is in.
     #[must_use]
     pub fn workspace(&self) -> &str {
-        &self.token.workspace
+        &self.workspace
     }
 
     /// Who it is, for the audit.
     #[must_use]
     pub fn actor(&self) -> String {
-        format!("token:{}", self.token.id)
+        self.actor.clone()
     }
 
     /// As the use cases know callers.
@@ -35,16 +41,22 @@ impl Caller {
         rca_flow::Caller::new(self.workspace(), self.actor())
     }
 
-    /// The token's id, for what is counted per token.
+    /// The id of the token or the member, for what is counted.
     #[must_use]
     pub fn token_id(&self) -> &str {
-        &self.token.id
+        &self.id
     }
 
-    /// Whether the token may do this: by its scopes, and by its role where it has one.
+    /// What the caller may do.
+    #[must_use]
+    pub fn holder(&self) -> &Holder {
+        &self.holder
+    }
+
+    /// Whether the caller may do this: by the token's scopes, and by the role where there is one.
     #[must_use]
     pub fn has(&self, scope: Scope) -> bool {
-        access::is_allowed(Some(&self.token.scopes), self.token.role.as_deref(), scope)
+        self.holder.may(scope)
     }
 
     /// The caller, if it may give `role` to somebody.
@@ -52,7 +64,8 @@ impl Caller {
     /// # Errors
     /// 403 where an owner is made by somebody who is none.
     pub fn require_may_give(self, role: &str) -> Result<Self, ApiError> {
-        if role == "owner" { self.require_owner("make another owner") } else { Ok(self) }
+        self.holder.require_may_give(role)?;
+        Ok(self)
     }
 
     /// The caller, if it is an owner.
@@ -60,17 +73,11 @@ impl Caller {
     /// # Errors
     /// 403 that says what only an owner can do.
     pub fn require_owner(self, to: &str) -> Result<Self, ApiError> {
-        if self.token.role.as_deref() == Some("owner") {
-            return Ok(self);
-        }
-        Err(ApiError::new(
-            StatusCode::FORBIDDEN,
-            "role_missing",
-            format!("only an owner can {to}: use a token with the role 'owner'"),
-        ))
+        self.holder.require_owner(to)?;
+        Ok(self)
     }
 
-    /// The caller, if the token may do this.
+    /// The caller, if it may do this.
     ///
     /// # Errors
     /// 403 that names the missing scope.
@@ -84,14 +91,9 @@ impl Caller {
             format!("the token lacks the scope '{}': use or create one that has it", scope.as_str()),
         ))
     }
-}
 
-impl FromRequestParts<AppState> for Caller {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let token = bearer(parts).ok_or_else(ApiError::unauthorized)?;
-        let found = state.store.find_api_token(&access::hash(&token)).await.map_err(|error| {
+    async fn by_token(token: &SecretString, state: &AppState) -> Result<Self, ApiError> {
+        let found = state.store.find_api_token(&access::hash(token)).await.map_err(|error| {
             tracing::warn!(%error, "cannot look up an API token");
             ApiError::unavailable("the database does not answer: try again")
         })?;
@@ -100,7 +102,53 @@ impl FromRequestParts<AppState> for Caller {
         if let Err(error) = state.store.touch_api_token(&token.id).await {
             tracing::debug!(%error, "cannot note the use of an API token");
         }
-        Ok(Self { token })
+        Ok(Self {
+            actor: format!("token:{}", token.id),
+            workspace: token.workspace,
+            id: token.id,
+            holder: Holder { scopes: Some(token.scopes), role: token.role },
+        })
+    }
+
+    /// A browser sends its cookie with whatever another site makes it ask for. So what changes something must also
+    /// carry what only our own pages know.
+    async fn by_session(parts: &Parts, state: &AppState) -> Result<Self, ApiError> {
+        let id = dashboard::session_of(&parts.headers).ok_or_else(ApiError::unauthorized)?;
+        let found = state.store.find_session(&access::hash(&id)).await.map_err(|error| {
+            tracing::warn!(%error, "cannot look up a session");
+            ApiError::unavailable("the database does not answer: try again")
+        })?;
+        let session = found.ok_or_else(ApiError::unauthorized)?;
+        let changes_nothing = matches!(parts.method, Method::GET | Method::HEAD);
+        if !changes_nothing && !dashboard::is_from_our_page(&parts.headers, &id, &state.about.public_url) {
+            return Err(ApiError::new(
+                StatusCode::FORBIDDEN,
+                "csrf_token_missing",
+                "with a session's cookie, send the page's X-CSRF-Token from our own origin, or use an API token",
+            ));
+        }
+        let id = match &session.holder {
+            SignedIn::Token(id) | SignedIn::Member(id) => id.clone(),
+        };
+        state.quotas.request(&session.workspace, &id)?;
+        Ok(Self {
+            actor: access::actor(&session),
+            id,
+            holder: Holder::of_session(&session),
+            workspace: session.workspace,
+        })
+    }
+}
+
+impl FromRequestParts<AppState> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        if parts.headers.contains_key(header::AUTHORIZATION) {
+            let token = bearer(parts).ok_or_else(ApiError::unauthorized)?;
+            return Self::by_token(&token, state).await;
+        }
+        Self::by_session(parts, state).await
     }
 }
 
@@ -118,35 +166,6 @@ fn bearer(parts: &Parts) -> Option<SecretString> {
 #[must_use]
 pub fn new_token() -> SecretString {
     access::random_token(TOKEN_PREFIX)
-}
-
-/// What is stored of a token that was just made.
-#[must_use]
-pub fn describe(
-    workspace: &str,
-    name: &str,
-    scopes: &[Scope],
-    role: Option<String>,
-    expires_at: Option<i64>,
-    token: &SecretString,
-) -> NewApiToken {
-    NewApiToken {
-        workspace: workspace.to_owned(),
-        name: name.to_owned(),
-        scopes: scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
-        role,
-        expires_at,
-        token_hash: access::hash(token),
-        prefix: visible_prefix(token),
-    }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the first characters are shown so that people tell tokens apart"
-)]
-fn visible_prefix(token: &SecretString) -> String {
-    token.expose_secret().chars().take(TOKEN_PREFIX.len() + 4).collect()
 }
 
 /// Makes a workspace and the token of its owner. Gives its id and the token: to be shown once.

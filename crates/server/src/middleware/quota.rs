@@ -152,6 +152,7 @@ pub async fn guard(State(state): State<AppState>, request: Request, next: Next) 
         return next.run(request).await;
     };
     let address = state.quotas.address(peer, request.headers());
+    let headers = request.headers().clone();
     let response = next.run(request).await;
     let is_unproved =
         response.status() == StatusCode::UNAUTHORIZED || response.extensions().get::<Unproved>().is_some();
@@ -160,7 +161,14 @@ pub async fn guard(State(state): State<AppState>, request: Request, next: Next) 
     }
     match state.quotas.unproved(address) {
         Ok(()) => response,
-        Err(error) => error.into_response(),
+        Err(error) => {
+            let refused = error.into_response();
+            let Some(mut page) = dashboard::too_many_page(&headers) else { return refused };
+            if let Some(wait) = refused.headers().get(http::header::RETRY_AFTER) {
+                page.headers_mut().insert(http::header::RETRY_AFTER, wait.clone());
+            }
+            page
+        }
     }
 }
 

@@ -66,7 +66,6 @@ async fn remove(
 
 /// The caller, if it may change this member.
 async fn require_may_change(state: &AppState, caller: Caller, id: &str) -> Result<Caller, ApiError> {
-    let members = state.flow.list_members(&caller.as_flow()).await?.items;
-    let is_owner = members.iter().any(|member| member.id == id && member.role == "owner");
-    if is_owner { caller.require_owner("change or remove an owner") } else { Ok(caller) }
+    state.flow.require_may_change(&caller.as_flow(), caller.holder(), id).await?;
+    Ok(caller)
 }
