@@ -45,10 +45,6 @@ impl Viewer {
     pub(crate) fn role(&self) -> &str {
         self.session.role.as_deref().unwrap_or("token")
     }
-
-    pub(crate) fn is_member(&self) -> bool {
-        matches!(self.session.holder, SignedIn::Member(_))
-    }
 }
 
 impl FromRequestParts<Dashboard> for Viewer {
