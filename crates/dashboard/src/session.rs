@@ -6,7 +6,7 @@ use rca_flow::{
     Caller,
     access::{self, Scope},
 };
-use rca_store::{Session, SignedIn};
+use rca_store::Session;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 
@@ -44,10 +44,6 @@ impl Viewer {
     /// The role in words; a token without one is named by what it may do.
     pub(crate) fn role(&self) -> &str {
         self.session.role.as_deref().unwrap_or("token")
-    }
-
-    pub(crate) fn is_member(&self) -> bool {
-        matches!(self.session.holder, SignedIn::Member(_))
     }
 }
 
