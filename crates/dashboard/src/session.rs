@@ -6,7 +6,7 @@ use rca_flow::{
     Caller,
     access::{self, Scope},
 };
-use rca_store::{Session, SignedIn};
+use rca_store::Session;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 
