@@ -1,16 +1,12 @@
-//! Unhappy ends: limits of the forge, several servers that poll, modes that change, a token that dies in a batch.
+//! Unhappy ends: limits of the forge that a poll meets, a token that dies in a batch.
 
 use forge_core::{ForgeKind, model::Target};
-use forge_testkit::{Fake, FakeGitHub, FakeGitLab, Fault, JobSpec, PullSpec, RepoHandle, RunSpec};
+use forge_testkit::{Fake, FakeGitHub, FakeGitLab, Fault, JobSpec, RepoHandle, RunSpec};
 use secrecy::ExposeSecret;
 use serde_json::json;
-use server::Role;
 
 use super::database;
-use crate::{
-    support::{TestServer, eventually, pytest_log},
-    webhook_to_comment::live_comments,
-};
+use crate::support::{TestServer, eventually, pytest_log};
 
 fn sha(number: usize) -> String {
     format!("4be1f200000000000000000000000000000{number:05}")
@@ -31,42 +27,6 @@ async fn texts(server: &TestServer, query: &str) -> Vec<String> {
     rca_store::testing::texts(&database(server), query).await
 }
 
-/// 429 on the comment, with `Retry-After` and without: it is said once, later.
-async fn a_comment_that_is_rate_limited_is_said_once_later(fake: &Fake, pattern: &str) {
-    let server = TestServer::start().await;
-    let repo = fake.add_repo("acme/shop");
-    let integration = server.connect(fake).await;
-    server.monitor(&integration, &repo).await;
-    let limits = [Some(1), None];
-    for (number, retry_after) in limits.into_iter().enumerate() {
-        fake.fail_times("POST", pattern, Fault::RateLimited { retry_after }, 1);
-        let head = sha(number);
-        let pull =
-            fake.open_pull(&repo, &PullSpec::new("Refunds", &format!("topic-{number}")).with_sha(&head));
-        deliver(fake, &repo, &failed(number).for_pull(&pull)).await;
-        let target = Target::Pull(pull.number.to_string());
-        live_comments(fake, &repo, &target, 1).await;
-        server.idle().await;
-        assert_eq!(fake.comments(&repo, &target).len(), 1, "{retry_after:?}");
-        assert_eq!(fake.comments(&repo, &Target::Commit(head)).len(), 0, "a limit closes no way");
-    }
-    server.stop().await;
-}
-
-#[tokio::test]
-async fn gitlab_rate_limits_the_comment() {
-    let fake = FakeGitLab::start().await;
-    let pattern = "/api/v4/projects/*/merge_requests/*/notes";
-    a_comment_that_is_rate_limited_is_said_once_later(&fake, pattern).await;
-}
-
-#[tokio::test]
-async fn github_rate_limits_the_comment() {
-    let fake = FakeGitHub::start().await;
-    let pattern = "/api/v3/repos/*/*/issues/*/comments";
-    a_comment_that_is_rate_limited_is_said_once_later(&fake, pattern).await;
-}
-
 /// Waits until the first look of the poll is over: what failed before it belongs to the back-fill.
 async fn polled(server: &TestServer) {
     eventually("the poll has looked", async || {
@@ -74,35 +34,6 @@ async fn polled(server: &TestServer) {
         (!marks.is_empty()).then_some(())
     })
     .await;
-}
-
-#[tokio::test]
-async fn two_servers_that_poll_say_a_failure_once_and_modes_can_change() {
-    let fake = FakeGitLab::start().await;
-    let server = TestServer::start_with(|config| config.poll_interval = 1).await;
-    let other =
-        TestServer::start_in(server.folder.clone(), Role::All, |config| config.poll_interval = 1).await;
-    let repo = fake.add_repo("acme/shop");
-    let integration = server.connect(&fake).await;
-    server.monitor(&integration, &repo).await;
-    let path = format!("/v1/integrations/{integration}");
-    server.patch(&path, json!({ "mode": "polling" })).await.expect(200);
-    eventually("polling has no hook", async || fake.hooks(&repo).is_empty().then_some(())).await;
-    polled(&server).await;
-    fake.add_run(&repo, &failed(1));
-    let target = Target::Commit(sha(1));
-    live_comments(&fake, &repo, &target, 1).await;
-    let analyses = server.analyses("repository=acme/shop", 1).await;
-    assert_eq!((analyses.len(), &analyses[0]["source"]), (1, &json!("poll")));
-
-    server.patch(&path, json!({ "mode": "webhook" })).await.expect(200);
-    eventually("the hook is there again", async || (fake.hooks(&repo).len() == 1).then_some(())).await;
-    deliver(&fake, &repo, &failed(2)).await;
-    live_comments(&fake, &repo, &Target::Commit(sha(2)), 1).await;
-    server.analyses("repository=acme/shop", 2).await;
-    assert_eq!(fake.comments(&repo, &target).len(), 1, "two pollers, one comment");
-    other.stop().await;
-    server.stop().await;
 }
 
 #[tokio::test]

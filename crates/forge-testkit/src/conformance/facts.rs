@@ -312,7 +312,8 @@ pub async fn files_on_a_branch_and_at_a_commit<H: Harness>() {
         Err(error) => assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error:?}"),
     }
     fake.add_file(&repo, "main", path, &"#".repeat(1024 * 1024 + 1));
-    let error = facts(client.as_ref()).read_file(&repo.repo_ref(), "main", path).await.unwrap_err();
+    let error =
+        facts(client.as_ref()).read_file(&repo.repo_ref(), "main", path).await.expect_err("it is too large");
     assert_eq!(error.kind(), ErrorKind::TooLarge, "{error:?}");
     assert_no_unknown_request(fake);
 }
