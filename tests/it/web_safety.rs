@@ -445,3 +445,31 @@ async fn hostile_addresses_are_text_on_every_page() {
     }
     server.stop().await;
 }
+
+/// A page with everything that it loads, uncompressed, is small enough for a phone at the end of a corridor.
+#[tokio::test]
+async fn a_first_page_is_small() {
+    const MOST: usize = 100_000;
+    let filled = Filled::start().await;
+    let crawl = filled.crawl().await;
+    let (owner, stranger) = (Web::owner(&filled.server).await, Web::stranger(&filled.server));
+    for (web, address) in [(&stranger, "/sign-in"), (&owner, "/"), (&owner, crawl.one("/analyses/*"))] {
+        let page = web.get(address).await.expect(200);
+        let loaded: BTreeSet<String> = tags(&page)
+            .into_iter()
+            .filter(|tag| matches!(tag.name.as_str(), "link" | "script"))
+            .flat_map(|tag| tag.attributes)
+            .filter_map(|(name, value)| matches!(name.as_str(), "href" | "src").then_some(value))
+            .collect();
+        assert_eq!(loaded.len(), 4, "style, two scripts and the icon: {loaded:?}");
+        let mut sizes = BTreeMap::from([(address.to_owned(), page.len())]);
+        for asset in loaded {
+            let size = web.get(&asset).await.expect(200).len();
+            assert!(size > 0, "{asset}");
+            sizes.insert(asset, size);
+        }
+        let sum: usize = sizes.values().sum();
+        assert!(sum < MOST, "{sum} bytes: {sizes:#?}");
+    }
+    filled.server.stop().await;
+}
