@@ -51,7 +51,9 @@ impl Filled {
         .await;
         server.post(&format!("{path}/monitor"), json!({"add": [id]})).await.expect(200);
         let evil = format!("{EVIL} {}", MORE_EVIL.join(" "));
-        let log = format!("{}\n{}\n", MORE_EVIL.join("\n"), pytest_log().replace("assert", &evil));
+        let log =
+            pytest_log().replace("test_total_with_tax", &format!("test_total[{EVIL}]")).replace("480", EVIL);
+        let log = format!("{}\n{log}", MORE_EVIL.join("\n"));
         let pull = fake.open_pull(&repo, &PullSpec::new(&evil, EVIL));
         let jobs = vec![JobSpec::failed(EVIL, log.clone()), JobSpec::failed(&evil, pytest_log())];
         for outcome in fake.deliver(&fake.add_run(&repo, &RunSpec::new(jobs).for_pull(&pull))).await {
@@ -59,6 +61,8 @@ impl Filled {
         }
         let found = server.analyses("", 2).await;
         server.idle().await;
+        let causes: Vec<&str> = found.iter().filter_map(|it| it["report"]["root_cause"].as_str()).collect();
+        assert!(causes.iter().any(|cause| cause.contains("data-evil")), "a cause is hostile: {causes:?}");
         for analysis in &found {
             let path = format!("/v1/analyses/{}/verdict", analysis["id"].as_str().unwrap());
             server.post(&path, json!({"correct": false, "note": evil})).await.expect(200);
