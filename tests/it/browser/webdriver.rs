@@ -1,7 +1,7 @@
 //! As much of the WebDriver protocol (W3C, with chromedriver's additions) as the tests need.
 //!
-//! The well-known clients switch on `serde_json/preserve_order`, for the whole workspace: then everything that is tested
-//! here would write its JSON in another order than the program that people run.
+//! A known client would make every test of the workspace see its JSON in another order than the program writes it:
+//! docs/decisions/0017.
 
 use std::time::Duration;
 
