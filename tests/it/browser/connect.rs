@@ -112,7 +112,7 @@ async fn a_github_app_is_posted_to_github() {
     })
     .await;
     browser.requests().await;
-    browser.page.browser_log().await.unwrap();
+    browser.page.log("browser").await.unwrap();
     browser.goto("/integrations").await;
     browser.close().await;
 }

@@ -11,7 +11,9 @@ use std::{
     time::Duration,
 };
 
-use thirtyfour::{ChromeCapabilities, ChromiumLikeCapabilities as _, LoggingPrefsLogLevel, WebDriver};
+use serde_json::json;
+
+use super::webdriver::WebDriver;
 
 /// A running chromedriver.
 pub(super) struct Driver {
@@ -78,31 +80,31 @@ impl Driver {
 
     /// A new, empty browser.
     pub(super) async fn open(&self, with_scripts: bool) -> WebDriver {
-        let mut wanted = ChromeCapabilities::new();
         let browser = browser().unwrap_or_default();
-        wanted.set_binary(&browser.to_string_lossy()).unwrap();
-        wanted.set_headless().unwrap();
-        wanted.set_disable_gpu().unwrap();
-        wanted.set_disable_dev_shm_usage().unwrap();
-        wanted.add_arg("--window-size=1280,1000").unwrap();
-        wanted.add_arg("--no-first-run").unwrap();
-        // Nothing but our own server is to be asked for anything.
-        wanted.add_arg("--disable-background-networking").unwrap();
-        wanted.add_arg("--disable-component-update").unwrap();
+        let mut arguments = vec![
+            "--headless=new",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--window-size=1280,1000",
+            "--no-first-run",
+            // Nothing but our own server is to be asked for anything.
+            "--disable-background-networking",
+            "--disable-component-update",
+        ];
         if is_root() {
             // Chromium's sandbox refuses to work for root, as containers of CI have it.
-            wanted.set_no_sandbox().unwrap();
+            arguments.push("--no-sandbox");
         }
-        let mut preferences = serde_json::json!({ "intl.accept_languages": "en" });
+        let mut preferences = json!({ "intl.accept_languages": "en" });
         if !with_scripts {
             preferences["profile.managed_default_content_settings.javascript"] = 2.into();
         }
-        wanted.add_experimental_option("prefs", preferences).unwrap();
-        wanted.set_logging_prefs("browser", LoggingPrefsLogLevel::All).unwrap();
-        wanted.set_logging_prefs("performance", LoggingPrefsLogLevel::All).unwrap();
-        // On loopback, whatever proxy the surroundings have.
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        WebDriver::builder(format!("http://{}", self.address), wanted).client(http).connect().await.unwrap()
+        let wanted = json!({
+            "browserName": "chrome",
+            "goog:chromeOptions": { "binary": browser, "args": arguments, "prefs": preferences },
+            "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
+        });
+        WebDriver::connect(&self.address, wanted).await.unwrap()
     }
 }
 

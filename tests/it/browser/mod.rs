@@ -10,13 +10,16 @@ mod hostile;
 mod pages;
 mod report;
 mod sign_in;
+mod webdriver;
 
 use std::{path::PathBuf, sync::Arc};
 
 use serde_json::{Value, json};
-use thirtyfour::{By, WebDriver, WebElement};
 
-use self::driver::Driver;
+use self::{
+    driver::Driver,
+    webdriver::{WebDriver, WebElement},
+};
 use crate::support::{OWNER, TestServer, eventually};
 
 /// The width of a common phone, in the browser's pixels.
@@ -26,16 +29,8 @@ const PHONE: u32 = 390;
 pub(crate) struct Browser {
     pub(crate) page: WebDriver,
     base: String,
-    // Last: the driver ends after its browsers.
+    // The browser of a test that failed ends with the driver: asking for it then would need the runtime that ends as well.
     _driver: Arc<Driver>,
-}
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        // A test that failed: asking the driver now would stop the runtime on which the server answers the browser.
-        // It ends with the driver.
-        let _ = self.page.clone().leak();
-    }
 }
 
 impl Browser {
@@ -58,7 +53,7 @@ impl Browser {
     /// Ends the browser, after a last look at what it complained about.
     pub(crate) async fn close(self) {
         self.assert_clean().await;
-        self.page.clone().quit().await.unwrap();
+        self.page.quit().await.unwrap();
     }
 
     pub(crate) async fn goto(&self, path: &str) {
@@ -81,7 +76,7 @@ impl Browser {
     /// Path and query that the browser is at.
     pub(crate) async fn address(&self) -> String {
         let url = self.page.current_url().await.unwrap();
-        url.as_str().strip_prefix(&self.base).unwrap_or(url.as_str()).to_owned()
+        url.strip_prefix(&self.base).unwrap_or(&url).to_owned()
     }
 
     /// Waits until the browser is there.
@@ -94,11 +89,11 @@ impl Browser {
 
     /// The first element that the selector finds, waiting for it.
     pub(crate) async fn find(&self, css: &str) -> WebElement {
-        eventually(&format!("{css} is on the page"), async || self.page.find(By::Css(css)).await.ok()).await
+        eventually(&format!("{css} is on the page"), async || self.page.find(css).await.ok()).await
     }
 
     pub(crate) async fn has(&self, css: &str) -> bool {
-        !self.page.find_all(By::Css(css)).await.unwrap().is_empty()
+        !self.page.find_all(css).await.unwrap().is_empty()
     }
 
     /// The text that a person sees in the element.
@@ -121,12 +116,12 @@ impl Browser {
 
     /// Presses keys, wherever the focus is.
     pub(crate) async fn press(&self, keys: &str) {
-        self.page.action_chain().send_keys(keys).perform().await.unwrap();
+        self.page.press(keys).await.unwrap();
     }
 
     /// The value of a script's `return`, run beside the page's own scripts and untouched by its policy.
     pub(crate) async fn run(&self, script: &str) -> Value {
-        self.page.execute(script, Vec::new()).await.unwrap().json().clone()
+        self.page.execute(script).await.unwrap()
     }
 
     /// Waits until the script's value is true.
@@ -147,7 +142,7 @@ impl Browser {
     }
 
     async fn devtools(&self, method: &str, parameters: Value) -> Value {
-        self.page.cdp().send_raw(method, parameters).await.unwrap()
+        self.page.devtools(method, parameters).await.unwrap()
     }
 
     /// Everything that holds for each page, in whatever state: accessible in light and dark, no wider than a phone,
@@ -171,7 +166,7 @@ impl Browser {
              axe.run(document, {{preload: false, resultTypes: ['violations']}}).then( \
                  (result) => done(result.violations), (error) => done([{{id: String(error), impact: 'serious', nodes: []}}]));"
         );
-        let found = self.page.execute_async(script, Vec::new()).await.unwrap().json().clone();
+        let found = self.page.execute_async(&script).await.unwrap();
         let is_grave = |it: &&Value| matches!(it["impact"].as_str(), Some("serious" | "critical"));
         let grave: Vec<String> = found.as_array().unwrap().iter().filter(is_grave).map(describe).collect();
         assert!(grave.is_empty(), "{name}: axe finds\n{}", grave.join("\n"));
@@ -220,7 +215,7 @@ impl Browser {
         let foreign: Vec<String> =
             self.requests().await.into_iter().filter(|url| !self.is_own(url)).collect();
         assert!(foreign.is_empty(), "the page asked others for {foreign:?}");
-        let log = self.page.browser_log().await.unwrap();
+        let log = self.page.log("browser").await.unwrap();
         let complaints: Vec<&str> = log
             .iter()
             // Pages for 403, 404 and the like are told there too.
@@ -234,7 +229,7 @@ impl Browser {
 
     /// Every address that was asked for since the last time.
     pub(crate) async fn requests(&self) -> Vec<String> {
-        let log = self.page.get_log("performance").await.unwrap();
+        let log = self.page.log("performance").await.unwrap();
         let asked = |text: &str| {
             let event: Value = serde_json::from_str(text).ok()?;
             let event = &event["message"];

@@ -4,7 +4,6 @@ use forge_testkit::{
     FakeGitHub, FakeGitLab, JobSpec, RunSpec,
     logs::{self, Framing},
 };
-use thirtyfour::By;
 
 use super::Browser;
 use crate::{
@@ -153,7 +152,7 @@ async fn a_pasted_log_is_a_report_at_once_without_scripts_too() {
         })
         .await;
         assert!(browser.text(".answer").await.contains("Test failure"));
-        assert!(browser.page.find(By::Css(".proof .line.focus")).await.is_ok());
+        assert!(browser.page.find(".proof .line.focus").await.is_ok());
         browser.close().await;
     }
 }
