@@ -36,5 +36,6 @@ mod web;
 mod web_connect;
 mod web_manage;
 mod web_report;
+mod web_safety;
 mod web_sign_in;
 mod webhook_to_comment;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Mutex};
 
-use reqwest::{RequestBuilder, Response, redirect::Policy};
+use reqwest::{RequestBuilder, Response, header::HeaderMap, redirect::Policy};
 
 use crate::support::{OWNER, TestServer};
 
@@ -18,6 +18,7 @@ pub(crate) struct Page {
     pub(crate) status: u16,
     pub(crate) location: String,
     pub(crate) policy: String,
+    pub(crate) headers: HeaderMap,
     pub(crate) text: String,
 }
 
@@ -82,7 +83,7 @@ impl<'a> Web<'a> {
             cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
         };
         let request = if line.is_empty() { request } else { request.header("cookie", line) };
-        let response = request.send().await.unwrap();
+        let response = request.header("accept", "text/html").send().await.unwrap();
         self.keep(&response);
         let header = |name: &str| {
             response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
@@ -91,6 +92,7 @@ impl<'a> Web<'a> {
             status: response.status().as_u16(),
             location: header("location"),
             policy: header("content-security-policy"),
+            headers: response.headers().clone(),
             text: response.text().await.unwrap(),
         }
     }

@@ -104,7 +104,7 @@ async fn from_the_first_page_to_monitored_repositories_by_a_token() {
     let shown = server.get(&format!("/v1/integrations/{integration}")).await.expect(200);
     assert_eq!((&shown["backfill"]["enabled"], &shown["backfill"]["runs"]), (&json!(false), &json!(5)));
     let done = web.get(&format!("/connect/done?integration={integration}")).await.expect(200);
-    assert!(done.contains("href=\"/channels/new\""), "{done}");
+    assert!(done.contains("href=\"/channels\""), "{done}");
     server.stop().await;
 }
 
@@ -349,7 +349,7 @@ async fn deliveries_say_why_and_incidents_what_to_do() {
         .expect(200);
     let address = attribute(&list, "<td><a href=\"");
     let page = web.get(&address).await.expect(200);
-    assert!(page.contains("href=\"/failures/") && page.contains("Run it again"), "{page}");
+    assert!(page.contains("href=\"/analyses/") && page.contains("Run it again"), "{page}");
     assert!(!page.contains("<img src=x") && !page.contains("<b>test</b>"), "names are inert: {page}");
     assert!(
         page.contains("&#60;img src=x") || page.contains("&lt;img src=x"),

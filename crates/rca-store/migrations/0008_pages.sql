@@ -17,6 +17,9 @@ CREATE INDEX analysis_cluster_day ON analysis (cluster_id, created_at);
 -- Holds all that is counted, so that counting reads no report.
 CREATE INDEX analysis_counted ON analysis (workspace, created_at, source, state, finished_at, category, cluster_id, duration_seconds, repository);
 
+-- A repository does not change, so that this costs nothing but the insertion.
+CREATE INDEX delivery_repository ON delivery (workspace, repository, id);
+
 CREATE INDEX notification_run ON notification (workspace, run_id);
 
 -- The names of failed tests, so that they are found without reading reports.

@@ -6,6 +6,7 @@
 
 mod connect;
 mod driver;
+mod hostile;
 mod pages;
 mod report;
 mod sign_in;
