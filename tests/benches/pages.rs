@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::print_stdout,
     clippy::disallowed_methods,
+    clippy::indexing_slicing,
     reason = "a bench prints, stops where it cannot go on, and uses the token that it made"
 )]
 

@@ -43,7 +43,7 @@ async fn language_and_looks_stay_chosen() {
     browser.click(".menu summary").await;
     browser.click("button[name='language'][value='ru']").await;
     browser.until("the page is Russian", "return document.documentElement.lang === 'ru'").await;
-    assert_eq!(browser.text("h1").await, "Обзор");
+    assert_eq!(browser.text("h1").await, "Почему упала сборка?");
 
     browser.click(".menu summary").await;
     browser.click("button[name='theme'][value='dark']").await;

@@ -182,7 +182,7 @@ async fn a_known_issue_is_opened_again_and_switched_off_issues_are_gone() {
     let sent = json!(forge.sent().await).to_string();
     assert!(sent.contains("open"), "{sent}");
 
-    forge.server.reset().await;
+    let forge = start().await;
     forge.on("GET", OURS, answer(200, &json!([]))).await;
     let off = json!({"message": "Issues has been disabled in this repository."});
     forge.on("POST", ISSUES, answer(410, &off)).await;

@@ -16,6 +16,12 @@ use crate::{
 const CLAIMABLE_INTEGRATION: &str = "(integration IS NULL OR integration NOT IN (SELECT id FROM integration \
     WHERE parked_reason IS NOT NULL OR enabled = 0 OR removed_at IS NOT NULL))";
 
+/// When a task that was started and never settled may be started again. The first lost starts cost nothing: a deployment, a
+/// killed container. Further ones wait longer and longer, so that what kills its process does so seldom, and what only
+/// was there when others did keeps starts for quieter times.
+const LOST_UNTIL: &str =
+    "(lease_until + CASE WHEN attempts > 2 THEN (attempts - 2) * (attempts - 2) * 1000 ELSE 0 END)";
+
 pub(super) async fn next_due(connection: &mut AnyConnection) -> Result<Option<i64>> {
     // Walks the due times in order and stops at the first task that may run.
     let ready = Sql::new(format!(
@@ -24,7 +30,7 @@ pub(super) async fn next_due(connection: &mut AnyConnection) -> Result<Option<i6
     .optional(connection)
     .await?;
     let lease = Sql::new(format!(
-        "SELECT lease_until AS due FROM task WHERE state = 'running' AND {CLAIMABLE_INTEGRATION} ORDER BY lease_until LIMIT 1"
+        "SELECT {LOST_UNTIL} AS due FROM task WHERE state = 'running' AND {CLAIMABLE_INTEGRATION} ORDER BY {LOST_UNTIL} LIMIT 1"
     ))
     .optional(connection)
     .await?;
@@ -56,7 +62,9 @@ pub(super) async fn claim(
     .list(kinds)
     .push(" AND ((state = 'ready' AND run_at <= ")
     .arg(now)
-    .push(") OR (state = 'running' AND lease_until < ")
+    .push(") OR (state = 'running' AND ")
+    .push(LOST_UNTIL)
+    .push(" < ")
     .arg(now)
     .push(" AND attempts < max_attempts)) AND ")
     .push(CLAIMABLE_INTEGRATION)

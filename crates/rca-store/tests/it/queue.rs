@@ -16,6 +16,7 @@ on_both_engines!(
     what_was_asked_for_meanwhile_ends_a_long_wait,
     a_heartbeat_keeps_the_lease,
     a_task_that_always_dies_is_buried,
+    lost_starts_wait_longer_and_longer,
     enqueuing_while_running_runs_once_more,
     a_failing_write_undoes_the_whole_settlement,
     settlement_writes_arrive_together,
@@ -136,6 +137,31 @@ async fn a_task_that_always_dies_is_buried(database: &Database) {
     assert_eq!(dead.items.len(), 1);
     assert_eq!(dead.items[0].dedup_key, "poison");
     assert!(dead.items[0].last_error.as_ref().unwrap().contains("lost its lease"));
+}
+
+async fn lost_starts_wait_longer_and_longer(database: &Database) {
+    let store = database.store().await;
+    store.enqueue(task(&store, "unlucky")).await.unwrap();
+    for _ in 0..2 {
+        one(&store).await;
+        lose(database, &store, 100).await;
+    }
+    // The third start is lost: the fourth comes a second after the lease.
+    one(&store).await;
+    lose(database, &store, 100).await;
+    assert!(store.claim(&["work"], 1, LEASE).await.unwrap().is_empty());
+    lose(database, &store, 1_100).await;
+    one(&store).await;
+    lose(database, &store, 3_500).await;
+    assert!(store.claim(&["work"], 1, LEASE).await.unwrap().is_empty(), "then four seconds");
+    lose(database, &store, 4_100).await;
+    one(&store).await;
+}
+
+/// Plays that the lease of the one task ended so many milliseconds ago.
+async fn lose(database: &Database, store: &Store, ago: i64) {
+    let until = store.now().await.unwrap() - ago;
+    database.execute(&format!("UPDATE task SET lease_until = {until} WHERE state = 'running'")).await;
 }
 
 async fn enqueuing_while_running_runs_once_more(database: &Database) {
