@@ -90,7 +90,7 @@ impl TestServer {
     /// Ends at once, as by SIGKILL: nothing that was begun is brought to an end.
     pub(crate) async fn kill(self) {
         self.running.abort();
-        let TestServer { running, .. } = self;
+        let Self { running, .. } = self;
         assert!(running.await.is_err_and(|error| error.is_cancelled()));
     }
 

@@ -18,7 +18,7 @@ async fn deliver(fake: &Fake, repo: &RepoHandle, job: JobSpec) {
     }
 }
 
-async fn the_issue(fake: &Fake, what: &str, is_so: impl Fn(&FakeIssue) -> bool) -> FakeIssue {
+async fn the_issue(fake: &Fake, what: &str, is_so: impl Fn(&FakeIssue) -> bool + Sync) -> FakeIssue {
     eventually(what, async || {
         let issues = fake.issues();
         assert!(issues.len() <= 1, "one issue: {issues:#?}");
