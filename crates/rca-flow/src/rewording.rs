@@ -3,7 +3,7 @@
 //!
 //! It is given what the engine has redacted: the cause, the engine's words and the lines of the evidence; no names of
 //! repositories or people, no credentials, one job at a time, and no tools. The lines are strangers' text, so that
-//! whatever it answers may be what a stranger told it to: [`check`] lets through short plain text whose quotes,
+//! whatever it answers may be what a stranger told it to: `check` lets through short plain text whose quotes,
 //! numbers, paths and identifiers stand in the evidence, and whoever shows it defuses it like a line of a log.
 
 use std::{

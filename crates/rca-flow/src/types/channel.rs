@@ -42,7 +42,7 @@ pub struct ChannelRequest {
     /// Whether it is told of incidents [yes where no repository is named in the filters].
     pub incidents: Option<bool>,
     /// Whether it is told once a day what happened, at the hour (UTC) of the settings' `digest`, instead of each thing;
-    /// incidents come at once [no].
+    /// incidents come at once (default: no).
     pub digest: Option<bool>,
     /// Whether anything is sent to it; yes where it is not given.
     pub enabled: Option<bool>,
