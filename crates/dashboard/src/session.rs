@@ -53,7 +53,8 @@ impl FromRequestParts<Dashboard> for Viewer {
     async fn from_request_parts(parts: &mut Parts, state: &Dashboard) -> Result<Self, PageError> {
         let address = parts.uri.path_and_query().map_or("/", |it| it.as_str()).to_owned();
         let wanted = if parts.method == Method::GET { address.clone() } else { "/".to_owned() };
-        let id = session_of(&parts.headers).ok_or_else(|| PageError::sign_in(&wanted))?;
+        let id = session_of(&parts.headers, &state.flow.config().public_url)
+            .ok_or_else(|| PageError::sign_in(&wanted))?;
         let found = state.flow.store().find_session(&access::hash(&id)).await;
         let session = found.map_err(PageError::from_store)?.ok_or_else(|| PageError::sign_in(&wanted))?;
         let viewer = Self { session, csrf: csrf_of(&id), taste: Taste::of(&parts.headers), address };
@@ -65,10 +66,11 @@ impl FromRequestParts<Dashboard> for Viewer {
     }
 }
 
-/// The session's id that a request brings.
-pub fn session_of(headers: &HeaderMap) -> Option<SecretString> {
-    let value = cookie(headers, SESSION_COOKIE).or_else(|| cookie(headers, PLAIN_COOKIE))?;
-    Some(SecretString::from(value))
+/// The session's id that a request brings. Where people reach us encrypted, only the cookie that no other host can have
+/// set counts: a neighbour's must not sign anybody in as somebody else.
+pub fn session_of(headers: &HeaderMap, public_url: &url::Url) -> Option<SecretString> {
+    let name = if public_url.scheme() == "https" { SESSION_COOKIE } else { PLAIN_COOKIE };
+    cookie(headers, name).map(SecretString::from)
 }
 
 /// What a request that changes something must carry besides the cookie, as field `csrf` or header `X-CSRF-Token`.

@@ -82,7 +82,7 @@ pub(crate) async fn open(
     next: &str,
 ) -> Result<Response, PageError> {
     let store = state.flow.store();
-    if let Some(earlier) = session_of(headers) {
+    if let Some(earlier) = session_of(headers, &state.flow.config().public_url) {
         store.close_session(&access::hash(&earlier)).await.map_err(PageError::from_store)?;
     }
     let id = access::random_token("");
@@ -99,7 +99,7 @@ async fn sign_out(
     headers: HeaderMap,
     _: Posted,
 ) -> Result<Response, PageError> {
-    if let Some(id) = session_of(&headers) {
+    if let Some(id) = session_of(&headers, &state.flow.config().public_url) {
         state.flow.store().close_session(&access::hash(&id)).await.map_err(PageError::from_store)?;
     }
     let mut response = Redirect::to("/sign-in").into_response();

@@ -113,7 +113,8 @@ impl Caller {
     /// A browser sends its cookie with whatever another site makes it ask for. So what changes something must also
     /// carry what only our own pages know.
     async fn by_session(parts: &Parts, state: &AppState) -> Result<Self, ApiError> {
-        let id = dashboard::session_of(&parts.headers).ok_or_else(ApiError::unauthorized)?;
+        let id = dashboard::session_of(&parts.headers, &state.about.public_url)
+            .ok_or_else(ApiError::unauthorized)?;
         let found = state.store.find_session(&access::hash(&id)).await.map_err(|error| {
             tracing::warn!(%error, "cannot look up a session");
             ApiError::unavailable("the database does not answer: try again")

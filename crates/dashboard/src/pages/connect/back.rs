@@ -49,7 +49,7 @@ pub(super) fn draft(state: &Dashboard, fields: &Fields, inputs: &[Input]) -> Opt
 /// the session has ended or may not connect any more.
 pub async fn connecting_session(flow: &Flow, headers: &HeaderMap) -> Option<SecretString> {
     let viewer = viewer(flow, headers).await?;
-    if viewer.may(Scope::Admin) { session_of(headers) } else { None }
+    if viewer.may(Scope::Admin) { session_of(headers, &flow.config().public_url) } else { None }
 }
 
 /// Where a browser goes on that has been at a forge to connect it: to choosing repositories, or to the page of the forge

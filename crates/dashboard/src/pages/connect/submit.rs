@@ -195,7 +195,11 @@ impl Form<'_> {
 
     /// GitFlic sends the code from its server, which has no cookie: its state is bound to the workspace alone.
     fn browser(&self, headers: &HeaderMap) -> Option<SecretString> {
-        if self.forge == ForgeKind::GITFLIC { None } else { session_of(headers) }
+        if self.forge == ForgeKind::GITFLIC {
+            None
+        } else {
+            session_of(headers, &self.state.flow.config().public_url)
+        }
     }
 
     async fn by_oauth(&self, headers: &HeaderMap) -> Result<Response, Failed> {
@@ -230,7 +234,7 @@ impl Form<'_> {
             backfill: self.backfill()?,
             ..AppStartRequest::default()
         };
-        let browser = session_of(headers);
+        let browser = session_of(headers, &self.state.flow.config().public_url);
         let started = self.state.flow.start_app(self.caller, self.forge, request, browser.as_ref()).await?;
         let origin = Url::parse(&started.create_url).map(|url| url.origin().ascii_serialization());
         let page = LeavePage {
