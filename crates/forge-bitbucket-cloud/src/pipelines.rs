@@ -105,8 +105,15 @@ impl BitbucketCloudClient {
         let pipeline = self.pipeline_uuid(repo, &id.run).await?;
         let path =
             format!("{}/pipelines/{}/steps/{}", repo_path(repo)?, segment(&pipeline)?, segment(&id.step)?);
-        let step: wire::Step =
-            self.get(path.clone(), format!("read job {job_id} of {}", shown(repo))).await?;
+        let operation = format!("read job {job_id} of {}", shown(repo));
+        let step: Result<wire::Step> = self.get(path.clone(), operation.clone()).await;
+        let step = match step {
+            // Which steps there are is told by their list, too, and that is what every client reads.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                self.listed_step(repo, &pipeline, &id.step, operation).await?.ok_or(error)?
+            }
+            step => step?,
+        };
         if id.run_number.is_some_and(|wanted| wanted != step.run_number()) {
             return Err(Error::new(
                 ErrorKind::Gone,
@@ -117,5 +124,22 @@ impl BitbucketCloudClient {
             .with_hint("list the jobs of the run again"));
         }
         Ok((step, id, path))
+    }
+
+    async fn listed_step(
+        &self,
+        repo: &RepoRef,
+        pipeline: &str,
+        step: &str,
+        operation: String,
+    ) -> Result<Option<wire::Step>> {
+        let path = format!("{}/pipelines/{}/steps?pagelen=100", repo_path(repo)?, segment(pipeline)?);
+        let mut steps = self.list(Ok(path), operation, |values: Vec<wire::Step>| (values, More::AsLinked));
+        while let Some(listed) = steps.try_next().await? {
+            if listed.uuid == step {
+                return Ok(Some(listed));
+            }
+        }
+        Ok(None)
     }
 }

@@ -21,12 +21,16 @@ pub(crate) async fn find(
     run: &Run,
 ) -> Result<Vec<PullRequest>> {
     let mut found = Vec::new();
+    // The pipeline names it, so it is there: whoever may not read it learns at the comment whether they may write.
+    let mut unseen = Vec::new();
     for number in &run.pull_requests {
         let path = format!("{}/pullrequests/{}", repo_path(repo)?, segment(number)?);
         let operation = format!("read pull request {number} of {}", shown(repo));
         match client.get::<wire::PullRequestAnswer>(path, operation).await {
             Ok(answer) => found.push(answer.into_model(repo, run.sha.as_deref())),
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                unseen.push(PullRequest::new(number.clone(), repo.clone()));
+            }
             Err(error) => return Err(error),
         }
     }
@@ -34,6 +38,12 @@ pub(crate) async fn find(
     if !found.is_empty() {
         return Ok(sorted(found, run));
     }
+    let found = by_place(client, repo, run).await?;
+    Ok(if found.is_empty() { unseen } else { found })
+}
+
+/// By the branch of the run, or its commit.
+async fn by_place(client: &BitbucketCloudClient, repo: &RepoRef, run: &Run) -> Result<Vec<PullRequest>> {
     if run.ref_type == Some(RefType::Tag) {
         return Ok(Vec::new());
     }

@@ -18,12 +18,16 @@ use crate::{
 pub(crate) async fn find(client: &GitHubClient, repo: &RepoRef, run: &Run) -> Result<Vec<PullRequest>> {
     let queued = run.git_ref.as_deref().and_then(merge_queue_pull_request);
     let mut named = Vec::new();
+    // The run names it, so it is there: whoever may not read it learns at the comment whether they may write.
+    let mut unseen = Vec::new();
     for number in run.pull_requests.iter().chain(&queued) {
         let path = format!("{}/pulls/{}", repo_path(repo)?, segment(number)?);
         let operation = format!("read pull request {number} of {}", shown(repo));
         match client.get::<PullRequestAnswer>(path, operation).await {
             Ok(answer) => named.extend(answer.into_model(repo).filter(|found| found.is_open)),
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                unseen.push(PullRequest::new(number.clone(), repo.clone()));
+            }
             Err(error) => return Err(error),
         }
     }
@@ -42,9 +46,12 @@ pub(crate) async fn find(client: &GitHubClient, repo: &RepoRef, run: &Run) -> Re
     if let (true, Some(owner), Some(branch)) = (is_from_fork, &run.head_owner, &run.git_ref) {
         let head: String = form_urlencoded::byte_serialize(format!("{owner}:{branch}").as_bytes()).collect();
         let path = format!("{}/pulls?state=open&head={head}", repo_path(repo)?);
-        return Ok(sorted(list(client, repo, path).await?, run));
+        let found = list(client, repo, path).await?;
+        if !found.is_empty() {
+            return Ok(sorted(found, run));
+        }
     }
-    Ok(Vec::new())
+    Ok(unseen)
 }
 
 async fn list(client: &GitHubClient, repo: &RepoRef, path: String) -> Result<Vec<PullRequest>> {

@@ -110,18 +110,14 @@ impl Client {
     ) -> Result<()> {
         let sha = run.sha.clone();
         let known_sha = sha.as_deref().filter(|_| !is_merged);
-        match self.merge_request_of(repo, iid, known_sha).await? {
-            Some((found, home)) => {
-                run.git_ref = found.source_branch.clone();
-                run.ref_type = run.git_ref.as_ref().map(|_| RefType::Branch);
-                if home != *repo {
-                    // Its number belongs to the target project, not to this fork.
-                    run.pull_requests.clear();
-                }
-                run.head_repo_id =
-                    found.source_project_id.map(|id| id.to_string()).filter(|id| *id != repo.id);
+        if let Some((found, home)) = self.merge_request_of(repo, iid, known_sha).await? {
+            run.git_ref = found.source_branch.clone();
+            run.ref_type = run.git_ref.as_ref().map(|_| RefType::Branch);
+            if home != *repo {
+                // Its number belongs to the target project, not to this fork.
+                run.pull_requests.clear();
             }
-            None => run.pull_requests.clear(),
+            run.head_repo_id = found.source_project_id.map(|id| id.to_string()).filter(|id| *id != repo.id);
         }
         if let (true, Some(sha)) = (is_merged, sha) {
             // Merged results and trains run on a commit that is in no branch: its second parent is the source's head.

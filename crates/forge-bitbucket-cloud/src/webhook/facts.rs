@@ -87,10 +87,14 @@ fn commit_status(payload: Payload<'_>, status: Payload<'_>) -> Event {
 /// The build number of a Pipelines run. The key of the status is an opaque number and says nothing.
 ///
 /// The address is chosen by whoever wrote the status: it is read, never asked, and counts only when it lies in this
-/// very repository at bitbucket.org. The number may stand behind the `#`: `.../addon/pipelines/home#!/results/4`.
+/// very repository, at bitbucket.org or on the host that the payload's own repository has (a proxy, a test instance).
+/// The number may stand behind the `#`: `.../addon/pipelines/home#!/results/4`.
 fn pipeline_number(repository: Payload<'_>, status: Payload<'_>) -> Option<String> {
     let url = Url::parse(status.text("url")?).ok()?;
-    if url.scheme() != "https" || url.host_str() != Some("bitbucket.org") || url.port().is_some() {
+    let is_bitbucket_org =
+        url.scheme() == "https" && url.host_str() == Some("bitbucket.org") && url.port().is_none();
+    let home = repository.at("links").at("html").text("href").and_then(|href| Url::parse(href).ok());
+    if !is_bitbucket_org && home.is_none_or(|home| home.origin() != url.origin()) {
         return None;
     }
     let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();

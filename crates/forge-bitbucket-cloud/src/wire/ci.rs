@@ -187,7 +187,7 @@ fn branch_name(source: Value) -> Option<String> {
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Step {
-    uuid: String,
+    pub(crate) uuid: String,
     name: Option<String>,
     run_number: Option<u32>,
     state: Option<State>,

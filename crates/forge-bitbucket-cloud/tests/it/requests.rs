@@ -1,8 +1,8 @@
 //! What goes over the wire, against golden files.
 
 use forge_core::{
-    Credential, CredentialKind, ForgeClientExt as _,
-    model::{Comment, CommitStatus, HookSpec, PostAction, RunRef, StatusState, Target},
+    Credential, CredentialKind, ForgeClientExt as _, LogOptions,
+    model::{Comment, CommitStatus, HookSpec, PostAction, Run, RunRef, StatusState, Target},
 };
 use futures_util::TryStreamExt as _;
 use serde_json::json;
@@ -140,4 +140,27 @@ async fn an_access_token_that_took_another_app_s_comment_for_its_own_posts_its_o
     let verbs: Vec<_> =
         forge.changes().await.iter().map(|(line, _)| line.split(' ').next().unwrap().to_owned()).collect();
     assert_eq!(verbs, ["PUT", "POST", "POST"]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_alone_is_found_in_its_list_or_taken_as_named() {
+    let forge = Forge::start().await;
+    let pipeline = format!("{REPO}/pipelines/%7B9b1f0c55-3a2d-4e0b-8a7c-4e1d0c9a0017%7D");
+    forge.on("GET", &format!("{REPO}/pipelines/17"), answer(200, &fixture("pipeline.json"))).await;
+    let steps = json!({ "values": [fixture("step.json")] });
+    forge.on("GET", &format!("{pipeline}/steps?pagelen=100"), answer(200, &steps)).await;
+    let log = wiremock::ResponseTemplate::new(200).set_body_string("boom");
+    forge.on("GET", &format!("{pipeline}/steps/%7B0c9a4e1d-7777-4b7e-9a1c-5d6e7f8091a2%7D/log"), log).await;
+    let ci = forge.client.require_ci().unwrap();
+    let job = ci.get_job(&repo(), "17:{0c9a4e1d-7777-4b7e-9a1c-5d6e7f8091a2}:1").await.unwrap();
+    let log = ci.job_log(&repo(), &job, LogOptions::default()).await.unwrap().read_to_end().await.unwrap();
+    assert_eq!(log, (b"boom".to_vec(), false));
+    let missing = ci.get_job(&repo(), "17:{00000000-0000-4000-8000-000000000000}:1").await.unwrap_err();
+    assert_eq!(missing.kind(), forge_core::ErrorKind::NotFound);
+
+    forge.on("GET", REPO, answer(200, &fixture("repository.json"))).await;
+    let mut run = Run::new("17");
+    run.pull_requests = vec!["88".to_owned()];
+    let pulls = ci.find_pull_requests(&repo(), &run).await.unwrap();
+    assert_eq!(pulls.iter().map(|pull| pull.number.as_str()).collect::<Vec<_>>(), ["88"]);
 }

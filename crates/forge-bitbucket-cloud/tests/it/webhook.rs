@@ -102,6 +102,7 @@ fn only_failed_pipelines_of_the_same_repository_trigger() {
             "repo-commit_status_updated.odd-null-refname.json",
             "repo-commit_status_updated.odd-number-in-name-only.json",
             "repo-commit_status_updated.odd-other-case-in-address.json",
+            "repo-commit_status_updated.odd-own-host.json",
             "repo-commit_status_updated.odd-repository-inside-only.json",
             "repo-commit_status_updated.odd-uuids-in-address.json",
         ]

@@ -191,6 +191,13 @@ async fn pull_requests_that_the_run_names_come_first_and_only_open_ones_count() 
 }
 
 #[tokio::test]
+async fn a_pull_request_that_the_run_names_is_taken_for_there_when_it_cannot_be_read() {
+    let forge = Forge::start().await;
+    let named = run(|run| run.pull_requests = vec!["90".into()]);
+    assert_eq!(found(&forge, &named).await, ["90"]);
+}
+
+#[tokio::test]
 async fn pull_requests_are_found_by_commit_best_first_and_of_this_repository_only() {
     let forge = Forge::start().await;
     let stacked = pull_request(1, |answer| answer["head"]["sha"] = json!("c".repeat(40)));

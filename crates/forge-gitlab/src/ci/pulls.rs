@@ -15,9 +15,11 @@ use crate::{
 impl Client {
     pub(super) async fn find_merge_requests(&self, repo: &RepoRef, run: &Run) -> Result<Vec<PullRequest>> {
         let mut found = Vec::new();
+        let mut unseen = Vec::new();
         for iid in &run.pull_requests {
-            if let Some((merge_request, home)) = self.merge_request_of(repo, iid, run.sha.as_deref()).await? {
-                found.push(merge_request.into_pull_request(home));
+            match self.merge_request_of(repo, iid, run.sha.as_deref()).await? {
+                Some((merge_request, home)) => found.push(merge_request.into_pull_request(home)),
+                None => unseen.push(PullRequest::new(iid.clone(), repo.clone())),
             }
         }
         if found.is_empty() && run.ref_type != Some(RefType::Tag) {
@@ -28,7 +30,8 @@ impl Client {
         }
         found.retain(|pull| pull.is_open);
         found.sort_by_key(|pull| pull.head_sha != run.sha);
-        Ok(found)
+        // The pipeline names it, so it is there: whoever may not read it learns at the comment whether they may write.
+        Ok(if found.is_empty() { unseen } else { found })
     }
 
     /// Merge request `iid` as a pipeline's reference names it, and the project whose number it is.

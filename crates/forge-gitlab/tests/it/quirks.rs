@@ -254,6 +254,20 @@ async fn merged_results_are_told_as_the_commit_that_people_know() {
 }
 
 #[tokio::test]
+async fn a_merge_request_that_its_pipeline_names_is_taken_for_there_when_it_cannot_be_read() {
+    let server = MockServer::start().await;
+    let mut pipeline = api("pipeline_merged");
+    pipeline["ref"] = json!("refs/merge-requests/58/head");
+    answer(&server, "GET", "/projects/1042/pipelines/31007", ok(pipeline)).await;
+    let client = connect_mock(&server);
+    let ci = client.ci().unwrap();
+    let run = ci.get_run(&repo(), &RunRef::new("31007")).await.unwrap();
+    let pulls = ci.find_pull_requests(&repo(), &run).await.unwrap();
+    let named: Vec<_> = pulls.iter().map(|pull| (pull.number.as_str(), pull.repo == repo())).collect();
+    assert_eq!(named, [("58", true)]);
+}
+
+#[tokio::test]
 async fn a_merge_request_pipeline_in_a_fork_is_not_about_the_forks_own_number() {
     let server = MockServer::start().await;
     let mut pipeline = api("pipeline_merged");
