@@ -28,7 +28,7 @@ pub(crate) async fn find(
         let operation = format!("read pull request {number} of {}", shown(repo));
         match client.get::<wire::PullRequestAnswer>(path, operation).await {
             Ok(answer) => found.push(answer.into_model(repo, run.sha.as_deref())),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Forbidden) => {
                 unseen.push(PullRequest::new(number.clone(), repo.clone()));
             }
             Err(error) => return Err(error),
@@ -38,8 +38,12 @@ pub(crate) async fn find(
     if !found.is_empty() {
         return Ok(sorted(found, run));
     }
-    let found = by_place(client, repo, run).await?;
-    Ok(if found.is_empty() { unseen } else { found })
+    match by_place(client, repo, run).await {
+        Ok(found) if !found.is_empty() => Ok(found),
+        Ok(_) => Ok(unseen),
+        Err(error) if error.kind() == ErrorKind::NotFound && !unseen.is_empty() => Ok(unseen),
+        Err(error) => Err(error),
+    }
 }
 
 /// By the branch of the run, or its commit.

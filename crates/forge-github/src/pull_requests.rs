@@ -25,7 +25,7 @@ pub(crate) async fn find(client: &GitHubClient, repo: &RepoRef, run: &Run) -> Re
         let operation = format!("read pull request {number} of {}", shown(repo));
         match client.get::<PullRequestAnswer>(path, operation).await {
             Ok(answer) => named.extend(answer.into_model(repo).filter(|found| found.is_open)),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Forbidden) => {
                 unseen.push(PullRequest::new(number.clone(), repo.clone()));
             }
             Err(error) => return Err(error),
@@ -36,7 +36,10 @@ pub(crate) async fn find(client: &GitHubClient, repo: &RepoRef, run: &Run) -> Re
     }
     if let Some(sha) = &run.sha {
         let path = format!("{}/commits/{}/pulls", repo_path(repo)?, segment(sha)?);
-        let found = list(client, repo, path).await?;
+        let found = match list(client, repo, path).await {
+            Err(error) if error.kind() == ErrorKind::Forbidden && !unseen.is_empty() => return Ok(unseen),
+            found => found?,
+        };
         if !found.is_empty() {
             return Ok(sorted(found, run));
         }

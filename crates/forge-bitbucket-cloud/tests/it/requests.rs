@@ -158,8 +158,8 @@ async fn what_cannot_be_read_alone_is_found_in_its_list_or_taken_as_named() {
     let missing = ci.get_job(&repo(), "17:{00000000-0000-4000-8000-000000000000}:1").await.unwrap_err();
     assert_eq!(missing.kind(), forge_core::ErrorKind::NotFound);
 
-    forge.on("GET", REPO, answer(200, &fixture("repository.json"))).await;
     let mut run = Run::new("17");
+    run.git_ref = Some("feature/basket".to_owned());
     run.pull_requests = vec!["88".to_owned()];
     let pulls = ci.find_pull_requests(&repo(), &run).await.unwrap();
     assert_eq!(pulls.iter().map(|pull| pull.number.as_str()).collect::<Vec<_>>(), ["88"]);
