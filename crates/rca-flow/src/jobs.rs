@@ -27,6 +27,7 @@ mod digest;
 mod facts;
 mod feedback;
 mod hooks;
+mod later;
 mod learn_green;
 mod monitor;
 mod notify;
@@ -176,6 +177,7 @@ pub(crate) async fn give_up(flow: &Flow, task: &ClaimedTask, reason: &str) -> Ve
     match task.kind.as_str() {
         ANALYSE_JOB | ANALYSE_LOG => analyse_job::give_up(flow, task, reason).await,
         BACKFILL => backfill::give_up(task, reason),
+        FEEDBACK => feedback::give_up(flow, task, reason).await,
         NOTIFY => notify::give_up(flow, task, reason).await,
         PLACE_LOG => place_log::give_up(flow, task, reason).await,
         MONITOR | SYNC => operation_failed(flow, task, reason).await,

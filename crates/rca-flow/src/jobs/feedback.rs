@@ -20,7 +20,7 @@ use forge_core::{
 use jiff::Timestamp;
 use rca_engine::Report;
 use rca_store::{
-    Analysis, AnalysisFilter, ClaimedTask, Comment as StoredComment, Feedback, PageRequest, Write,
+    Analysis, AnalysisFilter, ClaimedTask, Comment as StoredComment, Feedback, Outcome, PageRequest, Write,
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -29,9 +29,11 @@ use super::{
     Context, JobError, JobResult, STATUS_CONTEXT, Settlement,
     analyse_run::{WHOLE_RUN, failed_jobs},
     announce::fixed_task,
-    context, field, learn_green,
+    context, field,
+    later::{self, Later, Said},
+    learn_green,
     place_log::{is_same_build, placed},
-    rate_caps::{self, Capped},
+    rate_caps,
 };
 use crate::{
     connect::value,
@@ -91,11 +93,14 @@ struct Way {
     repo: RepoRef,
 }
 
-pub(super) async fn run(flow: &Flow, task: &ClaimedTask, _age: Duration) -> JobResult {
+pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobResult {
     let place: Place = field(task, "target")?;
     let Some(context) = context(flow, task).await? else { return Ok(Settlement::done(Vec::new())) };
     if !context.repository.monitored {
         return Ok(Settlement::done(Vec::new()));
+    }
+    if let Some(left) = later::limited(flow, &context).await? {
+        return Ok(Settlement::wait(left));
     }
     let analyses = analyses(flow, &context, &place).await?;
     let waiting = analyses.iter().filter(|analysis| is_waiting(analysis));
@@ -142,17 +147,38 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, _age: Duration) -> JobR
         }
         writes.extend(fixed_task(&context, &analyses, now.run.as_ref()).map(Write::Enqueue));
     }
-    let capped = say(flow, &context, &place, &policy, &now, &mut writes).await?;
+    let said = say(flow, &context, &place, &policy, &now, age, &mut writes).await?;
     // While green has not been said, it still says red there.
-    if !is_green || capped.is_none() {
+    if !is_green || matches!(said, Said::Done) {
         writes.push(Write::SetMark {
             workspace: task.workspace.clone(),
             name: mark,
             value: Value::from(if is_green { "green" } else { "red" }),
         });
     }
-    let settlement = capped.map_or(Settlement::done(Vec::new()), |capped| Settlement::wait(capped.pause));
-    Ok(Settlement { writes, ..settlement })
+    let outcome = match said {
+        Said::Done => Outcome::Done,
+        Said::Later(later) => Settlement::wait(later.pause).outcome,
+        Said::GivenUp(error) => {
+            tracing::error!(task = %task.id, kind = %task.kind, %error, "a task was given up");
+            Outcome::Dead { error }
+        }
+    };
+    Ok(Settlement { outcome, writes })
+}
+
+/// The forge could not be asked for so long that it is said nowhere.
+pub(super) async fn give_up(flow: &Flow, task: &ClaimedTask, reason: &str) -> Vec<Write> {
+    let mut writes = Vec::new();
+    let Ok(place) = field::<Place>(task, "target") else { return writes };
+    let Ok(Some(context)) = context(flow, task).await else { return writes };
+    let Ok(analyses) = analyses(flow, &context, &place).await else { return writes };
+    let mut told: Vec<String> = analyses.into_iter().map(|analysis| analysis.id).collect();
+    let Ok(known) = flow.store().list_feedback(&task.workspace, &told).await else { return writes };
+    // What stands there from before still stands there.
+    told.retain(|id| !known.contains_key(id));
+    record(&mut writes, &context, &told, &place.key, "failed", None, Some(reason));
+    writes
 }
 
 /// What is learned when a target turns green: the commit fixed the clusters that failed there. A cluster that was last
@@ -238,15 +264,16 @@ async fn remember(
     Ok(())
 }
 
-/// Goes down the cascade until one way is open, and sets the status. What is capped is to be said later, by the same way.
+/// Goes down the cascade until one way is open, and sets the status. What has to wait is said later, by the same way.
 async fn say(
     flow: &Flow,
     context: &Context,
     place: &Place,
     policy: &FeedbackPolicy,
     now: &Now,
+    age: Duration,
     writes: &mut Vec<Write>,
-) -> Result<Option<Capped>, JobError> {
+) -> Result<Said, JobError> {
     let capabilities = context.client.capabilities();
     let own = repo_ref(&context.repository);
     let sha = now.run.as_ref().and_then(|run| run.sha.clone()).or_else(|| place.sha.clone());
@@ -295,31 +322,50 @@ async fn say(
         None
     };
     ways.push((Way { key: format!("issue:{}", place.key), target: None, repo: own.clone() }, closed));
-    let mut capped = None;
+    let mut said = Said::Done;
     for (way, closed) in ways {
         if let Some(reason) = closed {
             record(writes, context, &now.told, &way.key, "skipped", None, Some(reason));
             continue;
         }
-        match post(flow, context, &way, now, writes).await {
-            Ok(waits) => {
-                if let Some(waits) = &waits {
-                    record(writes, context, &now.told, &way.key, "skipped", None, Some(&waits.reason));
-                }
-                capped = waits;
-                break;
-            }
+        said = match post(flow, context, &way, now, writes).await {
+            Ok(None) => Said::Done,
+            Ok(Some(waits)) => Said::Later(waits),
             Err(JobError::Forge(error)) if closes(context, &error).await => {
                 let reason = error.to_string();
                 record(writes, context, &now.told, &way.key, "failed", None, Some(&reason));
+                continue;
             }
+            Err(JobError::Forge(error)) => later::after(flow, context, error, age, writes).await?,
             Err(error) => return Err(error),
-        }
+        };
+        record_delay(writes, context, now, &way.key, &said);
+        break;
     }
-    if let Some(sha) = sha.filter(|_| policy.status && capabilities.status) {
-        set_status(flow, context, &sha, now, writes).await?;
+    // The forge may have asked for silence just now.
+    let is_silent = match &said {
+        Said::Later(_) => later::limits(writes),
+        _ => false,
+    };
+    if let Some(sha) = sha.filter(|_| policy.status && capabilities.status && !is_silent) {
+        let status = match set_status(flow, context, &sha, now, writes).await {
+            Err(JobError::Forge(error)) => later::after(flow, context, error, age, writes).await?,
+            answer => answer.map(|()| Said::Done)?,
+        };
+        record_delay(writes, context, now, "status", &status);
+        said = said.and(status);
     }
-    Ok(capped)
+    Ok(said)
+}
+
+/// Notes why something is not said yet, or not at all.
+fn record_delay(writes: &mut Vec<Write>, context: &Context, now: &Now, target: &str, said: &Said) {
+    let (state, reason) = match said {
+        Said::Done => return,
+        Said::Later(later) => ("skipped", &later.reason),
+        Said::GivenUp(reason) => ("failed", reason),
+    };
+    record(writes, context, &now.told, target, state, None, Some(reason));
 }
 
 /// Whether the refusal closes only this way. A 401 can mean a dead credential, or one that may not do just this: the
@@ -337,7 +383,7 @@ async fn post(
     way: &Way,
     now: &Now,
     writes: &mut Vec<Write>,
-) -> Result<Option<Capped>, JobError> {
+) -> Result<Option<Later>, JobError> {
     let (integration, repository) = (&context.integration, &context.repository);
     let known =
         flow.store().get_comment(&integration.workspace, &integration.id, &repository.id, &way.key).await?;
@@ -373,7 +419,8 @@ async fn post(
     let posted = match put(feedback, context, way, marker.clone(), body, known_id, is_green).await {
         Ok(posted) => posted,
         Err(error) => {
-            if falls_through(&error) {
+            // What was refused or never sent took nobody's place.
+            if falls_through(&error) || error.kind() == ErrorKind::RateLimited || error.is_unsent() {
                 place.release(flow).await?;
             }
             return Err(error.into());
