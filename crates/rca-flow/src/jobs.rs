@@ -31,6 +31,7 @@ mod later;
 mod learn_green;
 mod monitor;
 mod notify;
+mod passed_log;
 mod place_log;
 mod poll;
 mod process_delivery;
@@ -47,6 +48,7 @@ pub(crate) use digest::digest_task;
 pub(crate) use facts::introduced_by;
 pub(crate) use feedback::failed_job;
 pub(crate) use notify::{incident_code, is_lost, lost};
+pub(crate) use passed_log::passed;
 pub(crate) use read_log::{Guide, read as read_log};
 pub(crate) use sync::is_under;
 

@@ -32,6 +32,7 @@ use super::{
     context, field,
     later::{self, Later, Said},
     learn_green,
+    passed_log::{self, PassedLog},
     place_log::{is_same_build, placed},
     rate_caps,
 };
@@ -80,8 +81,43 @@ struct Now {
     story: Story,
     /// The newest run that the story is about.
     run: Option<Run>,
+    /// What showed that all is well again.
+    passing: Option<Passing>,
     /// The analyses that the story tells of.
     told: Vec<String>,
+}
+
+/// A run that passed, of the forge or of another CI.
+#[derive(Debug, Clone)]
+pub(super) struct Passing {
+    pub(super) id: String,
+    pub(super) number: String,
+    pub(super) name: Option<String>,
+    pub(super) attempt: u32,
+    pub(super) sha: Option<String>,
+    pub(super) url: Option<String>,
+}
+
+impl Passing {
+    fn of_run(run: &Run) -> Self {
+        Self {
+            id: run.id.clone(),
+            number: run.number.clone().unwrap_or_else(|| run.id.clone()),
+            name: run.name.clone(),
+            attempt: run.attempt,
+            sha: run.sha.clone(),
+            url: run.web_url.clone(),
+        }
+    }
+
+    fn shown(&self) -> ShownRun {
+        ShownRun {
+            number: self.number.clone(),
+            name: self.name.clone(),
+            url: self.url.clone(),
+            attempt: self.attempt,
+        }
+    }
 }
 
 /// One way of saying it.
@@ -126,7 +162,8 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
             known.and_then(|known| serde_json::from_value::<Vec<String>>(known).ok()).unwrap_or_default(),
         );
     }
-    let Some(mut now) = tell(&context, &analyses, &passed).await? else {
+    let over = passed_log::over(flow, &task.workspace, &analyses).await?;
+    let Some(mut now) = tell(&context, &analyses, &passed, &over).await? else {
         return Ok(Settlement::done(Vec::new()));
     };
     // The run is a fork's own, and its comment stands in another repository: what ours have seen is nothing for it.
@@ -140,12 +177,13 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
     }
     let mut writes = Vec::new();
     if is_green {
-        writes.extend(learned(flow, &task.workspace, &analyses, now.run.as_ref()).await?);
-        writes.extend(flaky(&analyses, now.run.as_ref()));
+        let sha = now.passing.as_ref().and_then(|passing| passing.sha.as_deref());
+        writes.extend(learned(flow, &task.workspace, &analyses, sha).await?);
+        writes.extend(flaky(&analyses, now.passing.as_ref()));
         if let Some(run) = &now.run {
             writes.extend(learn_green::task(flow, &context, run).await?.map(Write::Enqueue));
         }
-        writes.extend(fixed_task(&context, &analyses, now.run.as_ref()).map(Write::Enqueue));
+        writes.extend(fixed_task(&context, &analyses, now.passing.as_ref()).map(Write::Enqueue));
     }
     let said = say(flow, &context, &place, &policy, &now, age, &mut writes).await?;
     // While green has not been said, it still says red there.
@@ -183,18 +221,18 @@ pub(super) async fn give_up(flow: &Flow, task: &ClaimedTask, reason: &str) -> Ve
 
 /// What is learned when a target turns green: the commit fixed the clusters that failed there. A cluster that was last
 /// seen here is resolved by it; one that failed elsewhere since is not. The same commit turning green fixed nothing.
-async fn learned(
+pub(super) async fn learned(
     flow: &Flow,
     workspace: &str,
     analyses: &[Analysis],
-    run: Option<&Run>,
+    sha: Option<&str>,
 ) -> Result<Vec<Write>, JobError> {
-    let Some(sha) = run.and_then(|run| run.sha.as_ref()) else { return Ok(Vec::new()) };
+    let Some(sha) = sha else { return Ok(Vec::new()) };
     let mut writes = Vec::new();
     let mut seen = BTreeSet::new();
     for analysis in analyses {
         let Some(id) = &analysis.cluster_id else { continue };
-        if analysis.commit_sha.as_ref() == Some(sha) || seen.len() >= CLUSTERS || !seen.insert(id) {
+        if analysis.commit_sha.as_deref() == Some(sha) || seen.len() >= CLUSTERS || !seen.insert(id) {
             continue;
         }
         let Some(cluster) = flow.store().get_cluster(workspace, id).await? else { continue };
@@ -204,20 +242,19 @@ async fn learned(
             workspace: workspace.to_owned(),
             id: id.clone(),
             state: if is_last_here { "resolved".to_owned() } else { cluster.state },
-            last_fix: Some(sha.clone()),
+            last_fix: Some(sha.to_owned()),
         });
     }
     Ok(writes)
 }
 
 /// The commit that failed is green without a change: what failed there is flaky, except where a machine was at fault.
-fn flaky(analyses: &[Analysis], run: Option<&Run>) -> Vec<Write> {
-    let Some(run) = run.filter(|run| run.sha.is_some()) else { return Vec::new() };
-    let number = run.number.as_deref().unwrap_or(&run.id);
-    let reason = format!("the same commit passed in run {number}, attempt {}", run.attempt);
+pub(super) fn flaky(analyses: &[Analysis], passing: Option<&Passing>) -> Vec<Write> {
+    let Some(passing) = passing.filter(|passing| passing.sha.is_some()) else { return Vec::new() };
+    let reason = format!("the same commit passed in run {}, attempt {}", passing.number, passing.attempt);
     let told = value(&said("flaky", reason));
     let mut writes = Vec::new();
-    for analysis in analyses.iter().filter(|analysis| analysis.commit_sha == run.sha) {
+    for analysis in analyses.iter().filter(|analysis| analysis.commit_sha == passing.sha) {
         let known =
             analysis.introduced_by.as_ref().and_then(|known| known.get("verdict")).and_then(Value::as_str);
         if analysis.state == "done" && !matches!(known, Some("flaky" | "infrastructure")) {
@@ -276,7 +313,11 @@ async fn say(
 ) -> Result<Said, JobError> {
     let capabilities = context.client.capabilities();
     let own = repo_ref(&context.repository);
-    let sha = now.run.as_ref().and_then(|run| run.sha.clone()).or_else(|| place.sha.clone());
+    let sha = match (&now.run, &now.passing) {
+        // Which commit another CI built, only its sender knows.
+        (None, Some(passing)) => passing.sha.clone(),
+        (run, _) => run.as_ref().and_then(|run| run.sha.clone()).or_else(|| place.sha.clone()),
+    };
     let mut ways: Vec<(Way, Option<&str>)> = Vec::new();
     if let Some(number) = &place.pr {
         let target = Target::Pull(number.clone());
@@ -545,7 +586,12 @@ fn record(
 }
 
 /// What there is to tell: of every workflow the newest run that has ended counts.
-async fn tell(context: &Context, analyses: &[Analysis], passed: &[String]) -> Result<Option<Now>, JobError> {
+async fn tell(
+    context: &Context,
+    analyses: &[Analysis],
+    passed: &[String],
+    over: &BTreeMap<String, PassedLog>,
+) -> Result<Option<Now>, JobError> {
     let mut ids: Vec<&String> = Vec::new();
     // What other CI systems have sent in names runs that the forge does not know.
     for analysis in analyses.iter().filter(|analysis| analysis.integration.is_some()) {
@@ -597,17 +643,24 @@ async fn tell(context: &Context, analyses: &[Analysis], passed: &[String]) -> Re
             has_green = true;
         }
     }
-    let standing = standing(analyses, &newest);
-    let run = newest.into_iter().next();
+    let mut standing = standing(analyses, &newest);
+    standing.retain(|analysis| !over.contains_key(&analysis.id));
     if red.is_empty() && standing.is_empty() {
-        let Some(run) = run.filter(|_| has_green) else { return Ok(None) };
+        // One that was cancelled says nothing of what failed before it.
+        let is_all_green = newest.iter().all(|run| run.conclusion == Some(Conclusion::Success));
+        let run = newest.into_iter().next().filter(|_| has_green);
+        let log = over.values().max_by_key(|log| log.at()).filter(|_| is_all_green);
+        let Some(passing) = run.as_ref().map(Passing::of_run).or_else(|| log.map(PassedLog::passing)) else {
+            return Ok(None);
+        };
         let mut fixed: Vec<String> =
             analyses.iter().filter_map(|analysis| analysis.job_name.clone()).collect();
         fixed.sort_unstable();
         fixed.dedup();
         return Ok(Some(Now {
-            story: Story::Green { run: shown(&run), fixed },
-            run: Some(run),
+            story: Story::Green { run: passing.shown(), fixed },
+            run,
+            passing: Some(passing),
             told: Vec::new(),
         }));
     }
@@ -661,7 +714,7 @@ async fn tell(context: &Context, analyses: &[Analysis], passed: &[String]) -> Re
     before.dedup();
     let fixed = before.len();
     let story = Story::Red { runs, jobs, pending, fixed };
-    Ok(Some(Now { story, run: red.into_iter().next(), told }))
+    Ok(Some(Now { story, run: red.into_iter().next(), passing: None, told }))
 }
 
 async fn analyses(flow: &Flow, context: &Context, place: &Place) -> Result<Vec<Analysis>, JobError> {
@@ -688,7 +741,7 @@ async fn analyses(flow: &Flow, context: &Context, place: &Place) -> Result<Vec<A
             _ => break,
         }
     }
-    let sent_in = placed(flow, context, filter).await?;
+    let sent_in = placed(flow, &context.repository, filter).await?;
     all.extend(
         sent_in
             .into_iter()
@@ -743,12 +796,7 @@ pub(crate) fn failed_job(analysis: &Analysis) -> FailedJob {
 }
 
 fn shown(run: &Run) -> ShownRun {
-    ShownRun {
-        number: run.number.clone().unwrap_or_else(|| run.id.clone()),
-        name: run.name.clone(),
-        url: run.web_url.clone(),
-        attempt: run.attempt,
-    }
+    Passing::of_run(run).shown()
 }
 
 /// A run of another CI system, as far as its sender told.
