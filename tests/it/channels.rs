@@ -4,6 +4,7 @@ mod crash;
 mod digest;
 mod postgres;
 mod sent_in;
+mod sent_in_green;
 mod setup;
 mod sink;
 mod telegram_link;

@@ -16,6 +16,7 @@ mod documents;
 mod down;
 mod echo;
 mod five_forges;
+mod forge_limits;
 mod health;
 mod ingest;
 mod introduced_by;

@@ -20,6 +20,15 @@ pub enum Fault {
         /// The value of `Retry-After`.
         seconds: u64,
     },
+    /// 429 in the forge's form with `Retry-After` as an HTTP date, this far from now by the clock of the machine.
+    RetryAt(Duration),
+    /// This status and JSON with this `message`, as GitHub and GitLab put it.
+    Refused {
+        /// The status, e.g. 403.
+        status: u16,
+        /// What the forge says.
+        message: String,
+    },
     /// An HTML page with this status, as a proxy in front of the forge sends it.
     Html(u16),
     /// Status 200 and JSON that ends in the middle.

@@ -3,7 +3,7 @@
 use std::{
     fmt, io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use axum::body::{Body, to_bytes};
@@ -177,6 +177,13 @@ async fn answer(shared: &Arc<Shared>, request: &Incoming, index: usize) -> io::R
         Some(Fault::RetryAfter { status, seconds }) => {
             return Ok(dialect.error(status).with_header("retry-after", &seconds.to_string()));
         }
+        Some(Fault::RetryAt(wait)) => {
+            let date = httpdate(SystemTime::now() + wait);
+            return Ok(dialect.rate_limited(None, None).with_header("retry-after", &date));
+        }
+        Some(Fault::Refused { status, message }) => {
+            return Ok(Reply::json(status, &serde_json::json!({ "message": message })));
+        }
         Some(Fault::Html(status)) => {
             let page =
                 "<!DOCTYPE html><html><head><title>Gateway</title></head><body>try later</body></html>";
@@ -195,6 +202,12 @@ async fn answer(shared: &Arc<Shared>, request: &Incoming, index: usize) -> io::R
         Some(Fault::Redirect(status, location)) => return Ok(Reply::redirect(status, &location)),
     }
     Ok(carry_out(shared, request, index).await)
+}
+
+/// RFC 9110, section 5.6.7.
+fn httpdate(at: SystemTime) -> String {
+    let at = jiff::Timestamp::try_from(at).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 fn closed() -> io::Error {

@@ -12,7 +12,7 @@ use crate::{
     connect::value,
     error::{FlowError, FlowErrorKind, Result},
     flow::{Caller, Flow},
-    jobs::{ANALYSE_LOG, LOG_SECRET},
+    jobs::{ANALYSE_LOG, LOG_SECRET, passed},
     types::{AnalysisView, IngestAnswer, IngestRequest},
 };
 
@@ -28,7 +28,9 @@ const FIELD_CHARS: usize = 500;
 pub enum Ended {
     /// To be analysed.
     Failed,
-    /// Not a failure: passed, cancelled, skipped, or not at its end.
+    /// Passed: what the same job failed with before is over.
+    Passed,
+    /// Neither: cancelled, skipped, or not at its end.
     Otherwise,
 }
 
@@ -37,10 +39,12 @@ pub enum Ended {
 #[must_use]
 pub fn ended(status: &str) -> Ended {
     match status.trim().to_lowercase().replace([' ', '-'], "_").as_str() {
-        "success" | "successful" | "succeeded" | "passed" | "pass" | "ok" | "fixed" | "completed"
-        | "complete" | "canceled" | "cancelled" | "aborted" | "killed" | "skipped" | "not_built"
-        | "not_run" | "neutral" | "manual" | "running" | "pending" | "queued" | "created" | "waiting"
-        | "blocked" | "on_hold" | "started" | "in_progress" | "declined" | "stale" => Ended::Otherwise,
+        "success" | "successful" | "succeeded" | "passed" | "pass" | "ok" | "fixed" => Ended::Passed,
+        "completed" | "complete" | "canceled" | "cancelled" | "aborted" | "killed" | "skipped"
+        | "not_built" | "not_run" | "neutral" | "manual" | "running" | "pending" | "queued" | "created"
+        | "waiting" | "blocked" | "on_hold" | "started" | "in_progress" | "declined" | "stale" => {
+            Ended::Otherwise
+        }
         _ => Ended::Failed,
     }
 }
@@ -60,7 +64,21 @@ impl Flow {
         idempotency_key: Option<&str>,
     ) -> Result<IngestAnswer> {
         check(&request, idempotency_key, self.config().ingest_max_bytes)?;
-        if ended(&request.status) == Ended::Otherwise {
+        let ended = ended(&request.status);
+        if ended == Ended::Passed {
+            let writes = passed(self, &caller.workspace, &request).await.map_err(|error| {
+                tracing::warn!(?error, "a log that passed was not taken in");
+                FlowError::new(
+                    FlowErrorKind::Unavailable,
+                    "unavailable",
+                    "the log could not be taken in; try again",
+                )
+            })?;
+            if !writes.is_empty() {
+                self.store().write(writes).await?;
+            }
+        }
+        if ended != Ended::Failed {
             return Ok(IngestAnswer {
                 status: "ignored",
                 analysis_id: None,

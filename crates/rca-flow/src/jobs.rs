@@ -27,9 +27,11 @@ mod digest;
 mod facts;
 mod feedback;
 mod hooks;
+mod later;
 mod learn_green;
 mod monitor;
 mod notify;
+mod passed_log;
 mod place_log;
 mod poll;
 mod process_delivery;
@@ -46,6 +48,7 @@ pub(crate) use digest::digest_task;
 pub(crate) use facts::introduced_by;
 pub(crate) use feedback::failed_job;
 pub(crate) use notify::{incident_code, is_lost, lost};
+pub(crate) use passed_log::passed;
 pub(crate) use read_log::{Guide, read as read_log};
 pub(crate) use sync::is_under;
 
@@ -176,6 +179,7 @@ pub(crate) async fn give_up(flow: &Flow, task: &ClaimedTask, reason: &str) -> Ve
     match task.kind.as_str() {
         ANALYSE_JOB | ANALYSE_LOG => analyse_job::give_up(flow, task, reason).await,
         BACKFILL => backfill::give_up(task, reason),
+        FEEDBACK => feedback::give_up(flow, task, reason).await,
         NOTIFY => notify::give_up(flow, task, reason).await,
         PLACE_LOG => place_log::give_up(flow, task, reason).await,
         MONITOR | SYNC => operation_failed(flow, task, reason).await,

@@ -177,6 +177,9 @@ fn link(label: &str, url: Option<&str>) -> Option<Link> {
 pub(crate) struct Healed {
     /// The repository, as analyses name it.
     pub(crate) repository_key: String,
+    /// Further names of it: logs that were sent in have one each.
+    #[serde(default)]
+    pub(crate) other_keys: Vec<String>,
     /// Its full name.
     pub(crate) repository: String,
     pub(crate) place: String,

@@ -45,6 +45,10 @@ pub fn verdict(error: &forge_core::Error, age: Duration, random: f64) -> Verdict
 /// Whether a refusal means that this way of saying it is closed, so that the next one is tried.
 #[must_use]
 pub fn falls_through(error: &forge_core::Error) -> bool {
+    // GitHub tells of its limits with 403 too.
+    if error.kind().is_transient() {
+        return false;
+    }
     matches!(error.status(), Some(401 | 403 | 404 | 410 | 422))
         || matches!(
             error.kind(),

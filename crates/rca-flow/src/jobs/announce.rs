@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use forge_core::model::{Run, Target};
+use forge_core::model::Target;
 use rca_notify::Message;
 use rca_store::{
     Analysis, AnalysisFilter, Channel, ClaimedTask, NewTask, Notification, PageRequest, Write, new_id,
@@ -12,9 +12,10 @@ use serde_json::{Value, json};
 use super::{
     ANNOUNCE, ANNOUNCE_FIXED, Context, JobError, JobResult, Settlement,
     digest::{Days, digest_task},
-    feedback::state_mark,
+    feedback::{Passing, state_mark},
     field,
     notify::notify_task,
+    place_log::{is_same_build, placed},
 };
 use crate::{
     channels::is_without_chat,
@@ -95,7 +96,7 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask) -> JobResult {
     let repository: String = field(task, "repository")?;
     let integration: Option<String> = field(task, "integration")?;
     let run: String = field(task, "run")?;
-    let analyses = analyses(flow, &task.workspace, integration.as_deref(), &repository, &run).await?;
+    let mut analyses = analyses(flow, &task.workspace, integration.as_deref(), &repository, &run).await?;
     let waiting = analyses.iter().filter(|it| matches!(it.state.as_str(), "queued" | "running"));
     if let Some(newest) = waiting.map(|analysis| analysis.created_at).max() {
         let left = GATHER_MS - (flow.store().now().await? - newest);
@@ -104,11 +105,16 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask) -> JobResult {
             return Ok(Settlement::wait(Duration::from_millis(u64::try_from(left).unwrap_or(0))));
         }
     }
-    let default_branch = match &integration {
+    let watched = match &integration {
         Some(_) => flow.store().get_repository(&task.workspace, &repository).await?,
         None => None,
+    };
+    if let Some(watched) = &watched {
+        // What its CI has sent in before the forge told of it is known to the channels.
+        let told = placed(flow, watched, AnalysisFilter::default()).await?;
+        analyses.retain(|job| !told.iter().any(|sent| is_same_build(sent, job)));
     }
-    .and_then(|repository| repository.default_branch);
+    let default_branch = watched.and_then(|repository| repository.default_branch);
     let mut causes: BTreeMap<(i64, String), Vec<&Analysis>> = BTreeMap::new();
     for analysis in
         analyses.iter().rev().filter(|it| matches!(it.state.as_str(), "done" | "failed" | "no_log"))
@@ -236,8 +242,12 @@ fn told_anew(
 }
 
 /// The task that tells of the end of failures: of `analyses`, all of one pull request or commit, since `run` has passed.
-pub(super) fn fixed_task(context: &Context, analyses: &[Analysis], run: Option<&Run>) -> Option<NewTask> {
-    let (run, first) = (run?, analyses.first()?);
+pub(super) fn fixed_task(
+    context: &Context,
+    analyses: &[Analysis],
+    passing: Option<&Passing>,
+) -> Option<NewTask> {
+    let (passing, first) = (passing?, analyses.first()?);
     let mut runs: Vec<String> = analyses
         .iter()
         .map(|analysis| analysis.root_run_id.as_ref().unwrap_or(&analysis.run_id).clone())
@@ -246,6 +256,11 @@ pub(super) fn fixed_task(context: &Context, analyses: &[Analysis], run: Option<&
     runs.dedup();
     let healed = Healed {
         repository_key: context.repository.id.clone(),
+        other_keys: analyses
+            .iter()
+            .map(|analysis| analysis.repository_key.clone())
+            .filter(|key| *key != context.repository.id)
+            .collect(),
         repository: context.repository.full_name.clone(),
         place: notices::place(first.pr.as_deref(), first.branch.as_deref()),
         branch: first.branch.clone(),
@@ -254,22 +269,43 @@ pub(super) fn fixed_task(context: &Context, analyses: &[Analysis], run: Option<&
             && first.branch.is_some()
             && first.branch == context.repository.default_branch,
         runs,
-        run: run.id.clone(),
-        commit_sha: run.sha.clone(),
-        url: run.web_url.clone(),
-        is_same_commit: run.sha.is_some() && analyses.iter().any(|analysis| analysis.commit_sha == run.sha),
+        run: passing.id.clone(),
+        commit_sha: passing.sha.clone(),
+        url: passing.url.clone(),
+        is_same_commit: passing.sha.is_some()
+            && analyses.iter().any(|analysis| analysis.commit_sha == passing.sha),
     };
     // Each of several commits that turn green by one run has its own failures to take back.
     let key = format!(
         "fixed:{}:{}:{}",
         context.repository.id,
-        run.id,
+        passing.id,
         first.commit_sha.as_deref().unwrap_or_default()
     );
     Some(
         NewTask::new(context.integration.workspace.clone(), ANNOUNCE_FIXED, key, json!({ "healed": healed }))
             .with_delay_ms(TOGETHER_MS),
     )
+}
+
+/// The same for a failure that no forge was told of.
+pub(super) fn fixed_alone(analysis: &Analysis, passing: &Passing) -> NewTask {
+    let healed = Healed {
+        repository_key: analysis.repository_key.clone(),
+        other_keys: Vec::new(),
+        repository: analysis.repository.clone(),
+        place: notices::place(analysis.pr.as_deref(), analysis.branch.as_deref()),
+        branch: analysis.branch.clone(),
+        pr: analysis.pr.clone(),
+        is_default: false,
+        runs: vec![analysis.run_id.clone()],
+        run: passing.id.clone(),
+        commit_sha: passing.sha.clone(),
+        url: passing.url.clone(),
+        is_same_commit: passing.sha.is_some() && analysis.commit_sha == passing.sha,
+    };
+    let key = format!("fixed:{}", analysis.id);
+    NewTask::new(analysis.workspace.clone(), ANNOUNCE_FIXED, key, json!({ "healed": healed }))
 }
 
 /// Tells those who know of the failures that they are over.
@@ -280,7 +316,8 @@ pub(super) async fn fixed(flow: &Flow, task: &ClaimedTask) -> JobResult {
     for channel in channels(flow, &task.workspace).await? {
         let open = flow.store().open_notifications(&task.workspace, &channel.id).await?;
         let (over, rest): (Vec<_>, Vec<_>) = open.into_iter().partition(|row| {
-            row.repository_key == healed.repository_key && healed.runs.contains(&row.run_id)
+            (row.repository_key == healed.repository_key || healed.other_keys.contains(&row.repository_key))
+                && healed.runs.contains(&row.run_id)
         });
         let Some(first) = over.first() else { continue };
         let mut is_still_red = false;

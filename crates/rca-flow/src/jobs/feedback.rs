@@ -20,7 +20,7 @@ use forge_core::{
 use jiff::Timestamp;
 use rca_engine::Report;
 use rca_store::{
-    Analysis, AnalysisFilter, ClaimedTask, Comment as StoredComment, Feedback, PageRequest, Write,
+    Analysis, AnalysisFilter, ClaimedTask, Comment as StoredComment, Feedback, Outcome, PageRequest, Write,
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -29,9 +29,12 @@ use super::{
     Context, JobError, JobResult, STATUS_CONTEXT, Settlement,
     analyse_run::{WHOLE_RUN, failed_jobs},
     announce::fixed_task,
-    context, field, learn_green,
+    context, field,
+    later::{self, Later, Said},
+    learn_green,
+    passed_log::{self, PassedLog},
     place_log::{is_same_build, placed},
-    rate_caps::{self, Capped},
+    rate_caps,
 };
 use crate::{
     connect::value,
@@ -78,8 +81,43 @@ struct Now {
     story: Story,
     /// The newest run that the story is about.
     run: Option<Run>,
+    /// What showed that all is well again.
+    passing: Option<Passing>,
     /// The analyses that the story tells of.
     told: Vec<String>,
+}
+
+/// A run that passed, of the forge or of another CI.
+#[derive(Debug, Clone)]
+pub(super) struct Passing {
+    pub(super) id: String,
+    pub(super) number: String,
+    pub(super) name: Option<String>,
+    pub(super) attempt: u32,
+    pub(super) sha: Option<String>,
+    pub(super) url: Option<String>,
+}
+
+impl Passing {
+    fn of_run(run: &Run) -> Self {
+        Self {
+            id: run.id.clone(),
+            number: run.number.clone().unwrap_or_else(|| run.id.clone()),
+            name: run.name.clone(),
+            attempt: run.attempt,
+            sha: run.sha.clone(),
+            url: run.web_url.clone(),
+        }
+    }
+
+    fn shown(&self) -> ShownRun {
+        ShownRun {
+            number: self.number.clone(),
+            name: self.name.clone(),
+            url: self.url.clone(),
+            attempt: self.attempt,
+        }
+    }
 }
 
 /// One way of saying it.
@@ -91,11 +129,14 @@ struct Way {
     repo: RepoRef,
 }
 
-pub(super) async fn run(flow: &Flow, task: &ClaimedTask, _age: Duration) -> JobResult {
+pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobResult {
     let place: Place = field(task, "target")?;
     let Some(context) = context(flow, task).await? else { return Ok(Settlement::done(Vec::new())) };
     if !context.repository.monitored {
         return Ok(Settlement::done(Vec::new()));
+    }
+    if let Some(left) = later::limited(flow, &context).await? {
+        return Ok(Settlement::wait(left));
     }
     let analyses = analyses(flow, &context, &place).await?;
     let waiting = analyses.iter().filter(|analysis| is_waiting(analysis));
@@ -121,7 +162,8 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, _age: Duration) -> JobR
             known.and_then(|known| serde_json::from_value::<Vec<String>>(known).ok()).unwrap_or_default(),
         );
     }
-    let Some(mut now) = tell(&context, &analyses, &passed).await? else {
+    let over = passed_log::over(flow, &task.workspace, &analyses).await?;
+    let Some(mut now) = tell(&context, &analyses, &passed, &over).await? else {
         return Ok(Settlement::done(Vec::new()));
     };
     // The run is a fork's own, and its comment stands in another repository: what ours have seen is nothing for it.
@@ -135,40 +177,62 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, _age: Duration) -> JobR
     }
     let mut writes = Vec::new();
     if is_green {
-        writes.extend(learned(flow, &task.workspace, &analyses, now.run.as_ref()).await?);
-        writes.extend(flaky(&analyses, now.run.as_ref()));
+        let sha = now.passing.as_ref().and_then(|passing| passing.sha.as_deref());
+        writes.extend(learned(flow, &task.workspace, &analyses, sha).await?);
+        writes.extend(flaky(&analyses, now.passing.as_ref()));
         if let Some(run) = &now.run {
             writes.extend(learn_green::task(flow, &context, run).await?.map(Write::Enqueue));
         }
-        writes.extend(fixed_task(&context, &analyses, now.run.as_ref()).map(Write::Enqueue));
+        writes.extend(fixed_task(&context, &analyses, now.passing.as_ref()).map(Write::Enqueue));
     }
-    let capped = say(flow, &context, &place, &policy, &now, &mut writes).await?;
+    let said = say(flow, &context, &place, &policy, &now, age, &mut writes).await?;
     // While green has not been said, it still says red there.
-    if !is_green || capped.is_none() {
+    if !is_green || matches!(said, Said::Done) {
         writes.push(Write::SetMark {
             workspace: task.workspace.clone(),
             name: mark,
             value: Value::from(if is_green { "green" } else { "red" }),
         });
     }
-    let settlement = capped.map_or(Settlement::done(Vec::new()), |capped| Settlement::wait(capped.pause));
-    Ok(Settlement { writes, ..settlement })
+    let outcome = match said {
+        Said::Done => Outcome::Done,
+        Said::Later(later) => Settlement::wait(later.pause).outcome,
+        Said::GivenUp(error) => {
+            tracing::error!(task = %task.id, kind = %task.kind, %error, "a task was given up");
+            Outcome::Dead { error }
+        }
+    };
+    Ok(Settlement { outcome, writes })
+}
+
+/// The forge could not be asked for so long that it is said nowhere.
+pub(super) async fn give_up(flow: &Flow, task: &ClaimedTask, reason: &str) -> Vec<Write> {
+    let mut writes = Vec::new();
+    let Ok(place) = field::<Place>(task, "target") else { return writes };
+    let Ok(Some(context)) = context(flow, task).await else { return writes };
+    let Ok(analyses) = analyses(flow, &context, &place).await else { return writes };
+    let mut told: Vec<String> = analyses.into_iter().map(|analysis| analysis.id).collect();
+    let Ok(known) = flow.store().list_feedback(&task.workspace, &told).await else { return writes };
+    // What stands there from before still stands there.
+    told.retain(|id| !known.contains_key(id));
+    record(&mut writes, &context, &told, &place.key, "failed", None, Some(reason));
+    writes
 }
 
 /// What is learned when a target turns green: the commit fixed the clusters that failed there. A cluster that was last
 /// seen here is resolved by it; one that failed elsewhere since is not. The same commit turning green fixed nothing.
-async fn learned(
+pub(super) async fn learned(
     flow: &Flow,
     workspace: &str,
     analyses: &[Analysis],
-    run: Option<&Run>,
+    sha: Option<&str>,
 ) -> Result<Vec<Write>, JobError> {
-    let Some(sha) = run.and_then(|run| run.sha.as_ref()) else { return Ok(Vec::new()) };
+    let Some(sha) = sha else { return Ok(Vec::new()) };
     let mut writes = Vec::new();
     let mut seen = BTreeSet::new();
     for analysis in analyses {
         let Some(id) = &analysis.cluster_id else { continue };
-        if analysis.commit_sha.as_ref() == Some(sha) || seen.len() >= CLUSTERS || !seen.insert(id) {
+        if analysis.commit_sha.as_deref() == Some(sha) || seen.len() >= CLUSTERS || !seen.insert(id) {
             continue;
         }
         let Some(cluster) = flow.store().get_cluster(workspace, id).await? else { continue };
@@ -178,20 +242,19 @@ async fn learned(
             workspace: workspace.to_owned(),
             id: id.clone(),
             state: if is_last_here { "resolved".to_owned() } else { cluster.state },
-            last_fix: Some(sha.clone()),
+            last_fix: Some(sha.to_owned()),
         });
     }
     Ok(writes)
 }
 
 /// The commit that failed is green without a change: what failed there is flaky, except where a machine was at fault.
-fn flaky(analyses: &[Analysis], run: Option<&Run>) -> Vec<Write> {
-    let Some(run) = run.filter(|run| run.sha.is_some()) else { return Vec::new() };
-    let number = run.number.as_deref().unwrap_or(&run.id);
-    let reason = format!("the same commit passed in run {number}, attempt {}", run.attempt);
+pub(super) fn flaky(analyses: &[Analysis], passing: Option<&Passing>) -> Vec<Write> {
+    let Some(passing) = passing.filter(|passing| passing.sha.is_some()) else { return Vec::new() };
+    let reason = format!("the same commit passed in run {}, attempt {}", passing.number, passing.attempt);
     let told = value(&said("flaky", reason));
     let mut writes = Vec::new();
-    for analysis in analyses.iter().filter(|analysis| analysis.commit_sha == run.sha) {
+    for analysis in analyses.iter().filter(|analysis| analysis.commit_sha == passing.sha) {
         let known =
             analysis.introduced_by.as_ref().and_then(|known| known.get("verdict")).and_then(Value::as_str);
         if analysis.state == "done" && !matches!(known, Some("flaky" | "infrastructure")) {
@@ -238,18 +301,23 @@ async fn remember(
     Ok(())
 }
 
-/// Goes down the cascade until one way is open, and sets the status. What is capped is to be said later, by the same way.
+/// Goes down the cascade until one way is open, and sets the status. What has to wait is said later, by the same way.
 async fn say(
     flow: &Flow,
     context: &Context,
     place: &Place,
     policy: &FeedbackPolicy,
     now: &Now,
+    age: Duration,
     writes: &mut Vec<Write>,
-) -> Result<Option<Capped>, JobError> {
+) -> Result<Said, JobError> {
     let capabilities = context.client.capabilities();
     let own = repo_ref(&context.repository);
-    let sha = now.run.as_ref().and_then(|run| run.sha.clone()).or_else(|| place.sha.clone());
+    let sha = match (&now.run, &now.passing) {
+        // Which commit another CI built, only its sender knows.
+        (None, Some(passing)) => passing.sha.clone(),
+        (run, _) => run.as_ref().and_then(|run| run.sha.clone()).or_else(|| place.sha.clone()),
+    };
     let mut ways: Vec<(Way, Option<&str>)> = Vec::new();
     if let Some(number) = &place.pr {
         let target = Target::Pull(number.clone());
@@ -295,31 +363,50 @@ async fn say(
         None
     };
     ways.push((Way { key: format!("issue:{}", place.key), target: None, repo: own.clone() }, closed));
-    let mut capped = None;
+    let mut said = Said::Done;
     for (way, closed) in ways {
         if let Some(reason) = closed {
             record(writes, context, &now.told, &way.key, "skipped", None, Some(reason));
             continue;
         }
-        match post(flow, context, &way, now, writes).await {
-            Ok(waits) => {
-                if let Some(waits) = &waits {
-                    record(writes, context, &now.told, &way.key, "skipped", None, Some(&waits.reason));
-                }
-                capped = waits;
-                break;
-            }
+        said = match post(flow, context, &way, now, writes).await {
+            Ok(None) => Said::Done,
+            Ok(Some(waits)) => Said::Later(waits),
             Err(JobError::Forge(error)) if closes(context, &error).await => {
                 let reason = error.to_string();
                 record(writes, context, &now.told, &way.key, "failed", None, Some(&reason));
+                continue;
             }
+            Err(JobError::Forge(error)) => later::after(flow, context, error, age, writes).await?,
             Err(error) => return Err(error),
-        }
+        };
+        record_delay(writes, context, now, &way.key, &said);
+        break;
     }
-    if let Some(sha) = sha.filter(|_| policy.status && capabilities.status) {
-        set_status(flow, context, &sha, now, writes).await?;
+    // The forge may have asked for silence just now.
+    let is_silent = match &said {
+        Said::Later(_) => later::limits(writes),
+        _ => false,
+    };
+    if let Some(sha) = sha.filter(|_| policy.status && capabilities.status && !is_silent) {
+        let status = match set_status(flow, context, &sha, now, writes).await {
+            Err(JobError::Forge(error)) => later::after(flow, context, error, age, writes).await?,
+            answer => answer.map(|()| Said::Done)?,
+        };
+        record_delay(writes, context, now, "status", &status);
+        said = said.and(status);
     }
-    Ok(capped)
+    Ok(said)
+}
+
+/// Notes why something is not said yet, or not at all.
+fn record_delay(writes: &mut Vec<Write>, context: &Context, now: &Now, target: &str, said: &Said) {
+    let (state, reason) = match said {
+        Said::Done => return,
+        Said::Later(later) => ("skipped", &later.reason),
+        Said::GivenUp(reason) => ("failed", reason),
+    };
+    record(writes, context, &now.told, target, state, None, Some(reason));
 }
 
 /// Whether the refusal closes only this way. A 401 can mean a dead credential, or one that may not do just this: the
@@ -337,7 +424,7 @@ async fn post(
     way: &Way,
     now: &Now,
     writes: &mut Vec<Write>,
-) -> Result<Option<Capped>, JobError> {
+) -> Result<Option<Later>, JobError> {
     let (integration, repository) = (&context.integration, &context.repository);
     let known =
         flow.store().get_comment(&integration.workspace, &integration.id, &repository.id, &way.key).await?;
@@ -373,7 +460,8 @@ async fn post(
     let posted = match put(feedback, context, way, marker.clone(), body, known_id, is_green).await {
         Ok(posted) => posted,
         Err(error) => {
-            if falls_through(&error) {
+            // What was refused or never sent took nobody's place.
+            if falls_through(&error) || error.kind() == ErrorKind::RateLimited || error.is_unsent() {
                 place.release(flow).await?;
             }
             return Err(error.into());
@@ -498,7 +586,12 @@ fn record(
 }
 
 /// What there is to tell: of every workflow the newest run that has ended counts.
-async fn tell(context: &Context, analyses: &[Analysis], passed: &[String]) -> Result<Option<Now>, JobError> {
+async fn tell(
+    context: &Context,
+    analyses: &[Analysis],
+    passed: &[String],
+    over: &BTreeMap<String, PassedLog>,
+) -> Result<Option<Now>, JobError> {
     let mut ids: Vec<&String> = Vec::new();
     // What other CI systems have sent in names runs that the forge does not know.
     for analysis in analyses.iter().filter(|analysis| analysis.integration.is_some()) {
@@ -550,17 +643,24 @@ async fn tell(context: &Context, analyses: &[Analysis], passed: &[String]) -> Re
             has_green = true;
         }
     }
-    let standing = standing(analyses, &newest);
-    let run = newest.into_iter().next();
+    let mut standing = standing(analyses, &newest);
+    standing.retain(|analysis| !over.contains_key(&analysis.id));
     if red.is_empty() && standing.is_empty() {
-        let Some(run) = run.filter(|_| has_green) else { return Ok(None) };
+        // One that was cancelled says nothing of what failed before it.
+        let is_all_green = newest.iter().all(|run| run.conclusion == Some(Conclusion::Success));
+        let run = newest.into_iter().next().filter(|_| has_green);
+        let log = over.values().max_by_key(|log| log.at()).filter(|_| is_all_green);
+        let Some(passing) = run.as_ref().map(Passing::of_run).or_else(|| log.map(PassedLog::passing)) else {
+            return Ok(None);
+        };
         let mut fixed: Vec<String> =
             analyses.iter().filter_map(|analysis| analysis.job_name.clone()).collect();
         fixed.sort_unstable();
         fixed.dedup();
         return Ok(Some(Now {
-            story: Story::Green { run: shown(&run), fixed },
-            run: Some(run),
+            story: Story::Green { run: passing.shown(), fixed },
+            run,
+            passing: Some(passing),
             told: Vec::new(),
         }));
     }
@@ -614,7 +714,7 @@ async fn tell(context: &Context, analyses: &[Analysis], passed: &[String]) -> Re
     before.dedup();
     let fixed = before.len();
     let story = Story::Red { runs, jobs, pending, fixed };
-    Ok(Some(Now { story, run: red.into_iter().next(), told }))
+    Ok(Some(Now { story, run: red.into_iter().next(), passing: None, told }))
 }
 
 async fn analyses(flow: &Flow, context: &Context, place: &Place) -> Result<Vec<Analysis>, JobError> {
@@ -641,7 +741,7 @@ async fn analyses(flow: &Flow, context: &Context, place: &Place) -> Result<Vec<A
             _ => break,
         }
     }
-    let sent_in = placed(flow, context, filter).await?;
+    let sent_in = placed(flow, &context.repository, filter).await?;
     all.extend(
         sent_in
             .into_iter()
@@ -696,12 +796,7 @@ pub(crate) fn failed_job(analysis: &Analysis) -> FailedJob {
 }
 
 fn shown(run: &Run) -> ShownRun {
-    ShownRun {
-        number: run.number.clone().unwrap_or_else(|| run.id.clone()),
-        name: run.name.clone(),
-        url: run.web_url.clone(),
-        attempt: run.attempt,
-    }
+    Passing::of_run(run).shown()
 }
 
 /// A run of another CI system, as far as its sender told.

@@ -86,21 +86,28 @@ fn forge_of(provider: &str) -> Option<ForgeKind> {
 }
 
 /// CircleCI puts a word for the forge before the name.
-fn bare_name(project: &str) -> &str {
+pub(super) fn bare_name(project: &str) -> &str {
     let rest = ["gh/", "github/", "bb/", "bitbucket/", "gl/"].iter().find_map(|it| project.strip_prefix(it));
     rest.filter(|rest| rest.contains('/')).unwrap_or(project)
 }
 
 /// Without what Jenkins and Git put before it.
-fn bare_branch(branch: &str) -> String {
+pub(super) fn bare_branch(branch: &str) -> String {
     let branch = branch.strip_prefix("refs/heads/").unwrap_or(branch);
     branch.strip_prefix("origin/").unwrap_or(branch).to_owned()
 }
 
 /// Whether a forge's job is the build that the log is of: then it stands at the same address.
 pub(super) fn is_same_build(sent: &Analysis, job: &Analysis) -> bool {
-    let address = |url: &Option<String>| url.as_deref().map(|url| url.trim_end_matches('/').to_owned());
+    let address = |url: &Option<String>| url.as_deref().map(|url| bare_build(url).to_owned());
     sent.pipeline_url.is_some() && address(&sent.pipeline_url) == address(&job.job_url)
+}
+
+/// Without the pages of a Jenkins build: its plugins name one of them to Bitbucket, its jobs know the address above.
+fn bare_build(url: &str) -> &str {
+    let url = url.trim_end_matches('/');
+    let pages = ["/display/redirect", "/console", "/consoleFull", "/consoleText"];
+    pages.iter().find_map(|page| url.strip_suffix(page)).unwrap_or(url)
 }
 
 /// Finds out where it is said; until then it is neither counted nor announced.
@@ -299,19 +306,16 @@ fn unsaid(analysis: &Analysis, reason: &str) -> Write {
 /// The logs that were sent to us and are told at this repository, the newest first.
 pub(super) async fn placed(
     flow: &Flow,
-    context: &Context,
+    repository: &Repository,
     filter: AnalysisFilter,
 ) -> Result<Vec<Analysis>, JobError> {
-    let filter = AnalysisFilter {
-        integration: None,
-        repository: Some(context.repository.full_name.clone()),
-        ..filter
-    };
-    let workspace = &context.integration.workspace;
-    let found = flow.store().list_analyses(workspace, &filter, &PageRequest::first(MOST_LOGS)).await?;
+    let filter =
+        AnalysisFilter { integration: None, repository: Some(repository.full_name.clone()), ..filter };
+    let found =
+        flow.store().list_analyses(&repository.workspace, &filter, &PageRequest::first(MOST_LOGS)).await?;
     let is_ours = |it: &Analysis| {
         it.integration.is_none()
-            && it.data.get("placed").and_then(Value::as_str) == Some(context.repository.id.as_str())
+            && it.data.get("placed").and_then(Value::as_str) == Some(repository.id.as_str())
     };
     Ok(found.items.into_iter().filter(is_ours).collect())
 }

@@ -233,7 +233,7 @@ async fn healed(flow: &Flow, context: &Context, run: &Run) -> Result<(Vec<Write>
     };
     let mut failures =
         flow.store().list_analyses(&integration.workspace, &filter, &PageRequest::first(100)).await?;
-    failures.items.extend(placed(flow, context, filter).await?);
+    failures.items.extend(placed(flow, repository, filter).await?);
     let mut seen = BTreeSet::new();
     let mut is_told = false;
     for target in failures.items.iter().filter_map(|analysis| analysis.data.get("target")) {

@@ -5,16 +5,8 @@ use std::time::Duration;
 
 use rca_store::{CommentPost, PostLimits};
 
-use super::{Context, JobError};
+use super::{Context, JobError, later::Later};
 use crate::{connect::timestamp, flow::Flow, introduced_by::minute, settings};
-
-/// A text that may not be posted yet.
-pub(super) struct Capped {
-    /// How long to wait.
-    pub(super) pause: Duration,
-    /// For people.
-    pub(super) reason: String,
-}
 
 /// A place among the comments of this hour.
 pub(super) struct Place {
@@ -37,7 +29,7 @@ pub(super) async fn reserve(
     context: &Context,
     target: &str,
     body_hash: &str,
-) -> Result<Result<Place, Capped>, JobError> {
+) -> Result<Result<Place, Later>, JobError> {
     let workspace = &context.integration.workspace;
     let caps = settings::rate_caps(&flow.store().get_settings(workspace).await?);
     let limits = PostLimits {
@@ -64,5 +56,5 @@ pub(super) async fn reserve(
         refused.limit
     );
     let pause = u64::try_from(refused.until - refused.now).unwrap_or(0).max(1000);
-    Ok(Err(Capped { pause: Duration::from_millis(pause), reason }))
+    Ok(Err(Later { pause: Duration::from_millis(pause), reason }))
 }

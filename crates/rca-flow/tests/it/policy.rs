@@ -49,6 +49,8 @@ fn the_cascade_opens_on_refusals_only() {
     for kind in [ErrorKind::RateLimited, ErrorKind::Timeout, ErrorKind::Unreachable, ErrorKind::Forge] {
         assert!(!falls_through(&Error::new(kind, "x")));
     }
+    // GitHub's secondary rate limit.
+    assert!(!falls_through(&Error::new(ErrorKind::RateLimited, "x").with_status(403)));
 }
 
 #[test]
