@@ -162,7 +162,7 @@ impl Flow {
     /// When the store cannot be read.
     pub async fn count_recurring(&self) -> Result<i64> {
         let mut count = 0;
-        for kind in [crate::jobs::POLL, crate::jobs::DIGEST, crate::jobs::PRUNE] {
+        for kind in crate::jobs::RECURRING {
             count += self.store().count_all_ready(kind).await?;
         }
         Ok(count)
