@@ -2,9 +2,10 @@
 //! lost or said twice meanwhile.
 
 mod credential;
+mod follows;
 
 use forge_testkit::{Fake, JobSpec, RepoHandle, RunHandle, RunSpec};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{TestServer, eventually, pytest_log};
 
@@ -75,4 +76,59 @@ async fn worker_turns(server: &TestServer) {
     let log = format!("{}\n{}", pytest_log(), rca_store::new_id());
     let answer = server.send(request.body(log)).await.expect(200);
     assert_eq!(answer["state"], "done", "{answer}");
+}
+
+/// Lists the repositories again, and waits until what that asks for is done.
+async fn sync(server: &TestServer, fake: &Fake, id: &str) {
+    let accepted = server.post(&format!("/v1/integrations/{id}/sync"), json!({})).await.expect(202);
+    ended(server, accepted["operation_id"].as_str().unwrap()).await;
+    settled(server, fake).await;
+}
+
+/// The operation, once it has ended.
+async fn ended(server: &TestServer, operation: &str) -> Value {
+    eventually(&format!("operation {operation} has ended"), async || {
+        let answer = server.get(&format!("/v1/operations/{operation}")).await;
+        if answer.status.as_u16() == 404 {
+            return None;
+        }
+        let view = answer.expect(200);
+        (view["state"] != "running").then_some(view)
+    })
+    .await
+}
+
+/// Nothing is left to do; where pushes are watched for hours there always is.
+async fn settled(server: &TestServer, fake: &Fake) {
+    if fake.tells_runs() {
+        server.idle().await;
+    }
+}
+
+async fn patch(server: &TestServer, id: &str, change: Value) -> Value {
+    server.patch(&format!("/v1/integrations/{id}"), change).await.expect(200)
+}
+
+/// The repositories, once it is so: each with its name, in order.
+async fn repositories(
+    server: &TestServer,
+    id: &str,
+    what: &str,
+    is_so: impl Fn(&[Value]) -> bool,
+) -> Vec<Value> {
+    eventually(what, async || {
+        let list = server.get(&format!("/v1/integrations/{id}/repositories?limit=500")).await.expect(200);
+        let items = list["items"].as_array()?.clone();
+        is_so(&items).then_some(items)
+    })
+    .await
+}
+
+/// The names of those that are monitored.
+fn monitored(items: &[Value]) -> Vec<&str> {
+    items
+        .iter()
+        .filter(|item| item["monitored"] == true)
+        .filter_map(|item| item["full_name"].as_str())
+        .collect()
 }
