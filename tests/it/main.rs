@@ -23,6 +23,7 @@ mod introduced_by;
 mod language_model;
 mod many_jobs;
 mod memory;
+mod perimeter;
 mod product;
 mod quotas;
 mod readiness;

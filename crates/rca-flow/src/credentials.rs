@@ -162,6 +162,19 @@ impl Flow {
         Ok(client)
     }
 
+    /// Whether the forge refuses the credential that the integration has now.
+    ///
+    /// # Errors
+    /// When nothing can be said of it, because the forge does not answer.
+    pub(crate) async fn is_refused(&self, integration: &Integration) -> Result<bool> {
+        let asked = async { self.client(integration).await?.whoami().await };
+        match asked.await {
+            Ok(_) => Ok(false),
+            Err(error) if health::is_lost(integration, &error) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
     pub(crate) fn instance_of(&self, integration: &Integration) -> Result<forge_core::Instance> {
         let instance = instance(
             &integration.base_url,

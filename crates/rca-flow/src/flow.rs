@@ -17,6 +17,7 @@ use crate::{
     rewording::Rewording,
     rules::RuleFiles,
     settings::LogSourceAdapter,
+    turns::Turns,
     types::FeedbackChange,
 };
 
@@ -103,6 +104,8 @@ pub(crate) struct Inner {
     pub(crate) providers: Providers,
     pub(crate) platform_apps: BTreeMap<ForgeKind, OAuthApp>,
     pub(crate) clients: Clients,
+    /// For what must not be done twice at once for one repository.
+    pub(crate) turns: Turns,
     pub(crate) measures: Measures,
     pub(crate) rule_files: RuleFiles,
     pub(crate) asked: Asked,
@@ -124,6 +127,7 @@ impl Flow {
             providers,
             platform_apps,
             clients: Clients::default(),
+            turns: Turns::default(),
             measures: Measures::default(),
             rule_files: RuleFiles::default(),
             asked: Asked::default(),
@@ -162,7 +166,7 @@ impl Flow {
     /// When the store cannot be read.
     pub async fn count_recurring(&self) -> Result<i64> {
         let mut count = 0;
-        for kind in [crate::jobs::POLL, crate::jobs::DIGEST, crate::jobs::PRUNE] {
+        for kind in crate::jobs::RECURRING {
             count += self.store().count_all_ready(kind).await?;
         }
         Ok(count)

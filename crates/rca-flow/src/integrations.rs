@@ -75,6 +75,9 @@ impl Flow {
         let integration = self.store().update_integration(&caller.workspace, id, change).await?;
         let mut writes = vec![audit(caller, "integration.update", id, json!({}))];
         writes.push(Write::Enqueue(jobs::poll_task(&integration)));
+        if patch.perimeter.is_some() {
+            writes.extend(self.forget_wishes(&integration).await?);
+        }
         if patch.mode.is_some() || patch.perimeter.is_some() {
             // A sync registers and removes what the new perimeter and mode ask for.
             writes.push(Write::Enqueue(jobs::sync_task(&integration)));

@@ -6,7 +6,9 @@
 use std::time::Duration;
 
 use forge_core::ForgeClient;
-use rca_store::{ANNOUNCE_INCIDENT, ClaimedTask, Integration, NewTask, Outcome, Repository, Write};
+use rca_store::{
+    ANNOUNCE_INCIDENT, ClaimedTask, DeliveryStatus, Integration, NewTask, Outcome, Repository, Write,
+};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -47,6 +49,7 @@ pub(crate) use announce::{Told, notification};
 pub(crate) use digest::digest_task;
 pub(crate) use facts::introduced_by;
 pub(crate) use feedback::failed_job;
+pub(crate) use hooks::{hook_is_well, no_longer_silent};
 pub(crate) use notify::{incident_code, is_lost, lost};
 pub(crate) use passed_log::passed;
 pub(crate) use read_log::{Guide, read as read_log};
@@ -92,6 +95,10 @@ pub(crate) const KINDS: [&str; 17] = [
     PLACE_LOG,
     DIGEST,
 ];
+
+/// Those that come again for ever: one for each integration, which looks after it, one for each channel that waits for its
+/// digest, and the one that removes what is older than the retention.
+pub(crate) const RECURRING: [&str; 3] = [POLL, DIGEST, PRUNE];
 
 /// How a task ended, and what it writes with its end.
 #[derive(Debug)]
@@ -185,6 +192,28 @@ pub(crate) async fn give_up(flow: &Flow, task: &ClaimedTask, reason: &str) -> Ve
         MONITOR | SYNC => operation_failed(flow, task, reason).await,
         _ => Vec::new(),
     }
+}
+
+/// What is written when the integration of a task was disconnected: an end for everything that waits for it.
+pub(crate) async fn abandon(flow: &Flow, task: &ClaimedTask, reason: &str) -> Vec<Write> {
+    let mut writes = give_up(flow, task, reason).await;
+    let Ok(id) = field::<String>(task, "delivery") else { return writes };
+    let delivery = flow.store().get_delivery(&task.workspace, &id).await;
+    if delivery.is_ok_and(|found| found.is_some_and(|found| found.status == DeliveryStatus::Pending)) {
+        writes.push(Write::SetDeliveryStatus {
+            workspace: task.workspace.clone(),
+            id,
+            status: DeliveryStatus::Ignored,
+            reason: Some(reason.to_owned()),
+            analyses: Vec::new(),
+        });
+    }
+    writes
+}
+
+/// Whether a task of this kind comes again for ever.
+pub(crate) fn is_recurring(kind: &str) -> bool {
+    RECURRING.contains(&kind)
 }
 
 async fn operation_failed(flow: &Flow, task: &ClaimedTask, reason: &str) -> Vec<Write> {

@@ -21,7 +21,7 @@ use crate::{
     error::{FlowError, FlowErrorKind, Result},
     flow::{Caller, Flow, forge_of},
     integrations::{audit, backfill_of, mode_of},
-    jobs,
+    jobs::{self, hook_is_well},
     operations::{BackfillPlan, Head, backfill_write},
     types::{
         Disconnected, HookView, LeftoverHook, List, Mode, MonitorItem, MonitorOutcome, MonitorRequest,
@@ -142,6 +142,7 @@ impl Flow {
         }
         let detail = json!({ "add": add.len(), "remove": request.remove.len() });
         self.store().write(vec![audit(caller, "repositories.monitor", &integration.id, detail)]).await?;
+        self.wish(&integration, request.all, &add, &request.remove).await?;
         let backfill = self.plan_backfill(&integration, &add).await?;
         let total = add.len() + request.remove.len();
         if total > AT_ONCE {
@@ -294,12 +295,18 @@ impl Flow {
         }
         let backfill_operation_id = item.and(backfill).map(|plan| plan.operation.clone());
         if mode_of(integration) == Mode::Polling {
+            // One that is left from another mode is not needed any more.
+            let own = self.store().find_hook_of_repository(&integration.workspace, id).await?;
+            let dropped = match &own {
+                Some(own) => self.drop_own_hook(integration, &repository, own).await,
+                None => Ok(()),
+            };
             return Ok(MonitorItem {
                 id: id.to_owned(),
                 monitored: true,
-                hook_registered: false,
+                hook_registered: dropped.is_err(),
                 backfill_operation_id,
-                error: None,
+                error: dropped.err().map(|error| error.message),
             });
         }
         let registered = self.ensure_hook(integration, &repository).await;
@@ -315,6 +322,8 @@ impl Flow {
     /// Makes sure that the repository's deliveries come by exactly one hook of ours, with the right secret: by a wide
     /// one where there is one, else by its own.
     pub(crate) async fn ensure_hook(&self, integration: &Integration, repository: &Repository) -> Result<()> {
+        // Two requests at once would both find no hook at the forge, and make one each.
+        let _turn = self.0.turns.take(&repository.id).await;
         let own = self.store().find_hook_of_repository(&integration.workspace, &repository.id).await?;
         let wide = self.serving_hooks(integration).await?;
         if wide.iter().any(|hook| covers(hook, &repository.full_name)) {
@@ -454,7 +463,11 @@ impl Flow {
             self.store().update_hook(&integration.workspace, &hook.id, change).await?;
             return Err(error);
         }
-        Ok(self.store().remove_hook(&integration.workspace, &hook.id).await?)
+        self.store().remove_hook(&integration.workspace, &hook.id).await?;
+        Ok(self
+            .store()
+            .write(hook_is_well(&integration.workspace, &integration.id, Some(&repository.id)))
+            .await?)
     }
 
     async fn delete_own(&self, client: &dyn ForgeClient, repository: &Repository, hook: &Hook) -> Result<()> {

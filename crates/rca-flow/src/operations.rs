@@ -12,8 +12,11 @@ use crate::{
     connect::value,
     error::{FlowError, Result},
     flow::{Caller, Flow},
-    types::{BackfillItem, OperationItem, OperationView},
+    types::{BackfillItem, OperationItem, OperationQuery, OperationView, page},
 };
+
+/// So many items are shown at once.
+const MOST_ITEMS: u32 = 500;
 
 /// What an operation is about and how it stands as a whole.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -83,16 +86,52 @@ pub(crate) fn backfill_write(
 }
 
 impl Flow {
-    /// How far a long operation is.
+    /// How far a long operation is, with all its items.
     ///
     /// # Errors
     /// `not_found`.
     pub async fn get_operation(&self, caller: &Caller, id: &str) -> Result<OperationView> {
+        Ok(self.read_operation(caller, id).await?.0)
+    }
+
+    /// How far a long operation is, with a part of its items.
+    ///
+    /// # Errors
+    /// `not_found`, `invalid_field` for a wrong limit or cursor.
+    pub async fn operation_page(
+        &self,
+        caller: &Caller,
+        id: &str,
+        query: &OperationQuery,
+    ) -> Result<OperationView> {
+        let page = page(query.limit.or(Some(MOST_ITEMS)), query.cursor.as_deref())?;
+        let (mut view, positions) = self.read_operation(caller, id).await?;
+        let items = positions.into_iter().zip(std::mem::take(&mut view.items));
+        let mut rest = items
+            .filter(|(position, _)| page.cursor.as_ref().is_none_or(|cursor| position > cursor))
+            .filter(|(_, item)| !query.failed || item.error().is_some())
+            .peekable();
+        let mut last = None;
+        while view.items.len() < page.limit as usize {
+            let Some((position, item)) = rest.next() else { break };
+            view.items.push(item);
+            last = Some(position);
+        }
+        view.next_cursor = last.filter(|_| rest.peek().is_some());
+        Ok(view)
+    }
+
+    /// An operation, and the position of each of its items.
+    async fn read_operation(&self, caller: &Caller, id: &str) -> Result<(OperationView, Vec<String>)> {
         let head = self.operation_head(&caller.workspace, id).await?;
         let head = head.ok_or_else(|| FlowError::not_found("operation"))?;
-        let marks = self.store().list_marks(&caller.workspace, &item_prefix(id)).await?;
-        let items: Vec<OperationItem> =
-            marks.into_iter().filter_map(|(_, item)| serde_json::from_value(item).ok()).collect();
+        let prefix = item_prefix(id);
+        let marks = self.store().list_marks(&caller.workspace, &prefix).await?;
+        let read = |(name, item): (String, serde_json::Value)| {
+            Some((name.strip_prefix(&prefix)?.to_owned(), serde_json::from_value(item).ok()?))
+        };
+        let (positions, items): (Vec<String>, Vec<OperationItem>) =
+            marks.into_iter().filter_map(read).unzip();
         let done = items.len().max(head.done);
         let (state, error) = match head.end {
             Some(End::Failed(error)) => ("failed", Some(error)),
@@ -100,8 +139,17 @@ impl Flow {
             None if head.total > 0 && items.len() >= head.total => ("done", None),
             None => ("running", None),
         };
-        let total = head.total.max(done);
-        Ok(OperationView { kind: head.kind, state: state.to_owned(), done, total, items, error })
+        let view = OperationView {
+            kind: head.kind,
+            state: state.to_owned(),
+            done,
+            total: head.total.max(done),
+            failed: items.iter().filter(|item| item.error().is_some()).count(),
+            items,
+            next_cursor: None,
+            error,
+        };
+        Ok((view, positions))
     }
 
     pub(crate) async fn operation_head(&self, workspace: &str, id: &str) -> Result<Option<Head>> {

@@ -6,7 +6,9 @@ use forge_core::{
     model::{Event, EventKind},
 };
 use http::HeaderMap;
-use rca_store::{Accepted, Hook, HookChange, HookWithSecrets, Integration, NewDelivery, NewTask, Repository};
+use rca_store::{
+    Accepted, Hook, HookChange, HookWithSecrets, Integration, NewDelivery, NewTask, Repository, Write,
+};
 use secrecy::SecretString;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -253,7 +255,8 @@ impl Flow {
                 return Judged::ignored(event.repo, "the repository is not known to the integration");
             }
             // Made since the last sync: the forge is asked before this is believed.
-            let payload = json!({ "forge_id": event.repo_id, "hook": hook.id, "event": event });
+            let payload =
+                json!({ "forge_id": event.repo_id, "hook": hook.id, "own": hook.repository, "event": event });
             return Judged::begun(event.repo, hook, &integration, payload);
         };
         let is_webhook_only = integration.auth == "webhook_only";
@@ -277,7 +280,8 @@ impl Flow {
             let reason = "there is no token to read the forge with: send the log by ingest";
             return Judged::ignored(name, reason);
         }
-        let payload = json!({ "repository": repository.id, "hook": hook.id, "event": event });
+        let payload =
+            json!({ "repository": repository.id, "hook": hook.id, "own": hook.repository, "event": event });
         Judged::begun(name, hook, &integration, payload)
     }
 
@@ -287,7 +291,13 @@ impl Flow {
         if hook.state == "active" && is_recent {
             return;
         }
-        let _ = self.store().update_hook(&hook.workspace, &hook.id, delivered(received_at)).await;
+        let change = Write::SetHookState {
+            workspace: hook.workspace.clone(),
+            id: hook.id.clone(),
+            change: delivered(received_at),
+        };
+        let spoken = jobs::no_longer_silent(&hook.workspace, &hook.integration, hook.repository.clone());
+        let _ = self.store().write(vec![change, spoken]).await;
     }
 }
 

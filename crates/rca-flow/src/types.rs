@@ -40,8 +40,8 @@ pub use product::{
     Overview, Percentiles, Point, RepositoryStatsView, RoleRequest, StatsQuery, TopQuery,
 };
 pub use repository::{
-    BackfillItem, HookView, MonitorItem, MonitorOutcome, MonitorRequest, OperationItem, OperationView,
-    RepositoryFilter, RepositoryView, WebhookSecret,
+    BackfillItem, HookView, MonitorItem, MonitorOutcome, MonitorRequest, OperationItem, OperationQuery,
+    OperationView, RepositoryFilter, RepositoryView, WebhookSecret,
 };
 pub use run::{EvidencePlace, ReportChange, Rerun, RunCause, RunJob, RunReport};
 pub use settings::{

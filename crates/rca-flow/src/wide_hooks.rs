@@ -195,11 +195,14 @@ impl Flow {
     /// Removes hooks of namespaces that the perimeter does not ask for any more. Called once the repositories have
     /// their own, so that nothing is missed in between.
     pub(crate) async fn drop_namespace_hooks(&self, integration: &Integration) -> Result<(), JobError> {
-        let perimeter = perimeter_of(integration);
+        let (perimeter, is_polled) = (perimeter_of(integration), mode_of(integration) == Mode::Polling);
         let wide = self.store().list_wide_hooks(&integration.workspace, &integration.id).await?;
         let unwanted: Vec<_> = wide
             .into_iter()
-            .filter(|hook| namespace_of(hook).is_some_and(|namespace| !is_asked_for(&perimeter, namespace)))
+            .filter(|hook| {
+                let is_asked = |namespace| is_asked_for(&perimeter, namespace) && !is_polled;
+                namespace_of(hook).is_some_and(|namespace| !is_asked(namespace))
+            })
             .collect();
         if unwanted.is_empty() {
             return Ok(());

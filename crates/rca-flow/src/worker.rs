@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use forge_core::ErrorKind;
 use rca_store::{ClaimedTask, ErrorKind as StoreErrorKind, Outcome, Write};
 use tokio::task::JoinSet;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
@@ -20,6 +21,10 @@ pub const SPANS: &str = "forge_rca::spans";
 const LEASE: Duration = Duration::from_secs(60);
 /// How long running tasks may go on after the stop.
 const GRACE: Duration = Duration::from_secs(20);
+/// When something is tried again that should be over in a moment.
+const SOON: Duration = Duration::from_secs(1);
+/// The longest pause of a task that the forge refuses although it takes the credential.
+const LONGEST_PAUSE: Duration = Duration::from_mins(15);
 /// How long the queue is not looked at while nothing wakes us.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -176,27 +181,51 @@ impl Worker {
     }
 
     async fn failed(&self, task: &ClaimedTask, error: JobError, age: Duration) -> Settlement {
+        // A call that fails while its integration ends fails of that.
+        if let Some(end) = self.abandoned(task).await {
+            return end;
+        }
         let error = match error {
             JobError::Forge(error) => error,
             JobError::Store(message) => return self.retry(task, message).await,
             JobError::Dead(message) => return self.dead(task, message).await,
         };
         match verdict(&error, age, rand::random()) {
-            Verdict::Park => {
-                let id = task.integration.as_deref().unwrap_or_default();
-                let writes = match self.flow.integration(&task.workspace, id).await {
-                    Ok(integration) => Flow::park_writes(&integration, error.message()),
-                    Err(_) => Vec::new(),
-                };
-                Settlement { outcome: Outcome::Wait { delay_ms: 1000 }, writes }
-            }
+            Verdict::Park => self.park(task, &error, age).await,
             // It is the same task for ever: its age says nothing.
-            _ if task.kind == POLL => wait(Duration::from_millis(
-                u64::try_from(self.flow.config().poll_interval_ms).unwrap_or(60_000),
-            )),
+            _ if task.kind == POLL => self.next_turn(),
             Verdict::Wait(pause) => wait(pause),
             Verdict::GiveUp => self.dead(task, error.to_string()).await,
         }
+    }
+
+    /// Lets everything of the integration wait for a new credential, if it is the one of now that the forge refuses. The
+    /// call may have been made with the one before; and some forges refuse single requests that the credential may not make.
+    async fn park(&self, task: &ClaimedTask, error: &forge_core::Error, age: Duration) -> Settlement {
+        let id = task.integration.as_deref().unwrap_or_default();
+        let Ok(integration) = self.flow.integration(&task.workspace, id).await else {
+            return wait(SOON);
+        };
+        let is_dead = integration.parked_reason.is_some() || error.kind() == ErrorKind::InvalidGrant;
+        if !is_dead && !self.flow.is_refused(&integration).await.unwrap_or(false) {
+            return wait((age / 2).clamp(SOON, LONGEST_PAUSE));
+        }
+        Settlement { writes: Flow::park_writes(&integration, error.message()), ..wait(SOON) }
+    }
+
+    /// The end of a task whose integration was disconnected: nothing can be done for it any more.
+    async fn abandoned(&self, task: &ClaimedTask) -> Option<Settlement> {
+        let id = task.integration.as_deref()?;
+        let integration = self.flow.store().get_integration(&task.workspace, id).await.ok()?;
+        if integration.is_some_and(|integration| integration.removed_at.is_none()) {
+            return None;
+        }
+        let writes = jobs::abandon(&self.flow, task, "the integration was disconnected").await;
+        Some(Settlement { outcome: Outcome::Done, writes })
+    }
+
+    fn next_turn(&self) -> Settlement {
+        wait(Duration::from_millis(u64::try_from(self.flow.config().poll_interval_ms).unwrap_or(60_000)))
     }
 
     async fn retry(&self, task: &ClaimedTask, error: String) -> Settlement {
@@ -209,6 +238,11 @@ impl Worker {
     }
 
     async fn dead(&self, task: &ClaimedTask, error: String) -> Settlement {
+        if jobs::is_recurring(&task.kind) {
+            // Given up, it would never come again, and nobody would miss it.
+            tracing::error!(task = %task.id, kind = %task.kind, %error, "a task failed; it comes again");
+            return self.next_turn();
+        }
         tracing::error!(task = %task.id, kind = %task.kind, %error, "a task was given up");
         let writes: Vec<Write> = jobs::give_up(&self.flow, task, &error).await;
         Settlement { outcome: Outcome::Dead { error }, writes }

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::secrets::{SealedSecret, SecretOwner, open};
 use crate::sql::{Row, Sql};
-use crate::store::{Store, clock};
+use crate::store::{Engine, Store, clock};
 use secrecy::SecretString;
 use serde_json::Value;
 use sqlx::AnyConnection;
@@ -88,7 +88,7 @@ const CURRENT: &str = "current";
 const PREVIOUS: &str = "previous";
 
 impl Store {
-    /// Stores a hook and its secret.
+    /// Stores a hook and its secret. A repository has one live hook: when it has one already, that is the answer.
     ///
     /// # Errors
     /// `Conflict` when the id is taken or the integration does not exist.
@@ -96,8 +96,30 @@ impl Store {
         let owner = SecretOwner::hook(&hook.id);
         let secret =
             SealedSecret::new(&self.inner.keys.current(), &hook.workspace, &owner, CURRENT, &hook.secret)?;
+        let locking = match self.inner.engine {
+            Engine::Sqlite => "",
+            Engine::Postgres => " FOR UPDATE",
+        };
         self.transact(move |connection, now| {
             Box::pin(async move {
+                if let Some(repository) = &hook.repository {
+                    // Two that come at once take turns at the repository's row.
+                    Sql::new(format!("SELECT id FROM repository WHERE id = $1{locking}"))
+                        .bind(repository)
+                        .optional(connection)
+                        .await?;
+                    let live = Sql::new(
+                        "SELECT * FROM hook WHERE workspace = $1 AND repository = $2 AND removed_at IS NULL \
+                         ORDER BY created_at DESC LIMIT 1",
+                    )
+                    .bind(&hook.workspace)
+                    .bind(repository)
+                    .optional(connection)
+                    .await?;
+                    if let Some(row) = live {
+                        return Hook::from_row(&row);
+                    }
+                }
                 let row = Sql::new(
                     "INSERT INTO hook (id, workspace, integration, repository, forge, state, token_hash, data, created_at) \
                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING *",

@@ -192,6 +192,29 @@ pub(crate) async fn resolve(
     }
 }
 
+/// Closes all open incidents about an integration, or about a repository: it is gone.
+pub(crate) async fn resolve_all_of(
+    connection: &mut AnyConnection,
+    now: i64,
+    workspace: &str,
+    integration: Option<&str>,
+    repositories: &[String],
+) -> Result<()> {
+    let mut sql =
+        Sql::new("UPDATE incident SET resolved_at = $1 WHERE workspace = $2 AND resolved_at IS NULL")
+            .bind(now)
+            .bind(workspace);
+    sql = match integration {
+        Some(integration) => sql.push(" AND integration_key = ").arg(integration),
+        None if repositories.is_empty() => return Ok(()),
+        None => sql.push(" AND repository_key IN ").list(repositories),
+    };
+    for row in sql.push(" RETURNING id").all(connection).await? {
+        announce(connection, now, workspace, &row.text("id")?, "resolved").await?;
+    }
+    Ok(())
+}
+
 async fn announce(
     connection: &mut AnyConnection,
     now: i64,

@@ -285,6 +285,7 @@ impl Store {
                 .bind(&id)
                 .execute(connection)
                 .await?;
+                crate::incident::resolve_all_of(connection, now, &workspace, Some(&id), &[]).await?;
                 Sql::new("UPDATE repository SET monitored = 0 WHERE integration = $1")
                     .bind(&id)
                     .execute(connection)

@@ -272,6 +272,7 @@ impl Store {
                         .list(ids)
                         .execute(connection)
                         .await?;
+                        crate::incident::resolve_all_of(connection, now, &workspace, None, ids).await?;
                         changed += Sql::new("DELETE FROM repository WHERE workspace = $1 AND id IN ")
                             .bind(&workspace)
                             .list(ids)

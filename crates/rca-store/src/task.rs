@@ -17,6 +17,7 @@ mod enqueue;
 mod run;
 
 pub(crate) use enqueue::{enqueue_many, enqueue_one};
+use run::CLAIMABLE_INTEGRATION;
 
 /// Attempts that a task has by default.
 pub const DEFAULT_MAX_ATTEMPTS: i64 = 8;
@@ -131,6 +132,8 @@ pub struct Task {
 pub struct TaskCounts {
     /// Waiting or due.
     pub ready: i64,
+    /// Waiting until somebody acts: their integration is switched off, or its credential was refused.
+    pub parked: i64,
     /// Held by a worker.
     pub running: i64,
     /// Finished.
@@ -394,16 +397,20 @@ impl Store {
 
     async fn count_tasks_of(&self, workspace: Option<&str>) -> Result<TaskCounts> {
         let mut connection = self.read().await?;
-        let mut query = Sql::new("SELECT state, count(*) AS number FROM task");
+        let mut query = Sql::new(format!(
+            "SELECT CASE WHEN state = 'ready' AND NOT {CLAIMABLE_INTEGRATION} THEN 'parked' ELSE state END AS state, \
+             count(*) AS number FROM task"
+        ));
         if let Some(workspace) = workspace {
             query = query.push(" WHERE workspace = ").arg(workspace);
         }
-        let rows = query.push(" GROUP BY state").all(&mut connection).await?;
+        let rows = query.push(" GROUP BY 1").all(&mut connection).await?;
         let mut counts = TaskCounts::default();
         for row in rows {
             let number = row.int("number")?;
             match row.text("state")?.as_str() {
                 "ready" => counts.ready = number,
+                "parked" => counts.parked = number,
                 "running" => counts.running = number,
                 "done" => counts.done = number,
                 _ => counts.dead += number,
@@ -412,7 +419,8 @@ impl Store {
         Ok(counts)
     }
 
-    /// How long the longest waiting task has been due, in milliseconds, over all workspaces; 0 when nothing is due.
+    /// How long the longest waiting task has been due, in milliseconds, over all workspaces; 0 when nothing is due. What
+    /// waits until somebody acts is not due.
     ///
     /// # Errors
     /// `Unavailable` when the database does not answer.
@@ -420,27 +428,32 @@ impl Store {
         let now = self.now().await?;
         let mut connection = self.read().await?;
         let oldest =
-            Sql::new("SELECT min(run_at) AS oldest FROM task WHERE state = 'ready' AND run_at <= $1")
-                .bind(now)
-                .one(&mut connection)
-                .await?
-                .int_opt("oldest")?;
+            Sql::new(format!(
+                "SELECT min(run_at) AS oldest FROM task WHERE state = 'ready' AND run_at <= $1 AND {CLAIMABLE_INTEGRATION}"
+            ))
+            .bind(now)
+            .one(&mut connection)
+            .await?
+            .int_opt("oldest")?;
         Ok(oldest.map_or(0, |oldest| now - oldest))
     }
 
-    /// How many tasks of a kind wait for their turn: with [`Store::count_tasks`] it tells work that is due from what
-    /// comes again and again.
+    /// How many tasks of a kind wait for their turn, parked ones left out: with [`Store::count_tasks`] it tells work that
+    /// is due from what comes again and again.
     ///
     /// # Errors
     /// `Unavailable` when the database does not answer.
     pub async fn count_ready(&self, workspace: &str, kind: &str) -> Result<i64> {
         let mut connection = self.read().await?;
-        Sql::new("SELECT count(*) AS number FROM task WHERE workspace = $1 AND kind = $2 AND state = 'ready'")
-            .bind(workspace)
-            .bind(kind)
-            .one(&mut connection)
-            .await?
-            .int("number")
+        Sql::new(format!(
+            "SELECT count(*) AS number FROM task WHERE workspace = $1 AND kind = $2 AND state = 'ready' \
+             AND {CLAIMABLE_INTEGRATION}"
+        ))
+        .bind(workspace)
+        .bind(kind)
+        .one(&mut connection)
+        .await?
+        .int("number")
     }
 
     /// The same over all workspaces.
@@ -449,11 +462,13 @@ impl Store {
     /// `Unavailable` when the database does not answer.
     pub async fn count_all_ready(&self, kind: &str) -> Result<i64> {
         let mut connection = self.read().await?;
-        Sql::new("SELECT count(*) AS number FROM task WHERE kind = $1 AND state = 'ready'")
-            .bind(kind)
-            .one(&mut connection)
-            .await?
-            .int("number")
+        Sql::new(format!(
+            "SELECT count(*) AS number FROM task WHERE kind = $1 AND state = 'ready' AND {CLAIMABLE_INTEGRATION}"
+        ))
+        .bind(kind)
+        .one(&mut connection)
+        .await?
+        .int("number")
     }
 }
 

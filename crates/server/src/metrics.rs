@@ -42,6 +42,7 @@ pub(crate) fn render(deliveries: &DeliveryCounts, queue: &Queue, measured: &Meas
         &[
             ("ready", (tasks.ready - recurring).max(0)),
             ("recurring", *recurring),
+            ("parked", tasks.parked),
             ("running", tasks.running),
             ("dead", tasks.dead),
         ],

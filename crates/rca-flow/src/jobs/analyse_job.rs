@@ -37,6 +37,10 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
             without_log(flow, &mut analysis, "the repository is not visible any more").await?,
         ));
     };
+    if !context.repository.monitored && analysis.source != "manual" {
+        ended(&mut analysis, "failed", "the repository is not monitored any more");
+        return Ok(Settlement::done(vec![Write::UpsertAnalysis(Box::new(analysis))]));
+    }
     if job.is_log_erased {
         return Ok(Settlement::done(
             without_log(flow, &mut analysis, "the log was erased at the forge").await?,

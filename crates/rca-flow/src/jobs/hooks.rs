@@ -34,8 +34,14 @@ const MOST_AGAIN: usize = 20;
 /// A delivery is asked for again so many times.
 const MOST_TRIES: u32 = 3;
 const LONGEST_INTERVAL_MS: i64 = 10 * 60 * 1000;
+/// Beside those, so many in one go that are known not to work.
+const MOST_URGENT: usize = 10;
 /// The failed hook's incident.
 const INCIDENT: &str = "hook_failing";
+/// The incident of a hook that does not tell us what the poll finds.
+const SILENT: &str = "hook_silent";
+/// Why such a hook is unhealthy.
+pub(super) const ONLY_BY_POLL: &str = "arrived only by poll";
 
 /// What is remembered of a hook between looks.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -66,9 +72,11 @@ pub(super) async fn look_after(
     // Round and round: those after the last one first.
     let begin = hooks.partition_point(|hook| hook.id <= last);
     hooks.rotate_left(begin);
-    hooks.truncate(MOST_HOOKS);
+    let others = hooks.split_off(hooks.len().min(MOST_HOOKS));
+    let urgent = others.into_iter().filter(|hook| hook.state == "unhealthy").take(MOST_URGENT);
+    let turns = urgent.map(|hook| (hook, false)).chain(hooks.into_iter().map(|hook| (hook, true)));
     let mut lost = Vec::new();
-    for hook in &hooks {
+    for (hook, is_its_turn) in &turns.collect::<Vec<_>>() {
         let repository = match &hook.repository {
             Some(id) => flow.store().get_repository(&integration.workspace, id).await?,
             None => None,
@@ -96,12 +104,14 @@ pub(super) async fn look_after(
             }
             Err(error) => return Err(error),
         }
-        let write = Write::SetMark {
-            workspace: integration.workspace.clone(),
-            name: mark.clone(),
-            value: json!(hook.id),
-        };
-        flow.store().write(vec![write]).await?;
+        if *is_its_turn {
+            let write = Write::SetMark {
+                workspace: integration.workspace.clone(),
+                name: mark.clone(),
+                value: json!(hook.id),
+            };
+            flow.store().write(vec![write]).await?;
+        }
     }
     Ok(lost)
 }
@@ -157,7 +167,12 @@ impl Look<'_> {
         }
         drop(all);
         let (state, message) = match &found {
-            Some(hook) if hook.is_active && !hook.health.is_disabled => return Ok(true),
+            Some(hook) if hook.is_active && !hook.health.is_disabled => {
+                if self.hook.last_error.as_deref() == Some(ONLY_BY_POLL) {
+                    self.write_anew().await?;
+                }
+                return Ok(true);
+            }
             Some(hook) => {
                 let failure = hook.health.last_failure.as_deref().unwrap_or("it was switched off");
                 ("disabled", format!("the forge sends nothing any more: {failure}"))
@@ -170,6 +185,15 @@ impl Look<'_> {
             self.resolve().await?;
         }
         Ok(false)
+    }
+
+    /// What a hook that is there and says nothing is may be wrong: its address, its events, its secret. No forge shows
+    /// secrets, so all of it is written once more.
+    async fn write_anew(&self) -> Result<(), JobError> {
+        let unsure = Hook { data: without_secret(self.hook), ..self.hook.clone() };
+        self.flow.register(self.integration, self.hooks, &self.at, &unsure).await?;
+        tracing::info!(hook = %self.hook.id, "a hook that told us nothing was registered anew");
+        Ok(())
     }
 
     async fn failed_deliveries(&self) -> Result<Vec<(Repository, Timestamp)>, JobError> {
@@ -326,6 +350,60 @@ impl Look<'_> {
         };
         Ok(self.flow.store().write(vec![write]).await?)
     }
+}
+
+/// The hook should have told of a failure and did not.
+pub(super) fn silent(hook: &Hook, integration: &Integration, full_name: &str) -> Vec<Write> {
+    vec![
+        Write::SetHookState {
+            workspace: hook.workspace.clone(),
+            id: hook.id.clone(),
+            change: HookChange {
+                state: Some("unhealthy".to_owned()),
+                last_error: Some(Some(ONLY_BY_POLL.to_owned())),
+                ..HookChange::default()
+            },
+        },
+        Write::OpenIncident(NewIncident {
+            workspace: hook.workspace.clone(),
+            code: SILENT.to_owned(),
+            severity: "medium".to_owned(),
+            message: format!("a failure of {full_name} {ONLY_BY_POLL}: its hook did not tell of it"),
+            remedy: "the hook is registered anew by itself; if this goes on, look at its deliveries at the forge: it has \
+                     to reach our address and take its certificate"
+                .to_owned(),
+            integration: Some(integration.id.clone()),
+            repository: hook.repository.clone(),
+        }),
+    ]
+}
+
+/// A delivery came by the hook of that repository, or by one that serves many.
+pub(crate) fn no_longer_silent(workspace: &str, integration: &str, repository: Option<String>) -> Write {
+    resolved(SILENT, workspace, integration, repository)
+}
+
+/// Nothing is wrong with a hook any more, because there is none.
+pub(crate) fn hook_is_well(workspace: &str, integration: &str, repository: Option<&str>) -> Vec<Write> {
+    let resolved = |code| resolved(code, workspace, integration, repository.map(str::to_owned));
+    vec![resolved(INCIDENT), resolved(SILENT)]
+}
+
+fn resolved(code: &str, workspace: &str, integration: &str, repository: Option<String>) -> Write {
+    Write::ResolveIncident {
+        workspace: workspace.to_owned(),
+        code: code.to_owned(),
+        integration: Some(integration.to_owned()),
+        repository,
+    }
+}
+
+fn without_secret(hook: &Hook) -> Value {
+    let mut data = hook.data.clone();
+    if let Some(data) = data.as_object_mut() {
+        data.remove("secret");
+    }
+    data
 }
 
 /// What makes two deliveries the same event.

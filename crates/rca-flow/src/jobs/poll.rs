@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use forge_core::{ErrorKind, ForgeClientExt};
 use futures_util::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
-use rca_store::{AnalysisFilter, ClaimedTask, HookChange, Integration, PageRequest, Repository, Write};
+use rca_store::{AnalysisFilter, ClaimedTask, Integration, PageRequest, Repository, Write};
 use serde_json::{Value, json};
 
 use super::{
@@ -15,18 +15,18 @@ use super::{
 use crate::{
     connect::timestamp,
     flow::{Flow, now},
-    integrations::{mode_of, perimeter_of},
+    integrations::mode_of,
     monitor::repo_ref,
-    types::{Mode, PerimeterMode},
+    types::Mode,
 };
 
 /// Runs that ended shortly before the last look are looked at again: forges index late and clocks differ.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(10);
 /// A hook has this long before the poll is said to be first.
 const HOOK_GRACE: SignedDuration = SignedDuration::from_mins(2);
-/// How often the repositories are listed again, where new ones are monitored by themselves.
+/// How often the repositories are listed again: new ones come, others vanish or get another name.
 const SYNC_EVERY_MS: i64 = 10 * 60 * 1000;
-/// More failures than this in one look are left to the next.
+/// More new failures than this in one look are left to the next.
 const MOST_RUNS: usize = 100;
 
 /// Red comments are looked at again every so many looks.
@@ -55,13 +55,17 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask) -> JobResult {
             if repository.monitored {
                 let client = std::sync::Arc::clone(&client);
                 let context = Context { integration: integration.clone(), repository, client };
-                flow.store().write(failures_since(flow, &context, mode, since).await?).await?;
+                flow.store().write(failures_since(flow, &context, mode, since).await?.writes).await?;
             }
         }
     }
     if mode != Mode::Polling {
         let found = catch_up(flow, &integration, &client).await?;
         writes.extend(found);
+    }
+    if mode == Mode::Webhook && last_looks(flow, &integration, &client).await? {
+        pause =
+            pause.min(Duration::from_millis(u64::try_from(flow.config().poll_interval_ms).unwrap_or(60_000)));
     }
     if mode != Mode::Webhook {
         if mode == Mode::Polling || client.capabilities().unannounced_runs {
@@ -113,7 +117,7 @@ async fn catch_up(
             };
             // The run had ended before its delivery came, by the forge's clock.
             match failures_since(flow, &context, Mode::Webhook, missed.since - OVERLAP).await {
-                Ok(found) => flow.store().write(found).await?,
+                Ok(found) => flow.store().write(found.writes).await?,
                 Err(JobError::Forge(error)) if !error.kind().is_credential() => {
                     tracing::debug!(repository = %repository.full_name, %error, "cannot catch up yet");
                     return Ok(Vec::new());
@@ -127,9 +131,59 @@ async fn catch_up(
     if missed.is_empty() { Ok(Vec::new()) } else { wake_red(flow, integration, 0).await }
 }
 
+/// Where the forge was polled before and is not any more: it is looked at until the hook is there, so that nothing falls
+/// between the last look and the first delivery. Returns whether some are left.
+async fn last_looks(
+    flow: &Flow,
+    integration: &Integration,
+    client: &std::sync::Arc<dyn forge_core::ForgeClient>,
+) -> Result<bool, JobError> {
+    let workspace = &integration.workspace;
+    let marks = flow.store().list_marks(workspace, LOOKED_AT).await?;
+    let polled: BTreeSet<&str> = marks
+        .iter()
+        .filter(|(_, at)| at.is_i64())
+        .filter_map(|(name, _)| name.strip_prefix(LOOKED_AT))
+        .collect();
+    let mut is_left = false;
+    if polled.is_empty() {
+        return Ok(is_left);
+    }
+    for repository in flow.all_repositories(integration, Some(true)).await? {
+        if !polled.contains(repository.id.as_str()) {
+            continue;
+        }
+        // Asked before the look: what comes after it comes by the hook.
+        let hook = flow.hook_of(integration, &repository).await?;
+        let is_told = hook.is_some_and(|hook| matches!(hook.state.as_str(), "active" | "registered"));
+        let mark = format!("{LOOKED_AT}{}", repository.id);
+        let context =
+            Context { integration: integration.clone(), repository, client: std::sync::Arc::clone(client) };
+        match look(flow, &context, Mode::Webhook).await {
+            Ok(mut found) => {
+                if is_told {
+                    let value = Value::Null;
+                    found.push(Write::SetMark { workspace: workspace.clone(), name: mark, value });
+                }
+                is_left |= !is_told;
+                flow.store().write(found).await?;
+            }
+            Err(JobError::Forge(error)) if !error.kind().is_credential() => {
+                tracing::debug!(repository = %context.repository.full_name, %error, "the last look failed");
+                is_left = true;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(is_left)
+}
+
+/// Marks when the forge was last asked for a repository's failures.
+const LOOKED_AT: &str = "poll:";
+
 async fn look(flow: &Flow, context: &Context, mode: Mode) -> Result<Vec<Write>, JobError> {
     let (integration, repository) = (&context.integration, &context.repository);
-    let mark = format!("poll:{}", repository.id);
+    let mark = format!("{LOOKED_AT}{}", repository.id);
     let begun = now();
     let watermark =
         flow.store().get_mark(&integration.workspace, &mark).await?.and_then(|mark| mark.as_i64());
@@ -140,9 +194,18 @@ async fn look(flow: &Flow, context: &Context, mode: Mode) -> Result<Vec<Write>, 
     };
     // What was before the first look is the back-fill's.
     let Some(watermark) = watermark else { return Ok(vec![set_mark]) };
-    let mut writes = failures_since(flow, context, mode, timestamp(watermark) - OVERLAP).await?;
-    writes.push(set_mark);
-    Ok(writes)
+    let mut found = failures_since(flow, context, mode, timestamp(watermark) - OVERLAP).await?;
+    if found.is_all {
+        found.writes.push(set_mark);
+    }
+    Ok(found.writes)
+}
+
+/// What is to be done about failed runs.
+struct Found {
+    writes: Vec<Write>,
+    /// Whether there are no more of them.
+    is_all: bool,
 }
 
 /// The failed runs since a time, each with what is to be done about it.
@@ -151,15 +214,14 @@ async fn failures_since(
     context: &Context,
     mode: Mode,
     since: Timestamp,
-) -> Result<Vec<Write>, JobError> {
+) -> Result<Found, JobError> {
     let (integration, repository, begun) = (&context.integration, &context.repository, now());
     let mut writes = Vec::new();
     let mut runs = context.client.require_ci()?.list_failed_runs(&repo_ref(repository), since);
-    let mut seen = 0;
+    let mut new = 0;
     while let Some(run) = runs.try_next().await? {
-        seen += 1;
-        if seen > MOST_RUNS {
-            break;
+        if new >= MOST_RUNS {
+            return Ok(Found { writes, is_all: false });
         }
         if !run.is_failed() {
             continue;
@@ -168,12 +230,14 @@ async fn failures_since(
         let plan = plan_run(flow, context, &run, origin).await?;
         let is_late =
             run.finished_at.or(run.updated_at).is_some_and(|at| begun.duration_since(at) > HOOK_GRACE);
-        if mode == Mode::Hybrid && is_late && plan.analyses.iter().any(|(_, is_new)| *is_new) {
+        let is_new = plan.analyses.iter().any(|(_, is_new)| *is_new);
+        new += usize::from(is_new);
+        if mode == Mode::Hybrid && is_late && is_new {
             writes.extend(missed(flow, integration, repository).await?);
         }
         writes.extend(plan.writes);
     }
-    Ok(writes)
+    Ok(Found { writes, is_all: true })
 }
 
 /// The hook should have told us and did not.
@@ -186,15 +250,7 @@ async fn missed(
     let Some(hook) = hook.filter(|hook| matches!(hook.state.as_str(), "active" | "registered")) else {
         return Ok(Vec::new());
     };
-    Ok(vec![Write::SetHookState {
-        workspace: repository.workspace.clone(),
-        id: hook.id,
-        change: HookChange {
-            state: Some("unhealthy".to_owned()),
-            last_error: Some(Some("arrived only by poll".to_owned())),
-            ..HookChange::default()
-        },
-    }])
+    Ok(hooks::silent(&hook, integration, &repository.full_name))
 }
 
 /// Wakes the comments that say a failure, now and then: a run that is repeated and passes is announced by nobody here.
@@ -233,17 +289,15 @@ async fn wake_red(flow: &Flow, integration: &Integration, interval: i64) -> Resu
 }
 
 async fn upkeep(flow: &Flow, integration: &Integration) -> Result<Vec<Write>, JobError> {
-    if perimeter_of(integration).mode == PerimeterMode::Selected {
-        return Ok(Vec::new());
-    }
     let mark = format!("synced:{}", integration.id);
     let at = now().as_millisecond();
     let last = flow.store().get_mark(&integration.workspace, &mark).await?.and_then(|mark| mark.as_i64());
     if last.is_some_and(|last| at - last < SYNC_EVERY_MS) {
         return Ok(Vec::new());
     }
-    Ok(vec![
-        Write::SetMark { workspace: integration.workspace.clone(), name: mark, value: json!(at) },
-        Write::Enqueue(sync_task(integration)),
-    ])
+    let mut writes =
+        vec![Write::SetMark { workspace: integration.workspace.clone(), name: mark, value: json!(at) }];
+    // They were listed when the integration was connected.
+    writes.extend(last.map(|_| Write::Enqueue(sync_task(integration))));
+    Ok(writes)
 }

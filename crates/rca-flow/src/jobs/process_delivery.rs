@@ -13,15 +13,16 @@ use serde_json::{Value, json};
 use super::{
     Context, JobError, JobResult, Origin, Settlement, context,
     feedback::{passed_mark, state_mark},
-    feedback_task, field, integration_of, learn_green,
+    feedback_task, field, hooks, integration_of, learn_green,
     place_log::placed,
     plan_run,
-    sync::{is_inside, store},
+    sync::store,
 };
 use crate::{
     flow::Flow,
     integrations::{mode_of, perimeter_of},
     monitor::repo_ref,
+    perimeter::is_inside,
     receive::delivered,
     types::Mode,
 };
@@ -62,6 +63,9 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
             id: hook,
             change: delivered(task.created_at),
         });
+        // It tells us again what it had kept from us.
+        let own: Option<String> = field(task, "own")?;
+        writes.push(hooks::no_longer_silent(&task.workspace, &context.integration.id, own));
     }
     // A push asks us to look for builds; how they end is announced by nobody.
     let is_unannounced = matches!(event.kind, EventKind::Push | EventKind::PullRequest);

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use forge_core::{ErrorKind, ForgeClient, model::Repo};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use rca_store::{ClaimedTask, Integration, NewRepository, NewTask, PageRequest, RepositoryFilter, Write};
+use rca_store::{
+    ClaimedTask, Integration, NewRepository, NewTask, PageRequest, Repository, RepositoryFilter, Write,
+};
 use serde_json::json;
 
 use super::{JobError, JobResult, MONITOR, Settlement, integration_of};
@@ -13,7 +15,8 @@ use crate::{
     flow::Flow,
     integrations::{mode_of, perimeter_of},
     operations::{End, Head, sync_operation},
-    types::{Mode, Perimeter, PerimeterMode},
+    perimeter::is_wanted,
+    types::{Mode, PerimeterMode},
     wide_hooks::{covers, namespaces},
 };
 
@@ -164,12 +167,18 @@ async fn new_perimeter(flow: &Flow, integration: &Integration) -> Result<Option<
     let perimeter = perimeter_of(integration);
     let has_hooks = mode_of(integration) != Mode::Polling;
     let all = flow.all_repositories(integration, None).await?;
-    let wanted: Vec<_> = all
-        .iter()
-        .filter(|repository| match perimeter.mode {
-            PerimeterMode::Selected => repository.monitored,
-            _ => !repository.archived && repository.has_ci && is_inside(&perimeter, &repository.full_name),
-        })
+    let wishes = flow.wishes(integration).await?;
+    let (inside, outside): (Vec<_>, Vec<_>) =
+        all.iter().partition(|repository| is_wanted(&perimeter, &wishes, repository));
+    // Of those that nobody chose by name, only where something can fail.
+    let is_live = |repository: &&Repository| {
+        perimeter.mode == PerimeterMode::Selected || (!repository.archived && repository.has_ci)
+    };
+    let wanted: Vec<_> = inside.into_iter().filter(is_live).collect();
+    let remove: Vec<String> = outside
+        .into_iter()
+        .filter(|repository| repository.monitored)
+        .map(|repository| repository.id.clone())
         .collect();
     flow.ensure_namespace_hooks(integration, &namespaces(&perimeter, &wanted)).await?;
     let wide = flow.serving_hooks(integration).await?;
@@ -188,15 +197,16 @@ async fn new_perimeter(flow: &Flow, integration: &Integration) -> Result<Option<
         } else {
             own.get(&repository.id) == Some(&true)
         };
-        if !repository.monitored || (has_hooks && !has_right_hook) {
+        let has_wrong_hook = if has_hooks { !has_right_hook } else { own.contains_key(&repository.id) };
+        if !repository.monitored || has_wrong_hook {
             add.push(repository.id.clone());
         }
     }
-    if add.is_empty() {
+    if add.is_empty() && remove.is_empty() {
         flow.drop_namespace_hooks(integration).await?;
         return Ok(None);
     }
-    let payload = json!({ "operation": null, "add": add, "remove": [] });
+    let payload = json!({ "operation": null, "add": add, "remove": remove });
     let task = NewTask::new(
         integration.workspace.clone(),
         MONITOR,
@@ -210,11 +220,6 @@ async fn new_perimeter(flow: &Flow, integration: &Integration) -> Result<Option<
 /// Whether a hook in this state is registered anew by the next sync.
 fn needs_repair(state: &str) -> bool {
     matches!(state, "none" | "unhealthy" | "disabled" | "lost")
-}
-
-pub(super) fn is_inside(perimeter: &Perimeter, full_name: &str) -> bool {
-    perimeter.mode == PerimeterMode::All
-        || perimeter.projects.iter().any(|project| is_under(project, full_name))
 }
 
 fn is_in_level(data: &ConnectionData, repo: &Repo) -> bool {

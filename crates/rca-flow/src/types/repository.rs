@@ -112,11 +112,43 @@ pub struct OperationView {
     pub done: usize,
     /// How many there are, as far as that is known.
     pub total: usize,
-    /// Those that are done; a sync has none.
+    /// How many of those that are done failed.
+    pub failed: usize,
+    /// Those that are done, in the order in which they were asked for; a sync has none.
     pub items: Vec<OperationItem>,
+    /// Where to read on, when there are more items.
+    pub next_cursor: Option<String>,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+/// Which items of an operation to show.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema, utoipa::IntoParams))]
+#[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
+pub struct OperationQuery {
+    /// `true`: only those that failed.
+    #[serde(default)]
+    pub failed: bool,
+    /// At most so many [500, max 500].
+    #[cfg_attr(feature = "openapi", param(minimum = 1, maximum = 500))]
+    pub limit: Option<u32>,
+    /// Where to read on.
+    #[cfg_attr(feature = "openapi", param(max_length = 500))]
+    pub cursor: Option<String>,
+}
+
+impl OperationItem {
+    /// What failed.
+    #[must_use]
+    pub fn error(&self) -> Option<&str> {
+        match self {
+            Self::Monitor(item) => item.error.as_deref(),
+            Self::Backfill(item) => item.error.as_deref(),
+        }
+    }
 }
 
 /// What became of one item of an operation.

@@ -12,9 +12,10 @@ use crate::{
     store::Engine,
 };
 
-/// Tasks whose integration cannot be used wait; they are not claimed and lose no attempt.
-const CLAIMABLE_INTEGRATION: &str = "(integration IS NULL OR integration NOT IN (SELECT id FROM integration \
-    WHERE parked_reason IS NOT NULL OR enabled = 0 OR removed_at IS NOT NULL))";
+/// Tasks whose integration cannot be used now wait; they are not claimed and lose no attempt. Those of a removed one are
+/// claimed, so that somebody ends them.
+pub(super) const CLAIMABLE_INTEGRATION: &str = "(integration IS NULL OR integration NOT IN (SELECT id FROM integration \
+    WHERE (parked_reason IS NOT NULL OR enabled = 0) AND removed_at IS NULL))";
 
 /// When a task that was started and never settled may be started again. The first lost starts cost nothing: a deployment, a
 /// killed container. Further ones wait longer and longer, so that what kills its process does so seldom, and what only

@@ -155,7 +155,13 @@ async fn look_at_work(store: &Store) -> rca_store::Result<Vec<Check>> {
         Check::failed("deliveries", "some have neither an end nor a task that leads to one", remedy)
     });
     checks.push(if tasks.dead == 0 {
-        Check::passed("tasks", format!("{} to do, none was given up", tasks.ready + tasks.running))
+        let parked = match tasks.parked {
+            0 => String::new(),
+            parked => {
+                format!(", {parked} wait until their integration is switched on or gets a new credential")
+            }
+        };
+        Check::passed("tasks", format!("{} to do{parked}, none was given up", tasks.ready + tasks.running))
     } else {
         let remedy = "GET /v1/deliveries and /v1/analyses show them with their reasons; replay or rerun them";
         Check::failed("tasks", format!("{} were given up", tasks.dead), remedy)

@@ -5,8 +5,8 @@ use axum::{
 };
 use http::StatusCode;
 use rca_flow::types::{
-    List, MonitorItem, MonitorOutcome, MonitorRequest, OperationView, RepositoryFilter, RepositoryView,
-    WebhookSecret,
+    List, MonitorItem, MonitorOutcome, MonitorRequest, OperationQuery, OperationView, RepositoryFilter,
+    RepositoryView, WebhookSecret,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -91,14 +91,15 @@ async fn rotate_secret(
     Ok(Json(state.flow.rotate_webhook_secret(&caller.as_flow(), &id).await?))
 }
 
-/// How far background work is.
-#[utoipa::path(get, path = "/v1/operations/{id}", tag = "repositories", params(("id" = String, Path)),
+/// How far background work is. `?failed=true` shows only the items that failed.
+#[utoipa::path(get, path = "/v1/operations/{id}", tag = "repositories", params(("id" = String, Path), OperationQuery),
     responses((status = 200, body = OperationView), Errors))]
 async fn operation(
     State(state): State<AppState>,
     caller: Caller,
     Path(id): Path<String>,
+    QueryOf(query): QueryOf<OperationQuery>,
 ) -> Result<Json<OperationView>, ApiError> {
     let caller = caller.require(Scope::Read)?;
-    Ok(Json(state.flow.get_operation(&caller.as_flow(), &id).await?))
+    Ok(Json(state.flow.operation_page(&caller.as_flow(), &id, &query).await?))
 }
