@@ -34,6 +34,7 @@ mod support;
 mod tenants;
 mod web;
 mod web_connect;
+mod web_everything;
 mod web_manage;
 mod web_report;
 mod web_safety;

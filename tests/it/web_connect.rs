@@ -276,12 +276,27 @@ async fn settings_of_an_integration_and_what_the_workspace_blocks() {
         server.get(&format!("/v1{path}")).await.expect(200)
     };
     let now =
-        change(&[("part", "feedback"), ("has_issue", "yes"), ("issue", "on"), ("has_commit_comment", "yes")])
-            .await;
+        change(&[("part", "feedback"), ("issue", "on"), ("commit_comment", "off"), ("status", "")]).await;
     assert_eq!(
         now["feedback"],
         json!({ "pr_comment": false, "commit_comment": false, "issue": true, "status": false })
     );
+    // Back to what the workspace has, which is said beside it; by the API null does the same.
+    let page = web.get(&path).await.expect(200);
+    assert!(page.contains("as the workspace (off)") && page.contains("as the workspace (on)"), "{page}");
+    assert!(page.contains("<option value=\"on\" selected>"), "its own wish is chosen: {page}");
+    let now = change(&[("part", "feedback"), ("issue", ""), ("commit_comment", "off")]).await;
+    assert_eq!(
+        (&now["feedback"]["issue"], &now["feedback"]["commit_comment"]),
+        (&json!(false), &json!(false))
+    );
+    let now =
+        server.patch(&format!("/v1{path}"), json!({"feedback": {"commit_comment": null}})).await.expect(200);
+    assert_eq!(now["feedback"]["commit_comment"], true, "as usual again");
+    let now = server.put("/v1/settings", json!({"feedback": {"pr_comment": null}})).await.expect(200);
+    assert_eq!(now["feedback"], json!({}), "the workspace blocks nothing any more");
+    assert_eq!(server.get(&format!("/v1{path}")).await.expect(200)["feedback"]["pr_comment"], true);
+    assert!(!web.get(&path).await.expect(200).contains("blocked by workspace"));
     assert_eq!(change(&[("part", "mode"), ("mode", "polling")]).await["mode"], "polling");
     let now = change(&[("part", "backfill"), ("backfill", "on"), ("runs", "7")]).await;
     assert_eq!(now["backfill"], json!({ "enabled": true, "runs": 7 }));

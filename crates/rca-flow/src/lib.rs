@@ -38,6 +38,7 @@ mod rules;
 mod runs;
 pub mod settings;
 mod sign_in;
+pub mod snippets;
 mod stats;
 mod telegram_link;
 pub mod tokens;

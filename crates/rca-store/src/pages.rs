@@ -390,7 +390,7 @@ impl SiblingJob {
 }
 
 /// The pattern for a text that holds `part`, whatever stands in it.
-fn holding(part: &str) -> String {
+pub(crate) fn holding(part: &str) -> String {
     let mut pattern = String::from("%");
     for character in part.to_lowercase().chars() {
         if matches!(character, '%' | '_' | '!') {

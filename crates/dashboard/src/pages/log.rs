@@ -197,7 +197,7 @@ async fn show(
             notice = Some(if analysis.integration_id.is_none() {
                 ("log.not_kept", String::new())
             } else {
-                ("log.gone", error.message)
+                ("log.gone", f.said(&error.message).into_owned())
             });
             chunk.lines = known_lines(report, selected);
         }

@@ -91,7 +91,7 @@ async fn show(State(state): State<Dashboard>, viewer: Viewer) -> Page {
                 .health
                 .problems
                 .first()
-                .map(|problem| problem.message.clone())
+                .map(|problem| f.said(&problem.message).into_owned())
                 .unwrap_or_default(),
         })
         .collect();
