@@ -5,6 +5,7 @@ mod digest;
 mod postgres;
 mod sent_in;
 mod setup;
+mod sign_in_mail;
 mod sink;
 mod telegram_link;
 mod threads;

@@ -36,6 +36,7 @@ mod web;
 mod web_connect;
 mod web_everything;
 mod web_manage;
+mod web_numbers;
 mod web_report;
 mod web_safety;
 mod web_sign_in;

@@ -32,7 +32,7 @@ pub mod reach;
 mod receive;
 pub mod render;
 mod reports;
-mod rerun;
+pub mod rerun;
 pub mod rewording;
 mod rules;
 mod runs;

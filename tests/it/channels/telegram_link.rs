@@ -217,6 +217,33 @@ async fn a_chat_is_linked_by_a_person_on_the_page() {
 }
 
 #[tokio::test]
+async fn the_page_turns_by_itself_when_a_chat_is_linked() {
+    let (server, telegram) = (https_server().await, Telegram::start().await);
+    let Some(browser) = crate::browser::Browser::start(&server).await else { return };
+    browser.sign_in().await;
+    browser.goto("/channels/new?kind=telegram").await;
+    browser.fill("#name", "team").await;
+    browser.fill("#bot_token", "12:canary-of-the-bot").await;
+    browser.fill("#api_base_url", &telegram.server.uri()).await;
+    browser.click("form[action='/channels'] button.primary").await;
+    let command = browser.text("#telegram-command").await;
+    assert!(browser.text("#chat").await.contains("waits for a chat"));
+    browser.check("telegram-link").await;
+    let list = server.get("/v1/channels").await.expect(200);
+    let id = list["items"][0]["id"].as_str().unwrap();
+    update(&server, id, Some(&telegram.secret()), message(CHAT, &command)).await.expect(200);
+    browser
+        .until(
+            "the page has turned",
+            "return document.querySelector('#chat').textContent.includes('chat linked')",
+        )
+        .await;
+    assert!(browser.has("#chat:not([hx-get])").await, "nothing is asked any more");
+    browser.close().await;
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn codes_expire_and_belong_to_one_channel() {
     let (server, telegram, other) = (https_server().await, Telegram::start().await, Telegram::start().await);
     let (made, second) = (

@@ -73,6 +73,7 @@ impl StatisticsPage {
     fn failures(&self, repository: &str) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair("since", &self.since).append_pair("until", &next(&self.until));
+        query.append_pair("counted", "yes");
         let repository = if repository.is_empty() { self.repository.as_str() } else { repository };
         if !repository.is_empty() {
             query.append_pair("repository", repository);
@@ -120,7 +121,7 @@ async fn show(State(state): State<Dashboard>, viewer: Viewer, RawQuery(asked): R
         format!("{of}&")
     };
     html(&StatisticsPage {
-        chart: DayChart::of(days.into_iter().collect(), &of),
+        chart: DayChart::of(days.into_iter().collect(), &format!("{of}counted=yes&")),
         repositories: state.flow.stats_top_repositories(&caller, &top).await?.items,
         causes: state.flow.stats_top_causes(&caller, &top).await?.items,
         is_filtered: ["since", "until", "repository"].iter().any(|name| fields.is_on(name)),

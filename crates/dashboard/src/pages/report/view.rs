@@ -8,7 +8,7 @@ use rca_flow::{
     whole::{OtherJob, ToldChannel, VerdictView, WholeAnalysis},
 };
 
-use super::links::Links;
+use super::{difference::Difference, links::Links};
 use crate::{
     frame::{Frame, outer_link},
     pages::{
@@ -68,6 +68,7 @@ pub(super) struct ReportView {
     pub(super) silence: &'static str,
     pub(super) told: Vec<ToldRow>,
     pub(super) verdict: Option<VerdictView>,
+    pub(super) difference: Option<Difference>,
     pub(super) steps: Vec<StepRow>,
     pub(super) technical: Vec<(String, String)>,
 }
@@ -230,6 +231,7 @@ impl ReportView {
             silence: silence(analysis, whole.is_posted),
             told: whole.notifications.into_iter().map(told).collect(),
             verdict: whole.verdict,
+            difference: whole.rerun.as_ref().map(|last| Difference::of(f, &analysis.id, last)),
             steps: Vec::new(),
             technical: Vec::new(),
         };
