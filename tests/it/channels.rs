@@ -6,6 +6,7 @@ mod postgres;
 mod sent_in;
 mod sent_in_green;
 mod setup;
+mod sign_in_mail;
 mod sink;
 mod telegram_link;
 mod threads;

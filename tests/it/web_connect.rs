@@ -197,6 +197,63 @@ async fn gitflic_answers_our_server_and_the_browser_waits() {
     server.stop().await;
 }
 
+/// GitFlic's own dialect, the whole way: its server posts the code to ours, the browser comes back with nothing.
+#[tokio::test]
+async fn gitflic_is_connected_by_oauth_and_connected_again() {
+    let (server, fake) = (TestServer::start().await, FakeGitFlic::start().await);
+    fake.add_user("ada");
+    fake.add_repo("acme/shop");
+    let callback = format!("{}/v1/integrations/gitflic/callback", server.base);
+    let app =
+        fake.add_oauth_app(&[&callback], &["USER_READ", "PROJECT_READ", "PROJECT_EDIT"], false).oauth_app();
+    let secret = app.client_secret.expose_secret().to_owned();
+    let base_url = fake.base_url().to_string();
+    let web = Web::owner(&server).await;
+    let fields = [
+        ("way", "oauth"),
+        ("base_url", base_url.as_str()),
+        ("client_id", &app.client_id),
+        ("client_secret", &secret),
+        ("sent", "yes"),
+    ];
+    let begin = async || -> Url {
+        let leave = web.post("/connect/gitflic", "/connect/gitflic", &fields).await.expect(200);
+        attribute(&leave, "content=\"0; url=").parse().unwrap()
+    };
+    let waiting = "/connect/gitflic/waiting";
+    fake.set_approver(Some("ada"));
+    let away = begin().await;
+    assert!(web.get(waiting).await.expect(200).contains("every 2s"), "nothing has come yet");
+    let back = fake.browse(&away).await.unwrap();
+    assert_eq!(back.query(), None, "the browser brings nothing: {back}");
+    assert_eq!(web.get(back.as_str()).await.redirect(), waiting);
+    let page = web.get(waiting).await.expect(200);
+    let next = attribute(&page, "button primary\" href=\"");
+    assert!(next.ends_with("/repositories?step=connect") && !page.contains("every 2s"), "{page}");
+    assert!(web.get(&next).await.expect(200).contains("GitFlic as ada"));
+
+    // Connected again long after: the page waits for the new answer, and finds it, though nothing is new.
+    let database = format!("sqlite://{}", server.folder.path().join("forge-rca.db").display());
+    rca_store::testing::execute(&database, "UPDATE integration SET created_at = created_at - 86400000").await;
+    rca_store::testing::execute(&database, "UPDATE audit SET at = at - 86400000").await;
+    let away = begin().await;
+    assert!(
+        web.get(waiting).await.expect(200).contains("every 2s"),
+        "the answer of yesterday is not this one"
+    );
+    let back = fake.browse(&away).await.unwrap();
+    assert_eq!(web.get(back.as_str()).await.redirect(), waiting);
+    assert!(web.get(waiting).await.expect(200).contains(&next), "it is the same integration");
+    assert_eq!(server.get("/v1/integrations").await.expect(200)["items"].as_array().unwrap().len(), 1);
+
+    rca_store::testing::execute(&database, "UPDATE audit SET at = at - 86400000").await;
+    // Refused at the forge: the page says that it goes on waiting, and how else it works.
+    fake.set_approver(None);
+    assert!(fake.browse(&begin().await).await.is_err());
+    assert!(web.get(waiting).await.expect(200).contains("/connect/gitflic?way=token"));
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn a_hook_without_a_token_waits_for_its_first_delivery() {
     let (server, fake) = (TestServer::start().await, FakeBitbucketDc::start().await);
@@ -276,12 +333,27 @@ async fn settings_of_an_integration_and_what_the_workspace_blocks() {
         server.get(&format!("/v1{path}")).await.expect(200)
     };
     let now =
-        change(&[("part", "feedback"), ("has_issue", "yes"), ("issue", "on"), ("has_commit_comment", "yes")])
-            .await;
+        change(&[("part", "feedback"), ("issue", "on"), ("commit_comment", "off"), ("status", "")]).await;
     assert_eq!(
         now["feedback"],
         json!({ "pr_comment": false, "commit_comment": false, "issue": true, "status": false })
     );
+    // Back to what the workspace has, which is said beside it; by the API null does the same.
+    let page = web.get(&path).await.expect(200);
+    assert!(page.contains("as the workspace (off)") && page.contains("as the workspace (on)"), "{page}");
+    assert!(page.contains("<option value=\"on\" selected>"), "its own wish is chosen: {page}");
+    let now = change(&[("part", "feedback"), ("issue", ""), ("commit_comment", "off")]).await;
+    assert_eq!(
+        (&now["feedback"]["issue"], &now["feedback"]["commit_comment"]),
+        (&json!(false), &json!(false))
+    );
+    let now =
+        server.patch(&format!("/v1{path}"), json!({"feedback": {"commit_comment": null}})).await.expect(200);
+    assert_eq!(now["feedback"]["commit_comment"], true, "as usual again");
+    let now = server.put("/v1/settings", json!({"feedback": {"pr_comment": null}})).await.expect(200);
+    assert_eq!(now["feedback"], json!({}), "the workspace blocks nothing any more");
+    assert_eq!(server.get(&format!("/v1{path}")).await.expect(200)["feedback"]["pr_comment"], true);
+    assert!(!web.get(&path).await.expect(200).contains("blocked by workspace"));
     assert_eq!(change(&[("part", "mode"), ("mode", "polling")]).await["mode"], "polling");
     let now = change(&[("part", "backfill"), ("backfill", "on"), ("runs", "7")]).await;
     assert_eq!(now["backfill"], json!({ "enabled": true, "runs": 7 }));

@@ -92,6 +92,8 @@ async fn settings_are_changed_part_by_part() {
     let feedback = [("pr_comment", "on"), ("commit_comment", ""), ("issue", "off"), ("status", "")];
     let set = saved("feedback", &feedback).await;
     assert_eq!(set["feedback"], json!({"pr_comment": true, "issue": false}));
+    let set = saved("feedback", &[("pr_comment", ""), ("issue", "off")]).await;
+    assert_eq!(set["feedback"], json!({"issue": false}), "a wish can be taken back");
     let set = saved("retention", &[("analyses", "30"), ("deliveries", "14"), ("dead", "")]).await;
     assert_eq!(set["retention"], json!({"analyses": 30, "deliveries": 14}));
     let set = saved("rate-caps", &[("pull_request_per_hour", "12"), ("repository_per_hour", "")]).await;

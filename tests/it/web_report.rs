@@ -269,8 +269,8 @@ async fn the_overview_has_two_doors_and_then_numbers() {
     has(
         &page,
         &[
-            "red now",
-            "new today",
+            "active causes",
+            "new causes today",
             "/clusters?state=active",
             &cluster,
             "Failures per day",

@@ -17,7 +17,7 @@ use crate::{
 /// A name. As markup, an attribute or a template it would leave an element with `data-evil`, set `window.evil`, or say
 /// 1337. Without a slash, so that it can be the name of anything.
 pub(crate) const EVIL: &str =
-    "\"><img src=x data-evil onerror=evil=1>' onfocus=evil=2 data-evil autofocus '{{7*191}}";
+    "\"><img src=x data-evil onerror=evil=1>' onfocus=evil=2 data-evil autofocus '{{7*191}}\u{202e}\u{200b}";
 /// What else a log line, a note or an address can hold.
 const MORE_EVIL: [&str; 7] = [
     "</code></pre></textarea></title></script><script data-evil>evil=3</script>",
@@ -134,6 +134,9 @@ impl Filled {
             if page.text.contains("data-evil") {
                 crawl.with_evil.insert(path_of(&address));
             }
+            if page.text.contains("&#60;U+202E&#62;") {
+                crawl.with_marks.insert(path_of(&address));
+            }
         }
         crawl
     }
@@ -145,6 +148,8 @@ pub(crate) struct Crawl {
     forms: BTreeMap<String, Vec<String>>,
     /// The paths of pages that showed something hostile.
     with_evil: BTreeSet<String>,
+    /// The paths of pages that showed a character that cannot be seen.
+    with_marks: BTreeSet<String>,
 }
 
 impl Crawl {
@@ -224,6 +229,20 @@ fn tags(page: &str) -> Vec<Tag<'_>> {
     tags
 }
 
+/// The page without what stands in fields: that must come back as it was.
+fn without_values(page: &str) -> String {
+    let mut shown = String::new();
+    let mut rest = page;
+    while let Some(at) = [" value=\"", "<textarea "].iter().filter_map(|begin| rest.find(begin)).min() {
+        shown.push_str(&rest[..at]);
+        let end = if rest[at..].starts_with('<') { "</textarea>" } else { "\"" };
+        let inner = &rest[at + " value=\"".len()..];
+        rest = inner.split_once(end).map_or("", |(_, after)| after);
+    }
+    shown.push_str(rest);
+    shown
+}
+
 fn unescaped(text: &str) -> String {
     let mut plain = text.to_owned();
     // The ampersand last: what was escaped twice stays escaped once.
@@ -253,6 +272,16 @@ fn inert(server: &TestServer, address: &str, page: &Page) -> Vec<String> {
         return Vec::new();
     }
     assert!(!page.text.contains("1337"), "{address}: a template was evaluated");
+    let hidden = |c: char| {
+        (c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    let shown = without_values(&page.text);
+    if let Some(at) = shown.find(hidden) {
+        let around: String =
+            shown[..at].chars().rev().take(200).collect::<Vec<_>>().into_iter().rev().collect();
+        panic!("{address}: what cannot be seen is not marked after {around}");
+    }
     let mut links = Vec::new();
     for tag in tags(&page.text) {
         let forbidden = ["iframe", "frame", "object", "embed", "base", "style", "img"];
@@ -363,6 +392,7 @@ async fn hostile_names_are_text_on_every_page() {
         "/search",
     ] {
         assert!(crawl.with_evil.contains(path), "nothing hostile was on {path}: {:#?}", crawl.with_evil);
+        assert!(crawl.with_marks.contains(path), "nothing hidden was on {path}: {:#?}", crawl.with_marks);
     }
     filled.server.stop().await;
 }

@@ -57,7 +57,7 @@ impl<'a> Visitor<'a> {
         visitor
     }
 
-    async fn with_link(server: &'a TestServer, link: &str) -> Self {
+    pub(crate) async fn with_link(server: &'a TestServer, link: &str) -> Self {
         let mut visitor = Self::new(server);
         visitor.enter(visitor.form(link, &[])).await;
         visitor

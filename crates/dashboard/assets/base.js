@@ -35,15 +35,41 @@
     }
   });
 
+  // Browsers give the clipboard to encrypted pages only; on others the older way, and where that is refused too the
+  // text is selected, so that one key copies it.
+  const copied = async (text, source) => {
+    try {
+      await navigator.clipboard.writeText(text);
+      return true;
+    } catch {
+      const held = document.createElement("textarea");
+      held.value = text;
+      held.className = "hidden";
+      document.body.append(held);
+      held.select();
+      const done = document.execCommand("copy");
+      held.remove();
+      if (!done && source?.select) source.select();
+      else if (!done && source) getSelection().selectAllChildren(source);
+      return done;
+    }
+  };
+
+  // `data-copy`: a text, or `#id` of what holds it. `data-copy-address`: an address, of this page where it is empty.
   document.addEventListener("click", async (event) => {
-    const copy = event.target.closest("[data-copy]");
+    const copy = event.target.closest("[data-copy], [data-copy-address]");
     if (copy) {
-      const source = copy.dataset.copy.startsWith("#") ? document.querySelector(copy.dataset.copy) : null;
-      const text = source ? (source.value ?? source.textContent) : copy.dataset.copy;
-      await navigator.clipboard.writeText(text.trim());
+      const address = copy.dataset.copyAddress;
+      const what = copy.dataset.copy ?? "";
+      const source = what.startsWith("#") ? document.querySelector(what) : null;
+      const text = address === undefined ? (source ? (source.value ?? source.textContent) : what)
+        : new URL(address || location.href, location.href).href;
       const before = copy.textContent;
-      copy.textContent = copy.dataset.copied || before;
-      setTimeout(() => { copy.textContent = before; }, 1500);
+      if (await copied(text.trim(), source)) {
+        copy.textContent = copy.dataset.copied || before;
+        copy.focus();
+        setTimeout(() => { copy.textContent = before; }, 1500);
+      }
     }
     for (const menu of document.querySelectorAll("details.menu[open]")) {
       if (!menu.contains(event.target)) menu.open = false;

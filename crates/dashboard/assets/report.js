@@ -1,16 +1,6 @@
-// Reports and logs: copying links, choosing ranges of lines, dropping files. All of it also works without.
+// Reports and logs: choosing ranges of lines, dropping files. All of it also works without.
 (() => {
   document.documentElement.classList.add("js");
-
-  // "Copy link": the address of the button, else of this page.
-  document.addEventListener("click", async (event) => {
-    const button = event.target.closest("[data-copy-address]");
-    if (!button) return;
-    await navigator.clipboard.writeText(new URL(button.dataset.copyAddress || location.href, location.href).href);
-    const before = button.textContent;
-    button.textContent = button.dataset.copied;
-    setTimeout(() => { button.textContent = before; }, 1500);
-  });
 
   // A click on a line number chooses the line, with Shift all from the last one on. The address says what is chosen.
   const line = (number) => document.getElementById(`L${number}`);

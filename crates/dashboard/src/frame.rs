@@ -10,6 +10,7 @@ use crate::{
     Dashboard, assets,
     error::PageError,
     locale::{self, Locale},
+    said,
     session::{Viewer, cookie},
 };
 
@@ -135,6 +136,11 @@ impl Frame {
     /// A text under `group.word`; the word itself where the messages do not know it: for words of the API.
     pub(crate) fn word(&self, group: &str, word: &str) -> String {
         self.taste.locale.find(&format!("{group}.{word}")).unwrap_or(word).to_owned()
+    }
+
+    /// What a use case says in words, in the reader's language where it is known there.
+    pub(crate) fn said<'t>(&self, text: &'t str) -> std::borrow::Cow<'t, str> {
+        said::translated(self.taste.locale, text)
     }
 
     /// A text of the messages with one value in it.

@@ -2,11 +2,13 @@
 
 mod assets;
 mod error;
+mod escape;
 mod fields;
 mod frame;
 mod locale;
 mod pages;
 mod policy;
+mod said;
 mod session;
 
 use axum::{Router, middleware};

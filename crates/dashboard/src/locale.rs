@@ -16,6 +16,7 @@ macro_rules! messages {
             include_str!(concat!("../messages/", $folder, "/report.toml")),
             include_str!(concat!("../messages/", $folder, "/connect.toml")),
             include_str!(concat!("../messages/", $folder, "/manage.toml")),
+            include_str!(concat!("../messages/", $folder, "/more.toml")),
         ]
     };
 }

@@ -117,6 +117,21 @@ impl Flow {
         caller: &Caller,
         filter: &AnalysisFilter,
     ) -> Result<List<AnalysisView>> {
+        self.find_analyses(caller, filter, &[], false).await
+    }
+
+    /// As [`Flow::list_analyses`], of these repositories (all where there are none), and where `is_counted` only what
+    /// statistics count: without the back-filled.
+    ///
+    /// # Errors
+    /// As [`Flow::list_analyses`].
+    pub async fn find_analyses(
+        &self,
+        caller: &Caller,
+        filter: &AnalysisFilter,
+        repositories: &[String],
+        is_counted: bool,
+    ) -> Result<List<AnalysisView>> {
         one_of("severity", filter.severity.as_deref(), &["low", "medium", "high"])?;
         one_of("status", filter.status.as_deref(), &["queued", "running", "done", "failed", "no_log"])?;
         let wanted = StoreFilter {
@@ -129,6 +144,8 @@ impl Flow {
             branch: filter.branch.clone(),
             cluster: filter.cluster.clone(),
             state: filter.status.clone(),
+            repositories: repositories.to_vec(),
+            is_counted,
             ..StoreFilter::default()
         };
         let page = page(filter.limit, filter.cursor.as_deref())?;

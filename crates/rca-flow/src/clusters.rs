@@ -20,6 +20,7 @@ impl Flow {
             state: query.state.clone(),
             category: query.category.clone(),
             repository: query.repository.clone(),
+            ..ClusterFilter::default()
         };
         let page = page(query.limit, query.cursor.as_deref())?;
         let page = self.store().list_clusters(&caller.workspace, &filter, &page).await?;

@@ -20,8 +20,8 @@ use crate::{
     operations::{Head, sync_operation},
     policy,
     types::{
-        Backfill, Disconnected, FeedbackChange, FeedbackPolicy, Health, IntegrationPatch, IntegrationView,
-        Mode, Perimeter, PerimeterMode, ReplaceTokenRequest, time,
+        Backfill, Disconnected, FeedbackChange, FeedbackPatch, FeedbackPolicy, Health, IntegrationPatch,
+        IntegrationView, Mode, Perimeter, PerimeterMode, ReplaceTokenRequest, time,
     },
 };
 
@@ -62,13 +62,13 @@ impl Flow {
             mode: patch.mode,
             perimeter: patch.perimeter.clone(),
             backfill: patch.backfill,
-            feedback: patch.feedback,
+            feedback: None,
         })?;
         let change = IntegrationChange {
             mode: patch.mode.map(|mode| word(&mode)),
             perimeter: patch.perimeter.as_ref().map(value),
             backfill: patch.backfill.map(|change| value(&backfill(backfill_of(&known), Some(change)))),
-            feedback: patch.feedback.map(|change| merge(&known.feedback, &value(&change))),
+            feedback: patch.feedback.map(|change| merge(&known.feedback, change)),
             enabled: patch.enabled,
             ..IntegrationChange::default()
         };
@@ -252,6 +252,20 @@ impl Flow {
         })
     }
 
+    /// What an integration wishes itself to be said at the forge, and what is said without a wish of its own.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub async fn feedback_wishes(
+        &self,
+        caller: &Caller,
+        id: &str,
+    ) -> Result<(FeedbackChange, FeedbackPolicy)> {
+        let mut integration = self.integration(&caller.workspace, id).await?;
+        let own = serde_json::from_value(std::mem::take(&mut integration.feedback)).unwrap_or_default();
+        Ok((own, self.feedback_policy(&integration).await?))
+    }
+
     /// What is said at the forge for this integration, all wishes considered.
     pub(crate) async fn feedback_policy(&self, integration: &Integration) -> Result<FeedbackPolicy> {
         let settings = self.store().get_settings(&integration.workspace).await?;
@@ -311,13 +325,8 @@ fn health_view(integration: &Integration) -> Health {
     }
 }
 
-/// The wishes of `change` laid over those of `known`.
-pub(crate) fn merge(known: &Value, change: &Value) -> Value {
-    let mut merged: FeedbackChange = serde_json::from_value(known.clone()).unwrap_or_default();
-    let change: FeedbackChange = serde_json::from_value(change.clone()).unwrap_or_default();
-    merged.pr_comment = change.pr_comment.or(merged.pr_comment);
-    merged.commit_comment = change.commit_comment.or(merged.commit_comment);
-    merged.issue = change.issue.or(merged.issue);
-    merged.status = change.status.or(merged.status);
-    value(&merged)
+/// The wishes of `known` as `change` leaves them.
+pub(crate) fn merge(known: &Value, change: FeedbackPatch) -> Value {
+    let known: FeedbackChange = serde_json::from_value(known.clone()).unwrap_or_default();
+    value(&change.over(known))
 }

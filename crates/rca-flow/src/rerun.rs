@@ -2,6 +2,7 @@
 
 use forge_core::{ErrorKind, ForgeClientExt, LogOptions, model::Job};
 use rca_engine::{Evidence, Report};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
@@ -71,6 +72,10 @@ impl Flow {
         let told = introduced_by(self, &context, &analysis, &job, &report, None).await;
         analysis.introduced_by = Some(value(&told));
         let (changes, added, removed) = difference(before.as_ref(), &report);
+        let last = LastRerun::of(now().to_string(), &changes, &added, &removed);
+        if let Some(data) = analysis.data.as_object_mut() {
+            data.insert(LAST.to_owned(), value(&last));
+        }
         (analysis.input_key, analysis.reused_from) = (Some(read.input_key), None);
         reword(self, &mut analysis, &mut report).await;
         let mut writes = finish(&mut analysis, &report, now().as_millisecond());
@@ -85,6 +90,58 @@ impl Flow {
             evidence_removed: removed,
             analysis: self.get_analysis(caller, id).await?,
         })
+    }
+}
+
+/// Under this name an analysis keeps what its last rerun changed.
+const LAST: &str = "rerun";
+/// Fields that are kept, and characters of each value: enough to be read, and a row stays small.
+const MOST_FIELDS: usize = 40;
+const MOST_CHARS: usize = 600;
+
+/// What the last rerun of an analysis changed; nothing in it where the report stayed the same.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LastRerun {
+    /// RFC 3339.
+    pub at: String,
+    /// Fields of the report that changed; long values are cut.
+    pub changes: Vec<ReportChange>,
+    /// Evidence that was not there before.
+    pub evidence_added: Vec<EvidencePlace>,
+    /// Evidence that is there no more.
+    pub evidence_removed: Vec<EvidencePlace>,
+}
+
+impl LastRerun {
+    fn of(at: String, changes: &[ReportChange], added: &[EvidencePlace], removed: &[EvidencePlace]) -> Self {
+        let short = |value: &Value| match value {
+            Value::String(text) => Value::from(forge_core::text::cut(text, MOST_CHARS)),
+            Value::Array(_) | Value::Object(_) => {
+                Value::from(forge_core::text::cut(&value.to_string(), MOST_CHARS))
+            }
+            other => other.clone(),
+        };
+        let kept = changes.iter().take(MOST_FIELDS).map(|change| ReportChange {
+            field: change.field.clone(),
+            before: short(&change.before),
+            after: short(&change.after),
+        });
+        Self {
+            at,
+            changes: kept.collect(),
+            evidence_added: added.to_vec(),
+            evidence_removed: removed.to_vec(),
+        }
+    }
+
+    pub(crate) fn read(data: &Value) -> Option<Self> {
+        serde_json::from_value(data.get(LAST)?.clone()).ok()
+    }
+
+    /// Whether the report stayed as it was.
+    #[must_use]
+    pub fn is_same(&self) -> bool {
+        self.changes.is_empty() && self.evidence_added.is_empty() && self.evidence_removed.is_empty()
     }
 }
 

@@ -98,7 +98,7 @@ impl Flow {
             let mut settings = known.as_object().cloned().unwrap_or_default();
             if let Some(feedback) = &change.feedback {
                 let before = known.get("feedback").cloned().unwrap_or_default();
-                settings.insert("feedback".to_owned(), merge(&before, &value(feedback)));
+                settings.insert("feedback".to_owned(), merge(&before, *feedback));
             }
             let (mut secrets, mut dropped) = (Vec::new(), Vec::new());
             if let Some(wanted) = &change.log_sources {

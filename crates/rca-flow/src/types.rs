@@ -30,14 +30,14 @@ pub use channel::{
     ChannelFilters, ChannelMade, ChannelPatch, ChannelRequest, ChannelView, NotificationView, TelegramLink,
 };
 pub use integration::{
-    AuthorizeRequest, Backfill, BackfillChange, Can, Credential, Disconnected, FeedbackChange,
+    AuthorizeRequest, Backfill, BackfillChange, Can, Credential, Disconnected, FeedbackChange, FeedbackPatch,
     FeedbackPolicy, Health, HealthStatus, IntegrationPatch, IntegrationView, LeftoverHook, Mode, Perimeter,
     PerimeterMode, Problem, ReplaceTokenRequest, Scopes, StartRequest, Started, TokenRequest, WebhookOnly,
     WebhookOnlyRequest,
 };
 pub use product::{
-    AuditView, CauseView, ClusterQuery, ClusterView, IncidentView, ListQuery, MemberRequest, MemberView,
-    Overview, Percentiles, Point, RepositoryStatsView, RoleRequest, StatsQuery, TopQuery,
+    AuditQuery, AuditView, CauseView, ClusterQuery, ClusterView, IncidentView, ListQuery, MemberRequest,
+    MemberView, Overview, Percentiles, Point, RepositoryStatsView, RoleRequest, StatsQuery, TopQuery,
 };
 pub use repository::{
     BackfillItem, HookView, MonitorItem, MonitorOutcome, MonitorRequest, OperationItem, OperationQuery,

@@ -1,12 +1,12 @@
 //! What people look at to know that all is well: incidents, and the audit.
 
-use rca_store::PageRequest;
+use rca_store::{AuditFilter, PageRequest};
 
 use crate::{
-    analyses::one_of,
+    analyses::{millisecond, one_of},
     error::{FlowError, FlowErrorKind, Result},
     flow::{Caller, Flow},
-    types::{AuditView, IncidentView, List, ListQuery, page, time},
+    types::{AuditQuery, AuditView, IncidentView, List, ListQuery, page, time},
 };
 
 /// Entries of an audit that one table takes; more than that is read in pages.
@@ -45,12 +45,9 @@ impl Flow {
     ///
     /// # Errors
     /// `invalid_field`.
-    pub async fn list_audit(&self, caller: &Caller, query: &ListQuery) -> Result<List<AuditView>> {
-        if query.state.is_some() {
-            return Err(FlowError::invalid_field("state", "is not for the audit"));
-        }
+    pub async fn list_audit(&self, caller: &Caller, query: &AuditQuery) -> Result<List<AuditView>> {
         let page = page(query.limit, query.cursor.as_deref())?;
-        let page = self.store().list_audit(&caller.workspace, &page).await?;
+        let page = self.store().find_audit(&caller.workspace, &audit_filter(query)?, &page).await?;
         let items = page
             .items
             .into_iter()
@@ -67,17 +64,18 @@ impl Flow {
         Ok(List { items, next_cursor: page.next_cursor })
     }
 
-    /// The whole audit as a table (RFC 4180), the newest first. Cells that a spreadsheet would take for a formula
-    /// begin with an apostrophe.
+    /// All entries that match as a table (RFC 4180), the newest first. Cells that a spreadsheet would take for a
+    /// formula begin with an apostrophe.
     ///
     /// # Errors
-    /// `too_many_rows` above 100,000 entries: read it in pages then.
-    pub async fn audit_table(&self, caller: &Caller) -> Result<String> {
+    /// `invalid_field`; `too_many_rows` above 100,000 entries: read it in pages then.
+    pub async fn audit_table(&self, caller: &Caller, query: &AuditQuery) -> Result<String> {
+        let filter = audit_filter(query)?;
         let mut table = String::from("seq,at,actor,action,target,detail,hash\r\n");
         let (mut cursor, mut rows) = (None, 0);
         loop {
             let page = PageRequest { limit: 500, cursor };
-            let page = self.store().list_audit(&caller.workspace, &page).await?;
+            let page = self.store().find_audit(&caller.workspace, &filter, &page).await?;
             for entry in page.items {
                 rows += 1;
                 let detail = entry.detail.to_string();
@@ -106,6 +104,17 @@ impl Flow {
             }
         }
     }
+}
+
+fn audit_filter(query: &AuditQuery) -> Result<AuditFilter> {
+    let part = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    Ok(AuditFilter {
+        actor: part(&query.actor),
+        action: part(&query.action),
+        target: part(&query.target),
+        since: millisecond("since", query.since.as_deref())?,
+        until: millisecond("until", query.until.as_deref())?,
+    })
 }
 
 /// One cell: quoted where it has to be, and never a formula.

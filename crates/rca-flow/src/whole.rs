@@ -6,10 +6,11 @@ use rca_store::{ClusterFilter, FoundTest, SiblingJob};
 use serde::Deserialize;
 
 use crate::{
-    analyses::{one_of, view},
+    analyses::{millisecond, one_of, view},
     clusters,
     error::{FlowError, Result},
     flow::{Caller, Flow},
+    rerun::LastRerun,
     types::{AnalysisView, ClusterQuery, ClusterView, List, page, time},
 };
 
@@ -17,6 +18,8 @@ use crate::{
 const MOST_JOBS: u32 = 500;
 /// Found things of one kind.
 const MOST_FOUND: u32 = 20;
+/// Names that a filter offers, or that a part of one stands for.
+const MOST_NAMES: u32 = 50;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// An analysis with what surrounds it.
@@ -40,6 +43,8 @@ pub struct WholeAnalysis {
     pub first_failures: BTreeMap<String, String>,
     /// Whether anything was to be posted at the forge.
     pub is_posted: bool,
+    /// What the last rerun changed, where there was one.
+    pub rerun: Option<LastRerun>,
 }
 
 /// What a person said of a report.
@@ -116,6 +121,17 @@ pub struct TestView {
     pub seen_at: String,
 }
 
+/// What happened to the clusters of a list, and since when (RFC 3339).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClusterSince {
+    /// First seen.
+    pub new: Option<String>,
+    /// Known before, and seen again.
+    pub back: Option<String>,
+    /// Resolved, and still so.
+    pub resolved: Option<String>,
+}
+
 /// How many clusters there are in a state, now or since a time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ClusterCounts {
@@ -183,6 +199,7 @@ impl Flow {
             verdict: word("verdict").and_then(|verdict| serde_json::from_value(verdict).ok()),
             build_number: word("build_number").and_then(|number| number.as_str().map(str::to_owned)),
             is_posted: word("post").and_then(|post| post.as_bool()).unwrap_or(false),
+            rerun: LastRerun::read(&analysis.data),
             first_failures: first.into_iter().map(|(name, at)| (name, time(at))).collect(),
             repository_url,
             other_jobs,
@@ -207,12 +224,21 @@ impl Flow {
     ///
     /// # Errors
     /// `invalid_field`.
-    pub async fn recent_clusters(&self, caller: &Caller, query: &ClusterQuery) -> Result<List<ClusterView>> {
+    pub async fn recent_clusters(
+        &self,
+        caller: &Caller,
+        query: &ClusterQuery,
+        since: &ClusterSince,
+    ) -> Result<List<ClusterView>> {
+        let time = |name: &str, text: &Option<String>| millisecond(name, text.as_deref());
         one_of("state", query.state.as_deref(), &["active", "acknowledged", "resolved"])?;
         let filter = ClusterFilter {
             state: query.state.clone(),
             category: query.category.clone(),
             repository: query.repository.clone(),
+            new_since: time("new_since", &since.new)?,
+            back_since: time("back_since", &since.back)?,
+            resolved_since: time("resolved_since", &since.resolved)?,
         };
         let page = page(query.limit, query.cursor.as_deref())?;
         let page = self.store().recent_clusters(&caller.workspace, &filter, &page).await?;
@@ -243,10 +269,39 @@ impl Flow {
     /// # Errors
     /// `invalid_field`.
     pub async fn cluster_counts(&self, caller: &Caller, since: &str) -> Result<ClusterCounts> {
-        let since = crate::analyses::millisecond("since", Some(since))?.unwrap_or_default();
+        let since = millisecond("since", Some(since))?.unwrap_or_default();
         let [active, new, recurring, resolved] =
             self.store().cluster_counts(&caller.workspace, since).await?;
         Ok(ClusterCounts { active, new, recurring, resolved })
+    }
+
+    /// Repositories whose full name holds `part`: those in which something failed, then those that are monitored. One
+    /// that has that very name is alone.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn repositories_like(&self, caller: &Caller, part: &str) -> Result<Vec<String>> {
+        let (store, workspace) = (self.store(), caller.workspace.as_str());
+        let failing = store.find_failing_repositories(workspace, part, MOST_NAMES).await?;
+        let mut names: Vec<String> = failing.into_iter().map(|(name, _)| name).collect();
+        for name in store.find_monitored_names(workspace, part, MOST_NAMES).await? {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        if let Some(same) = names.iter().find(|name| *name == part) {
+            return Ok(vec![same.clone()]);
+        }
+        names.truncate(MOST_NAMES as usize);
+        Ok(names)
+    }
+
+    /// Branches on which something failed, by name; at most two hundred.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn failing_branches(&self, caller: &Caller) -> Result<Vec<String>> {
+        Ok(self.store().failing_branches(&caller.workspace, 200).await?)
     }
 
     /// Repositories, runs, commits, failed tests and causes that `text` may mean; at most twenty of each.

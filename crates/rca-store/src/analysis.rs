@@ -123,6 +123,10 @@ pub struct AnalysisFilter {
     pub commit_sha: Option<String>,
     /// Only of jobs with this name.
     pub job_name: Option<String>,
+    /// Only of these repositories, by their full names; all where there are none.
+    pub repositories: Vec<String>,
+    /// Only what statistics count: without the back-filled.
+    pub is_counted: bool,
 }
 
 impl Store {
@@ -192,6 +196,12 @@ impl Store {
                     .await?;
             let column = if by_key.is_some() { "repository_key" } else { "repository" };
             sql = sql.push(&format!(" AND {column} = ")).arg(repository);
+        }
+        if !filter.repositories.is_empty() {
+            sql = sql.push(" AND repository IN ").list(&filter.repositories);
+        }
+        if filter.is_counted {
+            sql = sql.push(" AND source <> 'backfill'");
         }
         if let Some(run) = &filter.run_id {
             // A run has few analyses, and each half has its index.

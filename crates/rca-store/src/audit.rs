@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::page::{Page, PageRequest};
+use crate::pages::holding;
 use crate::sql::{Row, Sql};
 use crate::store::Store;
 use serde_json::Value;
@@ -42,6 +43,21 @@ pub struct AuditEntry {
     pub hash: String,
 }
 
+/// Which entries a list shows. Texts are parts of what is stored, in any case.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// Who.
+    pub actor: Option<String>,
+    /// What.
+    pub action: Option<String>,
+    /// To what.
+    pub target: Option<String>,
+    /// From, in milliseconds.
+    pub since: Option<i64>,
+    /// To, in milliseconds.
+    pub until: Option<i64>,
+}
+
 /// What a check of the chain found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuditCheck {
@@ -57,15 +73,35 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the database does not answer.
     pub async fn list_audit(&self, workspace: &str, page: &PageRequest) -> Result<Page<AuditEntry>> {
+        self.find_audit(workspace, &AuditFilter::default(), page).await
+    }
+
+    /// Audit entries of a workspace that match, the newest first.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn find_audit(
+        &self,
+        workspace: &str,
+        filter: &AuditFilter,
+        page: &PageRequest,
+    ) -> Result<Page<AuditEntry>> {
         let before = page.cursor.as_ref().and_then(|cursor| cursor.parse::<i64>().ok());
-        let mut connection = self.read().await?;
-        let rows = Sql::new("SELECT * FROM audit WHERE workspace = $1")
+        let mut sql = Sql::new("SELECT * FROM audit WHERE workspace = $1")
             .bind(workspace)
             .when(" AND seq < ", before)
-            .push(" ORDER BY seq DESC LIMIT ")
-            .arg(page.fetch())
-            .all(&mut connection)
-            .await?;
+            .when(" AND at >= ", filter.since)
+            .when(" AND at < ", filter.until);
+        for (column, part) in
+            [("actor", &filter.actor), ("action", &filter.action), ("target", &filter.target)]
+        {
+            if let Some(part) = part {
+                let condition = format!(" AND lower({column}) LIKE ");
+                sql = sql.push(&condition).arg(holding(part)).push(" ESCAPE '!'");
+            }
+        }
+        let mut connection = self.read().await?;
+        let rows = sql.push(" ORDER BY seq DESC LIMIT ").arg(page.fetch()).all(&mut connection).await?;
         let items = rows.iter().map(AuditEntry::from_row).collect::<Result<Vec<_>>>()?;
         Ok(Page::cut(items, page, |entry| entry.seq.to_string()))
     }

@@ -63,6 +63,12 @@ pub struct ClusterFilter {
     pub category: Option<String>,
     /// Only seen in this repository.
     pub repository: Option<String>,
+    /// Only first seen at or after; only in [`Store::recent_clusters`], as the two below.
+    pub new_since: Option<i64>,
+    /// Only first seen before, and seen again at or after.
+    pub back_since: Option<i64>,
+    /// Only resolved now, and at or after.
+    pub resolved_since: Option<i64>,
 }
 
 impl Store {

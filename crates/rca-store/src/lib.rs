@@ -43,7 +43,7 @@ mod writer;
 
 pub use analysis::{Analysis, AnalysisFilter, Feedback};
 pub use api_token::{ApiToken, NewApiToken};
-pub use audit::{AuditCheck, AuditEntry, NewAudit};
+pub use audit::{AuditCheck, AuditEntry, AuditFilter, NewAudit};
 pub use baseline::{BaselineKey, StoredBaseline};
 pub use channel::Channel;
 pub use cluster::{Cluster, ClusterFilter, ClusterHit};

@@ -148,7 +148,11 @@ impl Store {
         let mut sql = Sql::new("SELECT * FROM cluster WHERE workspace = $1")
             .bind(workspace)
             .when(" AND state = ", filter.state.clone())
-            .when(" AND category = ", filter.category.clone());
+            .when(" AND category = ", filter.category.clone())
+            .when(" AND first_seen_at >= ", filter.new_since)
+            .when(" AND first_seen_at < ", filter.back_since)
+            .when(" AND last_seen_at >= ", filter.back_since)
+            .when(" AND state = 'resolved' AND resolved_at >= ", filter.resolved_since);
         if let Some(repository) = &filter.repository {
             sql = sql
                 .push(" AND id IN (SELECT cluster FROM cluster_repository WHERE repository = ")
@@ -309,6 +313,45 @@ impl Store {
         .collect()
     }
 
+    /// Branches on which something failed, in the order of their names; each is one step in an index.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn failing_branches(&self, workspace: &str, limit: u32) -> Result<Vec<String>> {
+        let mut connection = self.read().await?;
+        Sql::new(
+            "WITH RECURSIVE found(name) AS (SELECT min(branch) FROM analysis WHERE workspace = $1 UNION ALL \
+             SELECT (SELECT min(branch) FROM analysis WHERE workspace = $1 AND branch > found.name) FROM found \
+             WHERE found.name IS NOT NULL) SELECT name FROM found WHERE name IS NOT NULL AND name <> '' LIMIT $2",
+        )
+        .bind(workspace)
+        .bind(i64::from(limit))
+        .all(&mut connection)
+        .await?
+        .iter()
+        .map(|row| row.text("name"))
+        .collect()
+    }
+
+    /// Monitored repositories whose full name holds `part`, in the order of their names.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn find_monitored_names(&self, workspace: &str, part: &str, limit: u32) -> Result<Vec<String>> {
+        let mut connection = self.read().await?;
+        Sql::new("SELECT DISTINCT full_name FROM repository WHERE workspace = ")
+            .arg(workspace)
+            .push(" AND monitored = 1 AND lower(full_name) LIKE ")
+            .arg(holding(part))
+            .push(" ESCAPE '!' ORDER BY full_name LIMIT ")
+            .arg(i64::from(limit))
+            .all(&mut connection)
+            .await?
+            .iter()
+            .map(|row| row.text("full_name"))
+            .collect()
+    }
+
     /// Clusters whose cause holds `part`, the last seen first.
     ///
     /// # Errors
@@ -390,7 +433,7 @@ impl SiblingJob {
 }
 
 /// The pattern for a text that holds `part`, whatever stands in it.
-fn holding(part: &str) -> String {
+pub(crate) fn holding(part: &str) -> String {
     let mut pattern = String::from("%");
     for character in part.to_lowercase().chars() {
         if matches!(character, '%' | '_' | '!') {

@@ -15,8 +15,8 @@ pub mod openapi;
 pub mod providers;
 pub mod routes;
 pub mod shutdown;
-pub mod snippets;
 pub mod telemetry;
 
 pub use app::{Application, Role};
 pub use config::Config;
+pub use rca_flow::snippets;

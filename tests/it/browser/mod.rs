@@ -5,6 +5,7 @@
 //! `target/screenshots/`.
 
 mod connect;
+mod copy;
 mod driver;
 mod hostile;
 mod pages;

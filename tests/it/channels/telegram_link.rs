@@ -167,6 +167,83 @@ async fn a_chat_is_linked_told_and_unlinked() {
 }
 
 #[tokio::test]
+async fn a_chat_is_linked_by_a_person_on_the_page() {
+    use crate::web::{Web, attribute};
+    let (server, telegram) = (https_server().await, Telegram::start().await);
+    let owner = Web::owner(&server).await;
+    let api = telegram.server.uri();
+    let fields = [
+        ("kind", "telegram"),
+        ("name", "team"),
+        ("bot_token", "12:canary-of-the-bot"),
+        ("api_base_url", api.as_str()),
+    ];
+    let page = owner.post("/channels/new?kind=telegram", "/channels", &fields).await.expect(201);
+    let link = attribute(&page, "href=\"https://t.me/rca_bot?start=");
+    assert_eq!(link.len(), 32, "{link}");
+    assert!(
+        page.contains("https://t.me/rca_bot?startgroup=") && page.contains(&format!("/start {link}")),
+        "{page}"
+    );
+    let list = server.get("/v1/channels").await.expect(200);
+    let id = list["items"][0]["id"].as_str().unwrap();
+    let path = format!("/channels/{id}");
+    let waiting = owner.get(&path).await.expect(200);
+    assert!(waiting.contains("waits for a chat") && waiting.contains("hx-trigger=\"every 2s\""), "{waiting}");
+    assert!(!waiting.contains(&link) && !waiting.contains("canary"), "a link is shown once: {waiting}");
+    assert!(owner.get("/channels").await.expect(200).contains("waits for a chat"));
+
+    // Lost: another one is made, and the chat is linked by it; the page that was left open turns by itself.
+    let page = owner.post(&path, &format!("{path}/link"), &[]).await.expect(200);
+    let code = attribute(&page, "href=\"https://t.me/rca_bot?start=");
+    assert_ne!(code, link);
+    update(&server, id, Some(&telegram.secret()), message(CHAT, &format!("/start {code}"))).await.expect(200);
+    let linked = owner.get(&path).await.expect(200);
+    assert!(linked.contains("chat linked") && !linked.contains("every 2s"), "{linked}");
+    assert!(linked.contains(&CHAT.to_string()), "{linked}");
+    assert!(owner.post(&path, &format!("{path}/link"), &[]).await.expect(409).contains("role=\"alert\""));
+
+    let made = server.post("/v1/tokens", json!({ "name": "m", "role": "member" })).await.expect(201);
+    let member = Web::signed_in(&server, made["token"].as_str().unwrap()).await;
+    member.post(&path, &format!("{path}/link"), &[]).await.expect(403);
+    server.stop().await;
+
+    // Where Telegram cannot reach us it is said what is missing, and nothing is stored.
+    let local = TestServer::start().await;
+    let owner = Web::owner(&local).await;
+    let refused = owner.post("/channels/new?kind=telegram", "/channels", &fields).await.expect(422);
+    assert!(refused.contains("FORGE_RCA_PUBLIC_URL"), "{refused}");
+    local.stop().await;
+}
+
+#[tokio::test]
+async fn the_page_turns_by_itself_when_a_chat_is_linked() {
+    let (server, telegram) = (https_server().await, Telegram::start().await);
+    let Some(browser) = crate::browser::Browser::start(&server).await else { return };
+    browser.sign_in().await;
+    browser.goto("/channels/new?kind=telegram").await;
+    browser.fill("#name", "team").await;
+    browser.fill("#bot_token", "12:canary-of-the-bot").await;
+    browser.fill("#api_base_url", &telegram.server.uri()).await;
+    browser.click("form[action='/channels'] button.primary").await;
+    let command = browser.text("#telegram-command").await;
+    assert!(browser.text("#chat").await.contains("waits for a chat"));
+    browser.check("telegram-link").await;
+    let list = server.get("/v1/channels").await.expect(200);
+    let id = list["items"][0]["id"].as_str().unwrap();
+    update(&server, id, Some(&telegram.secret()), message(CHAT, &command)).await.expect(200);
+    browser
+        .until(
+            "the page has turned",
+            "return document.querySelector('#chat').textContent.includes('chat linked')",
+        )
+        .await;
+    assert!(browser.has("#chat:not([hx-get])").await, "nothing is asked any more");
+    browser.close().await;
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn codes_expire_and_belong_to_one_channel() {
     let (server, telegram, other) = (https_server().await, Telegram::start().await, Telegram::start().await);
     let (made, second) = (

@@ -13,12 +13,14 @@ use rca_engine::Category;
 use rca_flow::{
     access::Scope,
     types::{AnalysisFilter, ClusterQuery, ClusterView},
+    whole::ClusterSince,
 };
 use url::form_urlencoded;
 
 use super::{
     Page,
     charts::DayChart,
+    failures::day_or_time,
     html,
     rows::{Row, word},
 };
@@ -60,10 +62,20 @@ struct ClustersPage {
     category: String,
     repository: String,
     categories: Vec<String>,
+    /// What the filter offers.
+    repositories: Vec<String>,
+    spans: Vec<Since>,
     is_filtered: bool,
     is_first: bool,
     first: String,
     next: Option<String>,
+}
+
+/// What happened to the shown ones since a day: a number of the overview leads here.
+struct Since {
+    name: String,
+    value: String,
+    words: String,
 }
 
 async fn list(
@@ -80,7 +92,20 @@ async fn list(
         limit: Some(ROWS),
         cursor: get("cursor"),
     };
-    let found = state.flow.recent_clusters(&viewer.caller(), &wanted).await?;
+    let since = ClusterSince {
+        new: get("new_since").map(|day| day_or_time(&day)),
+        back: get("back_since").map(|day| day_or_time(&day)),
+        resolved: get("resolved_since").map(|day| day_or_time(&day)),
+    };
+    let found = state.flow.recent_clusters(&viewer.caller(), &wanted, &since).await?;
+    let f = Frame::inside(&state, &viewer, Nav::Clusters).await?;
+    let mut spans = Vec::new();
+    for name in ["new", "back", "resolved"] {
+        if let Some(value) = get(&format!("{name}_since")) {
+            let words = f.t1(&format!("clusters_more.{name}"), &value);
+            spans.push(Since { name: format!("{name}_since"), value, words });
+        }
+    }
     let address = |cursor: Option<&str>| {
         let mut query = form_urlencoded::Serializer::new(String::new());
         let filters =
@@ -90,15 +115,21 @@ async fn list(
                 query.append_pair(name, value);
             }
         }
+        for span in &spans {
+            query.append_pair(&span.name, &span.value);
+        }
         if let Some(cursor) = cursor {
             query.append_pair("cursor", cursor);
         }
         format!("/clusters?{}", query.finish())
     };
     html(&ClustersPage {
-        f: Frame::inside(&state, &viewer, Nav::Clusters).await?,
         clusters: found.items,
-        is_filtered: wanted.state.is_some() || wanted.category.is_some() || wanted.repository.is_some(),
+        is_filtered: !spans.is_empty()
+            || wanted.state.is_some()
+            || wanted.category.is_some()
+            || wanted.repository.is_some(),
+        repositories: state.flow.repositories_like(&viewer.caller(), "").await?,
         is_first: wanted.cursor.is_none(),
         first: address(None),
         next: found.next_cursor.as_deref().map(|cursor| address(Some(cursor))),
@@ -106,6 +137,8 @@ async fn list(
         state: wanted.state.unwrap_or_default(),
         category: wanted.category.unwrap_or_default(),
         repository: wanted.repository.unwrap_or_default(),
+        spans,
+        f,
     })
 }
 

@@ -128,6 +128,9 @@ struct ForgePage {
     mode: String,
     backfill: bool,
     runs: String,
+    /// Where they do not follow from the address.
+    api_base_url: String,
+    oauth_base_url: String,
     problem: Option<Problem>,
     warnings: Vec<&'static str>,
     public_url: String,
@@ -223,6 +226,8 @@ async fn forge_page(
         mode,
         backfill: fresh || fields.is_on("backfill"),
         runs: fields.get("runs").unwrap_or("20").to_owned(),
+        api_base_url: fields.text("api_base_url"),
+        oauth_base_url: fields.text("oauth_base_url"),
         problem: problem.map(|error| Problem::new(&f, error)),
         warnings,
         public_url: plain(&config.public_url),

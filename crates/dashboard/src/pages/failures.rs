@@ -10,7 +10,7 @@ use axum::{
 };
 use jiff::{SignedDuration, Timestamp};
 use rca_engine::Category;
-use rca_flow::types::AnalysisFilter;
+use rca_flow::{Caller, FlowError, types::AnalysisFilter};
 use url::form_urlencoded;
 
 use super::{
@@ -28,8 +28,18 @@ const ROWS: u32 = 50;
 /// The spans that can be chosen, in hours.
 const SPANS: [(&str, i64); 3] = [("1d", 24), ("7d", 168), ("30d", 720)];
 /// Fields of the address that filter.
-const FIELDS: [&str; 9] =
-    ["repository", "branch", "category", "severity", "status", "forge", "since", "until", "cluster"];
+const FIELDS: [&str; 10] = [
+    "repository",
+    "branch",
+    "category",
+    "severity",
+    "status",
+    "forge",
+    "since",
+    "until",
+    "cluster",
+    "counted",
+];
 
 pub(super) fn router() -> Router<Dashboard> {
     Router::new().route("/failures", get(show))
@@ -50,11 +60,19 @@ struct FailuresPage {
     categories: Vec<String>,
     forges: Vec<(String, &'static str)>,
     has_integrations: bool,
+    /// What the filters offer.
+    repositories: Vec<String>,
+    branches: Vec<String>,
 }
 
 impl FailuresPage {
     fn asked(&self, name: &str) -> &str {
         self.asked.get(name).map(String::as_str).unwrap_or_default()
+    }
+
+    /// The end of the span, as far as a field for days can show it.
+    fn until_day(&self) -> &str {
+        self.asked("until").get(..10).unwrap_or_default()
     }
 
     fn is(&self, name: &str, value: &str) -> bool {
@@ -88,7 +106,9 @@ async fn show(
         limit: Some(ROWS),
         cursor: cursor.clone(),
     };
-    let list = state.flow.list_analyses(&caller, &filter).await?;
+    let (filter, repositories) = of_repositories(&state, &caller, filter).await?;
+    let is_counted = asked.contains_key("counted");
+    let list = state.flow.find_analyses(&caller, &filter, &repositories, is_counted).await?;
     let f = Frame::inside(&state, &viewer, Nav::Failures).await?;
     let has_integrations =
         if list.items.is_empty() { !state.flow.list_integrations(&caller).await?.is_empty() } else { true };
@@ -116,9 +136,27 @@ async fn show(
             .map(|forge| (forge.as_str().to_owned(), forge.display_name()))
             .collect(),
         has_integrations,
+        repositories: state.flow.repositories_like(&caller, "").await?,
+        branches: state.flow.failing_branches(&caller).await?,
         asked,
         f,
     })
+}
+
+/// People type a part of a repository's name: the filter is then for all that have it.
+async fn of_repositories(
+    state: &Dashboard,
+    caller: &Caller,
+    mut filter: AnalysisFilter,
+) -> Result<(AnalysisFilter, Vec<String>), FlowError> {
+    let Some(part) = &filter.repository else { return Ok((filter, Vec::new())) };
+    let names = state.flow.repositories_like(caller, part).await?;
+    // An id, or a name that only an exact look can find.
+    let is_exact = names.is_empty() || names.iter().any(|name| name == part);
+    if !is_exact {
+        filter.repository = None;
+    }
+    Ok((filter, if is_exact { Vec::new() } else { names }))
 }
 
 /// A span such as `7d`, a day, or a time.

@@ -49,8 +49,12 @@ impl Row {
             .find(&format!("incident_repair.{code}"))
             .map_or_else(|| f.t("incident.open_subject"), str::to_owned);
         Self {
-            title: f.find(&format!("incident_title.{code}")).unwrap_or(&incident.message).to_owned(),
-            remedy: f.find(&format!("incident_remedy.{code}")).unwrap_or(&incident.remedy).to_owned(),
+            title: f
+                .find(&format!("incident_title.{code}"))
+                .map_or_else(|| f.said(&incident.message).into_owned(), str::to_owned),
+            remedy: f
+                .find(&format!("incident_remedy.{code}"))
+                .map_or_else(|| f.said(&incident.remedy).into_owned(), str::to_owned),
             colour: if incident.severity == "high" { "red" } else { "amber" },
             repair: href.map(|href| (href, label)),
             incident,

@@ -81,12 +81,13 @@ impl Card {
         let troubles = view.health.problems.iter().map(|problem| {
             let (href, label) = repair(&view, &problem.code);
             Trouble {
-                title: f.find(&format!("trouble.{}", problem.code)).unwrap_or(&problem.message).to_owned(),
-                message: problem.message.clone(),
+                title: f
+                    .find(&format!("trouble.{}", problem.code))
+                    .map_or_else(|| f.said(&problem.message).into_owned(), str::to_owned),
+                message: f.said(&problem.message).into_owned(),
                 remedy: f
                     .find(&format!("trouble_remedy.{}", problem.code))
-                    .unwrap_or(&problem.remedy)
-                    .to_owned(),
+                    .map_or_else(|| f.said(&problem.remedy).into_owned(), str::to_owned),
                 since: problem.since.clone(),
                 href,
                 label: f.t(label),
@@ -206,8 +207,17 @@ async fn list(State(state): State<Dashboard>, viewer: Viewer) -> Page {
 /// A switch of what is said at the forge.
 struct Switch {
     name: &'static str,
-    is_on: bool,
+    /// What the integration wishes itself.
+    own: Option<bool>,
+    /// What holds where it wishes nothing.
+    inherited: bool,
     is_blocked: bool,
+}
+
+impl Switch {
+    fn is(&self, wish: Option<bool>) -> bool {
+        self.own == wish
+    }
 }
 
 #[derive(Template)]
@@ -248,9 +258,13 @@ async fn show_page(
     let view = &card.view;
     let can = &view.health.can;
     let blocked = state.flow.workspace_feedback(&caller).await?;
-    let feedback = &view.feedback;
-    let switch =
-        |name, is_on, workspace: Option<bool>| Switch { name, is_on, is_blocked: workspace == Some(false) };
+    let (own, inherited) = state.flow.feedback_wishes(&caller, id).await?;
+    let switch = |name, own, inherited, workspace: Option<bool>| Switch {
+        name,
+        own,
+        inherited,
+        is_blocked: workspace == Some(false),
+    };
     let filter =
         RepositoryFilter { monitored: Some(true), limit: Some(SHOWN), ..RepositoryFilter::default() };
     let repositories = state.flow.list_repositories(&caller, id, &filter).await?.items;
@@ -264,10 +278,10 @@ async fn show_page(
             ("set_status", can.set_status),
         ],
         switches: vec![
-            switch("pr_comment", feedback.pr_comment, blocked.pr_comment),
-            switch("commit_comment", feedback.commit_comment, blocked.commit_comment),
-            switch("issue", feedback.issue, blocked.issue),
-            switch("status", feedback.status, blocked.status),
+            switch("pr_comment", own.pr_comment, inherited.pr_comment, blocked.pr_comment),
+            switch("commit_comment", own.commit_comment, inherited.commit_comment, blocked.commit_comment),
+            switch("issue", own.issue, inherited.issue, blocked.issue),
+            switch("status", own.status, inherited.status, blocked.status),
         ],
         perimeter: word(&view.perimeter.mode),
         projects: view.perimeter.projects.join("\n"),

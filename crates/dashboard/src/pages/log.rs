@@ -57,8 +57,10 @@ struct LogPage {
     steps: Vec<Step>,
     query: String,
     wrap: bool,
+    wrap_href: String,
+    /// This page, while the log is being read.
+    again: String,
     hits: Option<Hits>,
-    selected: String,
     evidence: Vec<Mark>,
 }
 
@@ -90,7 +92,7 @@ struct Step {
     class: &'static str,
     status: String,
     seconds: String,
-    start: u64,
+    href: String,
     is_here: bool,
 }
 
@@ -131,6 +133,20 @@ impl Wanted {
             wrap: text("wrap") == "1",
             part: text("part"),
         }
+    }
+
+    /// The page with lines wrapped, or not any more.
+    fn wrapped_otherwise(&self, id: &str, selected: &str) -> String {
+        let other = Self { wrap: !self.wrap, part: String::new(), query: self.query.clone(), ..*self };
+        let from = self.from.map(|from| from.to_string());
+        let mut pairs = Vec::new();
+        if !selected.is_empty() {
+            pairs.push(("lines", selected));
+        }
+        if let Some(from) = &from {
+            pairs.push(("from", from.as_str()));
+        }
+        other.address(id, &pairs)
     }
 
     fn address(&self, id: &str, pairs: &[(&str, &str)]) -> String {
@@ -197,20 +213,22 @@ async fn show(
             notice = Some(if analysis.integration_id.is_none() {
                 ("log.not_kept", String::new())
             } else {
-                ("log.gone", error.message)
+                ("log.gone", f.said(&error.message).into_owned())
             });
             chunk.lines = known_lines(report, selected);
         }
     }
     let first = chunk.lines.first().map_or(0, |line| line.number);
-    let steps = report.map(|report| steps(&f, report, first)).unwrap_or_default();
+    let steps = report.map(|report| steps(&f, &id, &wanted, report, first)).unwrap_or_default();
+    let selected = selected.map_or_else(String::new, |(start, end)| {
+        if end > start { format!("{start}-{end}") } else { start.to_string() }
+    });
     html(&LogPage {
+        wrap_href: wanted.wrapped_otherwise(&id, &selected),
+        again: wanted.address(&id, &[("lines", &selected)]),
         title: f.t1("log.title", analysis.job_name.as_deref().unwrap_or(&analysis.job_id)),
         job: analysis.repository.clone(),
         evidence: report.map(|report| marks(&id, &wanted, report)).unwrap_or_default(),
-        selected: selected.map_or_else(String::new, |(start, end)| {
-            if end > start { format!("{start}-{end}") } else { start.to_string() }
-        }),
         query: wanted.query.clone(),
         wrap: wanted.wrap,
         f,
@@ -327,7 +345,7 @@ fn marks(id: &str, wanted: &Wanted, report: &Report) -> Vec<Mark> {
     report.evidence.iter().map(|evidence| mark(evidence.start_line, evidence.end_line)).collect()
 }
 
-fn steps(f: &Frame, report: &Report, first: u64) -> Vec<Step> {
+fn steps(f: &Frame, id: &str, wanted: &Wanted, report: &Report, first: u64) -> Vec<Step> {
     let class = |status| match status {
         StepStatus::Failed => "red",
         StepStatus::Passed => "green",
@@ -345,7 +363,11 @@ fn steps(f: &Frame, report: &Report, first: u64) -> Vec<Step> {
                 .seconds
                 .map(|seconds| f.seconds(i64::try_from(seconds).unwrap_or(i64::MAX)))
                 .unwrap_or_default(),
-            start: step.start_line,
+            href: format!(
+                "{}#L{}",
+                wanted.address(id, &[("lines", &step.start_line.to_string())]),
+                step.start_line
+            ),
             is_here: step.start_line <= first && first <= step.end_line,
         })
         .collect()

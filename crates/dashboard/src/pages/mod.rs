@@ -18,11 +18,13 @@ mod problem;
 mod report;
 mod repositories;
 mod rows;
+mod runs;
 mod search;
 mod send;
 mod settings;
 mod sign_in;
 mod sign_in_link;
+mod statistics;
 
 pub(crate) use numbers::Numbers;
 
@@ -58,6 +60,8 @@ pub(crate) fn router() -> Router<Dashboard> {
         .merge(failures::router())
         .merge(clusters::router())
         .merge(search::router())
+        .merge(runs::router())
+        .merge(statistics::router())
         .layer(DefaultBodyLimit::max(FORM_LIMIT))
         .merge(send::router())
         .merge(assets::router())

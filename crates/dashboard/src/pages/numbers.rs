@@ -99,7 +99,7 @@ async fn count(flow: &Flow, caller: &Caller) -> Result<Counted, FlowError> {
     }
     let week = now - SignedDuration::from_hours(7 * 24);
     let week = StatsQuery { since: Some(week.to_string()), ..StatsQuery::default() };
-    let top = TopQuery { limit: Some(CAUSES), ..TopQuery::default() };
+    let top = TopQuery { since: month.since.clone(), limit: Some(CAUSES), ..TopQuery::default() };
     Ok(Counted {
         days: days.into_iter().collect(),
         causes: flow.stats_top_causes(caller, &top).await?.items,

@@ -5,7 +5,7 @@ use axum::{Router, extract::State, routing::get};
 use jiff::Timestamp;
 use rca_flow::{
     types::{AnalysisFilter, CauseView, ClusterQuery, ClusterView, HealthStatus},
-    whole::ClusterCounts,
+    whole::{ClusterCounts, ClusterSince},
 };
 
 use super::{Page, charts::DayChart, html};
@@ -53,6 +53,8 @@ struct Cost {
     cause: String,
     shown: String,
     failures: i64,
+    /// Those failures.
+    href: String,
     /// Of a hundred.
     width: i64,
 }
@@ -79,7 +81,7 @@ async fn show(State(state): State<Dashboard>, viewer: Viewer) -> Page {
     let counted = state.numbers.of(flow, &caller).await?;
     let active =
         ClusterQuery { state: Some("active".to_owned()), limit: Some(RED), ..ClusterQuery::default() };
-    let clusters = flow.recent_clusters(&caller, &active).await?.items;
+    let clusters = flow.recent_clusters(&caller, &active, &ClusterSince::default()).await?.items;
     let age = flow.store().queue_age_ms().await.map_err(PageError::from_store)?;
     let troubled = integrations
         .iter()
@@ -91,15 +93,15 @@ async fn show(State(state): State<Dashboard>, viewer: Viewer) -> Page {
                 .health
                 .problems
                 .first()
-                .map(|problem| problem.message.clone())
+                .map(|problem| f.said(&problem.message).into_owned())
                 .unwrap_or_default(),
         })
         .collect();
     html(&OverviewPage {
         counts,
         time_to_report: counted.time_to_report.map(|seconds| f.seconds(seconds.round() as i64)),
-        chart: DayChart::of(counted.days.clone(), ""),
-        costs: costs(&f, &counted.causes),
+        chart: DayChart::of(counted.days.clone(), "counted=yes&"),
+        costs: costs(&f, &counted.causes, counted.days.first().map_or("", |(day, _)| day)),
         clusters,
         integrations: integrations.len(),
         troubled,
@@ -109,7 +111,7 @@ async fn show(State(state): State<Dashboard>, viewer: Viewer) -> Page {
     })
 }
 
-fn costs(f: &Frame, causes: &[CauseView]) -> Vec<Cost> {
+fn costs(f: &Frame, causes: &[CauseView], since: &str) -> Vec<Cost> {
     let most = causes.iter().map(|cause| cause.minutes_lost).fold(0.0, f64::max);
     causes
         .iter()
@@ -118,6 +120,7 @@ fn costs(f: &Frame, causes: &[CauseView]) -> Vec<Cost> {
             width: ((cause.minutes_lost / most * 100.0).round() as i64).clamp(1, 100),
             shown: f.t1("time.minutes", f.number(cause.minutes_lost.round() as i64)),
             cause: cause.root_cause.clone().unwrap_or_else(|| cause.cluster_id.clone()),
+            href: format!("/failures?cluster={}&since={since}&counted=yes", cause.cluster_id),
             id: cause.cluster_id.clone(),
             failures: cause.failures,
         })

@@ -20,8 +20,8 @@ impl Problem {
         let title = f.find(&format!("connect_problem.{}", error.code)).map(str::to_owned);
         Self {
             title: title.unwrap_or_else(|| f.t("error.refused")),
-            message: error.message.clone(),
-            remedy: ours.or(theirs.map(str::to_owned)),
+            message: f.said(&error.message).into_owned(),
+            remedy: ours.or(theirs.map(|text| f.said(text).into_owned())),
         }
     }
 }

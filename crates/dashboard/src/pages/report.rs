@@ -1,5 +1,6 @@
 //! The report of one failed job: the answer first, then the proof, then the rest folded.
 
+mod difference;
 mod links;
 mod view;
 

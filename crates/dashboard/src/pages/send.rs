@@ -14,7 +14,12 @@ use axum::{
 };
 use http::HeaderMap;
 use rca_engine::archive::{self, Limits};
-use rca_flow::{Caller, access::Scope, types::IngestRequest};
+use rca_flow::{
+    Caller,
+    access::Scope,
+    snippets::{self, Snippet},
+    types::IngestRequest,
+};
 use url::form_urlencoded;
 
 use super::{Page, html};
@@ -47,6 +52,8 @@ struct SendPage {
     /// In MiB.
     limit: usize,
     address: String,
+    /// How each CI system sends its logs.
+    snippets: Vec<Snippet>,
 }
 
 fn may_send(viewer: &Viewer) -> bool {
@@ -58,6 +65,7 @@ async fn show(State(state): State<Dashboard>, viewer: Viewer) -> Page {
     html(&SendPage {
         may_send: may_send(&viewer),
         limit: config.ingest_max_bytes / (1024 * 1024),
+        snippets: snippets::all(config.public_url.as_str()),
         address: config.public_url.as_str().trim_end_matches('/').to_owned(),
         f: Frame::inside(&state, &viewer, Nav::Send).await?,
     })

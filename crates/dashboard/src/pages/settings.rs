@@ -12,7 +12,7 @@ use rca_flow::{
     FlowError,
     access::Scope,
     types::{
-        Digest, FeedbackChange, LogSourceChange, LogSourceKind, LogSourceView, RateCaps, RetentionDays,
+        Digest, FeedbackPatch, LogSourceChange, LogSourceKind, LogSourceView, RateCaps, RetentionDays,
         SettingsChange, SettingsView, TimeZone,
     },
 };
@@ -36,6 +36,7 @@ pub(super) fn router() -> Router<Dashboard> {
 struct SettingsPage {
     f: Frame,
     settings: SettingsView,
+    public_url: String,
     /// Name, and what is wished; none is as the forge's default.
     switches: Vec<(&'static str, Option<bool>)>,
     /// Name and days; empty is as the operator's.
@@ -76,6 +77,7 @@ impl SettingsPage {
             rules: settings.rules.clone().unwrap_or_default(),
             part: String::new(),
             problem: String::new(),
+            public_url: state.flow.config().public_url.as_str().trim_end_matches('/').to_owned(),
             settings,
         })
     }
@@ -86,6 +88,10 @@ impl SettingsPage {
 
     fn is_digest_hour(&self, hour: &u8) -> bool {
         self.settings.digest.is_some_and(|digest| digest.hour == *hour)
+    }
+
+    fn version(&self) -> &'static str {
+        env!("CARGO_PKG_VERSION")
     }
 
     fn kind_of(source: &LogSourceView) -> &'static str {
@@ -127,14 +133,10 @@ async fn change(
 /// What the form of a part asks for; nothing where there is no such part.
 fn change_of(part: &str, fields: &Fields, known: SettingsView) -> Option<Result<SettingsChange, FlowError>> {
     let mut change = SettingsChange::default();
-    let wish = |name| match fields.get(name) {
-        Some("on") => Some(true),
-        Some("off") => Some(false),
-        _ => None,
-    };
+    let wish = |name| wish(fields, name);
     let done = match part {
         "feedback" => {
-            change.feedback = Some(FeedbackChange {
+            change.feedback = Some(FeedbackPatch {
                 pr_comment: wish("pr_comment"),
                 commit_comment: wish("commit_comment"),
                 issue: wish("issue"),
@@ -150,8 +152,14 @@ fn change_of(part: &str, fields: &Fields, known: SettingsView) -> Option<Result<
         "rate-caps" => caps_of(fields).map(|caps| change.rate_caps = Some(Some(caps))),
         "digest" => hour_of(fields).map(|digest| change.digest = Some(digest)),
         "log-source" => source_of(fields).map(|source| {
-            let known = known.log_sources.into_iter().map(kept);
-            change.log_sources = Some(known.chain([source]).collect());
+            // One of the same address is replaced: that is how it gets another token.
+            let same = |it: &LogSourceView| {
+                it.base_url.trim_end_matches('/') == source.base_url.trim_end_matches('/')
+            };
+            let known = known.log_sources.into_iter().filter(|it| !same(it)).map(kept);
+            let mut all: Vec<LogSourceChange> = known.collect();
+            all.push(source);
+            change.log_sources = Some(all);
         }),
         "log-source-removed" => {
             let gone = fields.text("base_url");
@@ -162,6 +170,15 @@ fn change_of(part: &str, fields: &Fields, known: SettingsView) -> Option<Result<
         _ => return None,
     };
     Some(done.map(|()| change))
+}
+
+/// A switch of three positions: on, off, and as it is without a wish. One that was not sent stays.
+pub(super) fn wish(fields: &Fields, name: &str) -> Option<Option<bool>> {
+    match fields.all(name).first()?.as_str() {
+        "on" => Some(Some(true)),
+        "off" => Some(Some(false)),
+        _ => Some(None),
+    }
 }
 
 fn days_of(fields: &Fields) -> Result<RetentionDays, FlowError> {

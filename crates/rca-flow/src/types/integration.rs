@@ -1,3 +1,5 @@
+use serde::Deserializer;
+
 use super::{Deserialize, ForgeKind, SecretString, Serialize, Value};
 
 /// How failures reach us.
@@ -82,7 +84,7 @@ pub struct FeedbackPolicy {
     pub status: bool,
 }
 
-/// A partial [`FeedbackPolicy`]: what is not given stays.
+/// A partial [`FeedbackPolicy`]: what is not there is as it is without a wish.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -99,6 +101,49 @@ pub struct FeedbackChange {
     /// A status at the commit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<bool>,
+}
+
+/// Changes wishes about feedback: what is not given stays, null takes a wish back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct FeedbackPatch {
+    /// A comment on the pull request.
+    #[serde(default, deserialize_with = "given")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<bool>))]
+    pub pr_comment: Option<Option<bool>>,
+    /// A comment on the commit.
+    #[serde(default, deserialize_with = "given")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<bool>))]
+    pub commit_comment: Option<Option<bool>>,
+    /// An issue.
+    #[serde(default, deserialize_with = "given")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<bool>))]
+    pub issue: Option<Option<bool>>,
+    /// A status at the commit.
+    #[serde(default, deserialize_with = "given")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<bool>))]
+    pub status: Option<Option<bool>>,
+}
+
+impl FeedbackPatch {
+    /// The wishes after the change.
+    #[must_use]
+    pub fn over(self, known: FeedbackChange) -> FeedbackChange {
+        FeedbackChange {
+            pr_comment: self.pr_comment.unwrap_or(known.pr_comment),
+            commit_comment: self.commit_comment.unwrap_or(known.commit_comment),
+            issue: self.issue.unwrap_or(known.issue),
+            status: self.status.unwrap_or(known.status),
+        }
+    }
+}
+
+/// A field that is there, be it null, is not one that is left out.
+pub(super) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(from).map(Some)
 }
 
 /// Begins an OAuth flow.
@@ -246,8 +291,8 @@ pub struct IntegrationPatch {
     pub perimeter: Option<Perimeter>,
     /// How much of the past is analysed.
     pub backfill: Option<BackfillChange>,
-    /// What we say at the forge.
-    pub feedback: Option<FeedbackChange>,
+    /// What we say at the forge; null takes a wish back, so that it is as the workspace has it.
+    pub feedback: Option<FeedbackPatch>,
     /// Switched on.
     pub enabled: Option<bool>,
 }

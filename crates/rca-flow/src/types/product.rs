@@ -70,6 +70,34 @@ pub struct ListQuery {
     pub cursor: Option<String>,
 }
 
+/// Which entries of the audit a list or table shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema, utoipa::IntoParams))]
+#[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
+pub struct AuditQuery {
+    /// Who: a part of the name.
+    pub actor: Option<String>,
+    /// What: a part of the action, e.g. `channel.`.
+    pub action: Option<String>,
+    /// To what: a part of it.
+    pub target: Option<String>,
+    /// From, RFC 3339.
+    #[cfg_attr(feature = "openapi", param(format = DateTime))]
+    pub since: Option<String>,
+    /// To, RFC 3339.
+    #[cfg_attr(feature = "openapi", param(format = DateTime))]
+    pub until: Option<String>,
+    /// `json` or `csv`.
+    pub format: Option<String>,
+    /// At most so many [100, max 500]; a table has all.
+    #[cfg_attr(feature = "openapi", param(minimum = 1, maximum = 500))]
+    pub limit: Option<u32>,
+    /// Where to read on.
+    #[cfg_attr(feature = "openapi", param(max_length = 500))]
+    pub cursor: Option<String>,
+}
+
 /// Something that needs a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

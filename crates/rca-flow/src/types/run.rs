@@ -1,4 +1,4 @@
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{AnalysisView, IntroducedBy};
@@ -96,7 +96,7 @@ pub struct Rerun {
 }
 
 /// A field of a report that changed.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReportChange {
     /// Its path, e.g. `failing.tests`; `report` where there was none before.
@@ -108,7 +108,7 @@ pub struct ReportChange {
 }
 
 /// Where evidence stands in the raw log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EvidencePlace {
     /// First line, from 1.

@@ -1,6 +1,4 @@
-use serde::Deserializer;
-
-use super::{Deserialize, FeedbackChange, SecretString, Serialize};
+use super::{Deserialize, FeedbackChange, FeedbackPatch, SecretString, Serialize, integration::given};
 
 /// A CI server that holds logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,8 +18,9 @@ pub enum LogSourceKind {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SettingsChange {
-    /// What is said at the forge, where an integration has no wish of its own.
-    pub feedback: Option<FeedbackChange>,
+    /// What is said at the forge, where an integration has no wish of its own. Null takes a wish back, so that it is as
+    /// usual for the forge.
+    pub feedback: Option<FeedbackPatch>,
     /// Where the logs lie of forges that have no CI. Replaces the whole list; at most 50.
     #[cfg_attr(feature = "openapi", schema(max_items = 50))]
     pub log_sources: Option<Vec<LogSourceChange>>,
@@ -42,11 +41,6 @@ pub struct SettingsChange {
     #[serde(default, deserialize_with = "given")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Digest>))]
     pub digest: Option<Option<Digest>>,
-}
-
-/// A field that is there, be it null, is not one that is left out.
-fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(from).map(Some)
 }
 
 /// Days after which what has ended is removed. What is left out, or longer than the operator's, is as the operator's.

@@ -6,7 +6,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode, header};
-use rca_flow::types::{AnalysisView, IngestAnswer, IngestRequest, List};
+use rca_flow::{
+    snippets::{self, Snippet},
+    types::{AnalysisView, IngestAnswer, IngestRequest, List},
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -18,7 +21,6 @@ use crate::{
     error::{ApiError, Errors},
     input::QueryOf,
     middleware::auth::{Caller, Scope},
-    snippets::{self, Snippet},
 };
 
 /// A JSON body around a log of the largest size, every byte of it escaped.

@@ -4,7 +4,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::header;
-use rca_flow::types::{AuditView, IncidentView, List, ListQuery};
+use rca_flow::types::{AuditQuery, AuditView, IncidentView, List, ListQuery};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
@@ -30,19 +30,19 @@ async fn incidents(
     Ok(Json(state.flow.list_incidents(&caller.as_flow(), &query).await?))
 }
 
-/// Who did what, the newest first. `?format=csv` gives all of it as a table.
-#[utoipa::path(get, path = "/v1/audit", tag = "audit", params(ListQuery),
+/// Who did what, the newest first. `?format=csv` gives all that matches as a table.
+#[utoipa::path(get, path = "/v1/audit", tag = "audit", params(AuditQuery),
     responses((status = 200, body = List<AuditView>), Errors))]
 async fn audit(
     State(state): State<AppState>,
     caller: Caller,
-    QueryOf(query): QueryOf<ListQuery>,
+    QueryOf(query): QueryOf<AuditQuery>,
 ) -> Result<Response, ApiError> {
     let caller = caller.require(Scope::Admin)?.as_flow();
     match query.format.as_deref() {
         None | Some("json") => Ok(Json(state.flow.list_audit(&caller, &query).await?).into_response()),
         Some("csv") => {
-            let table = state.flow.audit_table(&caller).await?;
+            let table = state.flow.audit_table(&caller, &query).await?;
             let headers = [
                 (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
                 (header::CONTENT_DISPOSITION, "attachment; filename=\"audit.csv\""),

@@ -29,7 +29,7 @@ pub(super) fn fields_of(kind: &str) -> Vec<Field> {
         ],
         "telegram" => vec![
             field("bot_token", true, true),
-            field("chat_id", false, true),
+            field("chat_id", false, false),
             field("api_base_url", false, false),
         ],
         "matrix" => vec![

@@ -12,7 +12,7 @@ use axum::{
 use http::StatusCode;
 use rca_flow::{
     access::Scope,
-    types::{ChannelPatch, ChannelRequest, ChannelView, NotificationView},
+    types::{ChannelPatch, ChannelRequest, ChannelView, NotificationView, TelegramLink},
 };
 use serde::Deserialize;
 
@@ -36,6 +36,7 @@ pub(super) fn router() -> Router<Dashboard> {
         .route("/channels/{id}", get(show).post(change))
         .route("/channels/{id}/config", post(replace_config))
         .route("/channels/{id}/test", post(test))
+        .route("/channels/{id}/link", post(link))
         .route("/channels/{id}/remove", post(remove))
 }
 
@@ -117,12 +118,13 @@ async fn add(State(state): State<Dashboard>, posted: Posted) -> Result<Response,
     };
     match state.flow.add_channel(&caller, request).await {
         Ok(made) => {
-            let Some(secret) = made.signing_secret else {
+            if made.signing_secret.is_none() && made.link.is_none() {
                 let address = format!("/channels/{}?said=channel_added", made.channel.id);
                 return Ok(Redirect::to(&address).into_response());
-            };
+            }
+            // Both are shown in the answer itself: they are nowhere else, and an address must not carry them.
             let page = ShowPage::new(&state, &viewer, made.channel, None).await?;
-            let page = ShowPage { signing_secret: Some(secret), ..page };
+            let page = ShowPage { signing_secret: made.signing_secret, link: made.link, ..page };
             Ok((StatusCode::CREATED, html(&page)?).into_response())
         }
         Err(error) if is_mendable(&error) => {
@@ -152,10 +154,22 @@ struct ShowPage {
     log: Vec<NotificationView>,
     older: Option<String>,
     signing_secret: Option<String>,
+    /// How a chat is linked, when that was just asked for.
+    link: Option<TelegramLink>,
     problem: String,
 }
 
 impl ShowPage {
+    /// Nobody is told until a chat is linked.
+    fn is_waiting(&self) -> bool {
+        self.channel.state == "waiting"
+    }
+
+    /// What a person sends to the bot, where the link itself cannot be opened.
+    fn command(link: &TelegramLink) -> Option<&str> {
+        link.link.split_once("start=").map(|(_, code)| code)
+    }
+
     async fn new(
         state: &Dashboard,
         viewer: &Viewer,
@@ -173,6 +187,7 @@ impl ShowPage {
             log: log.items,
             older: log.next_cursor,
             signing_secret: None,
+            link: None,
             problem: String::new(),
         })
     }
@@ -245,6 +260,26 @@ async fn test(
     let sent = state.flow.test_channel(&caller, &id).await?;
     let said = if sent.state == "sent" { "channel_test_sent" } else { "channel_test_failed" };
     Ok(Redirect::to(&format!("/channels/{id}?said={said}")))
+}
+
+/// A new link for a chat, shown in the answer itself.
+async fn link(
+    State(state): State<Dashboard>,
+    Path(id): Path<String>,
+    posted: Posted,
+) -> Result<Response, PageError> {
+    let caller = posted.viewer.require(Scope::Admin)?;
+    let made = state.flow.link_channel(&caller, &id).await;
+    let channel = state.flow.get_channel(&caller, &id).await?;
+    let page = ShowPage::new(&state, &posted.viewer, channel, None).await?;
+    match made {
+        Ok(link) => Ok(html(&ShowPage { link: Some(link), ..page })?.into_response()),
+        Err(error) => {
+            let status =
+                StatusCode::from_u16(error.kind.status()).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
+            Ok((status, html(&ShowPage { problem: error.message, ..page })?).into_response())
+        }
+    }
 }
 
 async fn remove(

@@ -8,7 +8,11 @@ use axum::{
 use forge_core::ForgeKind;
 use http::{HeaderMap, HeaderValue, Request};
 use jiff::{SignedDuration, Timestamp};
-use rca_flow::{Flow, FlowError, access::Scope, types::IntegrationView};
+use rca_flow::{
+    Flow, FlowError,
+    access::Scope,
+    types::{AuditQuery, IntegrationView},
+};
 use secrecy::SecretString;
 use url::form_urlencoded;
 
@@ -28,8 +32,12 @@ use crate::{
 /// What was typed before the browser left for the forge, without secrets; a refusal there is shown beside it.
 const DRAFT_COOKIE: &str = "forge-rca-connect";
 const DRAFT_SECONDS: u32 = 900;
-/// How long an integration counts as just connected.
+/// Under this name the draft holds when it was begun.
+const BEGUN: &str = "begun";
+/// How far back is looked where the browser does not say when it began.
 const JUST_NOW: SignedDuration = SignedDuration::from_mins(15);
+/// The database's clock and ours need not agree to the second.
+const SKEW: SignedDuration = SignedDuration::from_secs(2);
 
 pub(super) fn draft(state: &Dashboard, fields: &Fields, inputs: &[Input]) -> Option<HeaderValue> {
     let mut query = form_urlencoded::Serializer::new(String::new());
@@ -38,6 +46,7 @@ pub(super) fn draft(state: &Dashboard, fields: &Fields, inputs: &[Input]) -> Opt
             query.append_pair(name, value);
         }
     }
+    query.append_pair(BEGUN, &Timestamp::now().to_string());
     let secure = if state.is_https() { "; Secure" } else { "" };
     let query = query.finish();
     let line =
@@ -94,18 +103,25 @@ struct WaitingPage {
 }
 
 /// GitFlic's server hands the code over to ours; the browser comes back with nothing and waits for that.
-pub(super) async fn waiting(State(state): State<Dashboard>, viewer: Viewer) -> Page {
+///
+/// What has come is what was connected, for the first time or again, since this browser began.
+pub(super) async fn waiting(State(state): State<Dashboard>, viewer: Viewer, headers: HeaderMap) -> Page {
     let caller = viewer.require(Scope::Admin)?;
-    let all = state.flow.list_integrations(&caller).await.map_err(PageError::from)?;
-    let since = Timestamp::now() - JUST_NOW;
-    let integration = all
+    let draft = Fields::parse(cookie(&headers, DRAFT_COOKIE).unwrap_or_default().as_bytes());
+    let begun = draft.get(BEGUN).and_then(|at| at.parse::<Timestamp>().ok());
+    let since = begun.map_or_else(|| Timestamp::now() - JUST_NOW, |at| at - SKEW);
+    let connected = AuditQuery {
+        action: Some("integration.connect".to_owned()),
+        since: Some(since.to_string()),
+        ..AuditQuery::default()
+    };
+    let connected = state.flow.list_audit(&caller, &connected).await?.items;
+    let all = state.flow.list_integrations(&caller).await?;
+    // The newest first, as the audit has them.
+    let integration = connected
         .into_iter()
-        .rev()
-        .find(|it| {
-            let is_new = it.created_at.parse::<Timestamp>().is_ok_and(|at| at > since);
-            it.forge == ForgeKind::GITFLIC && it.auth == "oauth" && is_new
-        })
-        .map(|it| it.id);
+        .map(|entry| entry.target)
+        .find(|id| all.iter().any(|it| it.id == *id && it.forge == ForgeKind::GITFLIC && it.auth == "oauth"));
     let f = Frame::inside(&state, &viewer, Nav::Integrations).await?;
     html(&WaitingPage { f, step: 4, integration })
 }

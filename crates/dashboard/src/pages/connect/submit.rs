@@ -160,8 +160,8 @@ impl Form<'_> {
     async fn by_token(&self) -> Result<Response, Failed> {
         let request = TokenRequest {
             base_url: self.base_url(),
-            api_base_url: None,
-            oauth_base_url: None,
+            api_base_url: self.text("api_base_url"),
+            oauth_base_url: self.text("oauth_base_url"),
             token: self.secret("token").unwrap_or_default(),
             level: self.way.level.map(str::to_owned),
             project_key: self.text("project_key"),
@@ -179,8 +179,8 @@ impl Form<'_> {
     async fn by_known_app(&self) -> Result<Response, Failed> {
         let request = AppRequest {
             base_url: self.base_url(),
-            api_base_url: None,
-            oauth_base_url: None,
+            api_base_url: self.text("api_base_url"),
+            oauth_base_url: self.text("oauth_base_url"),
             app_id: Id(self.text("app_id").unwrap_or_default()),
             private_key: self.secret("private_key").unwrap_or_default(),
             installation_id: Id(self.text("installation_id").unwrap_or_default()),
@@ -207,6 +207,8 @@ impl Form<'_> {
             base_url: self.base_url(),
             client_id: self.text("client_id"),
             client_secret: self.secret("client_secret"),
+            api_base_url: self.text("api_base_url"),
+            oauth_base_url: self.text("oauth_base_url"),
             mode: self.mode(),
             backfill: self.backfill()?,
             ..StartRequest::default()
@@ -230,6 +232,8 @@ impl Form<'_> {
         let request = AppStartRequest {
             base_url: self.base_url(),
             organization: self.text("organization"),
+            api_base_url: self.text("api_base_url"),
+            oauth_base_url: self.text("oauth_base_url"),
             mode: self.mode(),
             backfill: self.backfill()?,
             ..AppStartRequest::default()
@@ -253,7 +257,7 @@ impl Form<'_> {
             base_url: self.base_url().unwrap_or_default(),
             project_key: self.text("project_key").unwrap_or_default(),
             repository: self.text("repository").unwrap_or_default(),
-            token: None,
+            token: self.secret("token"),
         };
         let made = self.state.flow.connect_webhook_only(self.caller, self.forge, request).await?;
         let list =
@@ -264,7 +268,11 @@ impl Form<'_> {
             repository: repository.full_name,
             repository_id: repository.id,
             integration: made.integration.id,
-            steps: crate::pages::integrations::hook_steps(&self.frame().await?, self.forge),
+            steps: if made.registered {
+                Vec::new()
+            } else {
+                crate::pages::integrations::hook_steps(&self.frame().await?, self.forge)
+            },
             webhook_url: made.webhook_url,
             secret: made.secret,
             expires_old_at: None,
@@ -315,7 +323,17 @@ pub(super) fn connected(integration: &IntegrationView) -> Response {
 /// The names that a draft may hold.
 pub(super) fn drafted(inputs: &[ways::Input]) -> impl Iterator<Item = &'static str> {
     let typed = inputs.iter().filter(|input| !input.is_secret()).map(|input| input.name);
-    typed.chain(["sent", "way", "at", "base_url", "mode", "backfill", "runs"])
+    typed.chain([
+        "sent",
+        "way",
+        "at",
+        "base_url",
+        "api_base_url",
+        "oauth_base_url",
+        "mode",
+        "backfill",
+        "runs",
+    ])
 }
 
 #[cfg(test)]

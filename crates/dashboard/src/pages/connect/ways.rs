@@ -259,7 +259,7 @@ const BITBUCKET_DC_WAYS: &[Way] = &[
         scopes: &[],
         page: "/projects",
         level: None,
-        inputs: &[text("project_key"), text("repository")],
+        inputs: &[text("project_key"), text("repository"), optional(secret("token"))],
     },
 ];
 

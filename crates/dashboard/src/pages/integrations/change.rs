@@ -9,7 +9,7 @@ use rca_flow::{
     FlowError,
     access::Scope,
     types::{
-        BackfillChange, FeedbackChange, IntegrationPatch, Mode, Perimeter, PerimeterMode, ReplaceTokenRequest,
+        BackfillChange, FeedbackPatch, IntegrationPatch, Mode, Perimeter, PerimeterMode, ReplaceTokenRequest,
     },
 };
 use secrecy::SecretString;
@@ -19,7 +19,7 @@ use crate::{
     Dashboard,
     error::PageError,
     fields::{Fields, Posted},
-    pages::html,
+    pages::{html, settings::wish},
     session::Viewer,
 };
 
@@ -63,13 +63,12 @@ fn patch(fields: &Fields) -> Result<IntegrationPatch, FlowError> {
             patch.perimeter = Some(Perimeter { mode, projects });
         }
         Some("feedback") => {
-            // A switch that the workspace blocks cannot be touched, so that its own wish stays what it was.
-            let read = |name: &str| fields.is_on(&format!("has_{name}")).then(|| fields.is_on(name));
-            patch.feedback = Some(FeedbackChange {
-                pr_comment: read("pr_comment"),
-                commit_comment: read("commit_comment"),
-                issue: read("issue"),
-                status: read("status"),
+            // A switch that the workspace blocks is not sent, so that its own wish stays what it was.
+            patch.feedback = Some(FeedbackPatch {
+                pr_comment: wish(fields, "pr_comment"),
+                commit_comment: wish(fields, "commit_comment"),
+                issue: wish(fields, "issue"),
+                status: wish(fields, "status"),
             });
         }
         Some("backfill") => {

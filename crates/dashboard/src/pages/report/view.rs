@@ -8,10 +8,13 @@ use rca_flow::{
     whole::{OtherJob, ToldChannel, VerdictView, WholeAnalysis},
 };
 
-use super::links::Links;
+use super::{difference::Difference, links::Links};
 use crate::{
     frame::{Frame, outer_link},
-    pages::rows::{self, Part, parts, percent, word},
+    pages::{
+        rows::{self, Part, parts, percent, word},
+        runs,
+    },
 };
 
 /// Steps beyond this many are not outlined.
@@ -58,11 +61,14 @@ pub(super) struct ReportView {
     pub(super) consequences: Vec<Lines>,
     pub(super) same_cause: Vec<OtherJob>,
     pub(super) other_jobs: Vec<OtherJob>,
+    /// The page of the run as a whole, where a forge has it.
+    pub(super) run_href: Option<String>,
     pub(super) cluster: Option<ClusterLine>,
     pub(super) posted: Vec<PostedRow>,
     pub(super) silence: &'static str,
     pub(super) told: Vec<ToldRow>,
     pub(super) verdict: Option<VerdictView>,
+    pub(super) difference: Option<Difference>,
     pub(super) steps: Vec<StepRow>,
     pub(super) technical: Vec<(String, String)>,
 }
@@ -216,11 +222,16 @@ impl ReportView {
             consequences: Vec::new(),
             same_cause,
             other_jobs,
+            run_href: analysis
+                .integration_id
+                .as_deref()
+                .map(|of| runs::address(of, &analysis.repository, &analysis.root_run_id)),
             cluster: whole.cluster.map(|cluster| cluster_line(cluster, &links)),
             posted: analysis.feedback.iter().map(|feedback| posted(f, feedback)).collect(),
             silence: silence(analysis, whole.is_posted),
             told: whole.notifications.into_iter().map(told).collect(),
             verdict: whole.verdict,
+            difference: whole.rerun.as_ref().map(|last| Difference::of(f, &analysis.id, last)),
             steps: Vec::new(),
             technical: Vec::new(),
         };

@@ -1,10 +1,10 @@
 //! How each CI system sends the log of a failed job: with nothing but a shell and curl, which escapes the values itself.
 
 use serde::Serialize;
-use utoipa::ToSchema;
 
 /// How one CI system sends its logs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Snippet {
     /// The system, e.g. `gitlab`.
     pub ci: &'static str,
