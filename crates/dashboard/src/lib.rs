@@ -12,7 +12,7 @@ mod said;
 mod session;
 
 use axum::{Router, middleware};
-use rca_flow::Flow;
+use rca_flow::{Caller, Flow};
 
 pub use error::{not_found_page, too_many_page};
 pub use fields::is_from_our_page;
@@ -39,9 +39,13 @@ impl Dashboard {
 
 /// All pages over the use cases of `flow`, to be merged into the server's router.
 ///
+/// Must be called inside a Tokio runtime: the numbers of the overview are counted at once, beside the first requests.
+///
 /// Every answer carries its own content security policy; nothing here answers under `/v1`.
 pub fn router(flow: Flow) -> Router {
     let dashboard = Dashboard::new(flow);
+    let workspace = dashboard.flow.store().default_workspace().to_owned();
+    dashboard.numbers.prepare(&dashboard.flow, Caller::new(workspace, "overview"));
     pages::router()
         .layer(middleware::from_fn_with_state(dashboard.clone(), error::render))
         .layer(middleware::from_fn(policy::add))

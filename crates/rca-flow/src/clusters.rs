@@ -61,6 +61,7 @@ pub(crate) fn view(cluster: Cluster) -> ClusterView {
         first_seen_at: time(cluster.first_seen_at),
         last_seen_at: time(cluster.last_seen_at),
         resolved_at: cluster.resolved_at.map(time),
+        repository_count: cluster.repository_count,
         repositories: cluster.repositories,
         category: cluster.category,
         root_cause: cluster.root_cause,

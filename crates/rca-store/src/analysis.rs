@@ -1,6 +1,7 @@
 //! Analyses: what was found for one job of one attempt of a run, and what was said about it.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::lead;
 use crate::page::{Page, PageRequest};
 use crate::sql::{Row, Sql};
 use crate::store::Store;
@@ -169,33 +170,56 @@ impl Store {
         page: &PageRequest,
     ) -> Result<Page<Analysis>> {
         let mut connection = self.read().await?;
-        // The ids first, which indexes hold; rows are long, and only those of the page are read.
-        let mut sql =
-            Sql::new("SELECT * FROM analysis WHERE id IN (SELECT id FROM analysis WHERE workspace = $1")
-                .bind(workspace)
-                .when(" AND created_at >= ", filter.since)
-                .when(" AND created_at < ", filter.until)
-                .when(" AND severity = ", filter.severity.clone())
-                .when(" AND category = ", filter.category.clone())
-                .when(" AND forge = ", filter.forge.clone())
-                .when(" AND integration_key = ", filter.integration.clone())
-                .when(" AND branch = ", filter.branch.clone())
-                .when(" AND cluster_id = ", filter.cluster.clone())
-                .when(" AND state = ", filter.state.clone())
-                .when(" AND pr = ", filter.pr.clone())
-                .when(" AND commit_sha = ", filter.commit_sha.clone())
-                .when(" AND job_name = ", filter.job_name.clone())
-                .when(" AND id < ", page.cursor.clone());
-        if let Some(repository) = &filter.repository {
+        let by_key = match &filter.repository {
             // One of two columns, decided beforehand: an OR over them would be a walk through all analyses.
-            let by_key =
+            Some(repository) => {
                 Sql::new("SELECT id FROM analysis WHERE workspace = $1 AND repository_key = $2 LIMIT 1")
                     .bind(workspace)
                     .bind(repository)
                     .optional(&mut connection)
-                    .await?;
-            let column = if by_key.is_some() { "repository_key" } else { "repository" };
-            sql = sql.push(&format!(" AND {column} = ")).arg(repository);
+                    .await?
+                    .is_some()
+            }
+            None => false,
+        };
+        let repository = if by_key {
+            ("repository_key", "analysis_repository_key", filter.repository.as_deref())
+        } else {
+            ("repository", "analysis_repository", filter.repository.as_deref())
+        };
+        let indexed = [
+            ("cluster_id", "analysis_cause", filter.cluster.as_deref()),
+            ("commit_sha", "analysis_commit", filter.commit_sha.as_deref()),
+            repository,
+            ("branch", "analysis_branch", filter.branch.as_deref()),
+            ("state", "analysis_state", filter.state.as_deref()),
+            ("category", "analysis_category", filter.category.as_deref()),
+            ("severity", "analysis_severity", filter.severity.as_deref()),
+            ("forge", "analysis_forge", filter.forge.as_deref()),
+        ];
+        let source = match filter.run_id {
+            // Its few ids lead.
+            Some(_) => "analysis".to_owned(),
+            None => {
+                let walk = ("analysis", "analysis_listed");
+                lead::source(&mut connection, self.engine(), walk, workspace, &indexed).await?
+            }
+        };
+        // The ids first, which indexes hold; rows are long, and only those of the page are read.
+        let mut sql = Sql::new(format!(
+            "SELECT * FROM analysis WHERE id IN (SELECT id FROM {source} WHERE workspace = $1"
+        ))
+        .bind(workspace)
+        .when(" AND id >= ", filter.since.map(lead::before))
+        .when(" AND created_at >= ", filter.since)
+        .when(" AND id < ", filter.until.map(lead::after))
+        .when(" AND created_at < ", filter.until)
+        .when(" AND integration_key = ", filter.integration.as_ref())
+        .when(" AND pr = ", filter.pr.as_ref())
+        .when(" AND job_name = ", filter.job_name.as_ref())
+        .when(" AND id < ", page.cursor.as_ref());
+        for (column, _, value) in indexed {
+            sql = sql.when(&format!(" AND {column} = "), value);
         }
         if !filter.repositories.is_empty() {
             sql = sql.push(" AND repository IN ").list(&filter.repositories);

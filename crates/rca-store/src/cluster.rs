@@ -50,7 +50,9 @@ pub struct Cluster {
     pub last_fix: Option<String>,
     /// The last analysis.
     pub last_analysis: Option<String>,
-    /// The repositories it was seen in, the latest first.
+    /// In how many repositories it was seen.
+    pub repository_count: i64,
+    /// Their names, the last seen first; of [`Store::recent_clusters`] and [`Store::find_clusters`] only the first.
     pub repositories: Vec<String>,
 }
 
@@ -194,8 +196,15 @@ impl Cluster {
             resolved_at: row.int_opt("resolved_at")?,
             last_fix: row.text_opt("last_fix")?,
             last_analysis: row.text_opt("last_analysis")?,
+            repository_count: row.int("repository_count")?,
             repositories: Vec::new(),
         })
+    }
+
+    /// A row that also has `last_repository`.
+    pub(crate) fn recent(row: &Row) -> Result<Self> {
+        let last = row.text_opt("last_repository")?;
+        Ok(Self { repositories: last.into_iter().collect(), ..Self::from_row(row)? })
     }
 }
 
@@ -227,24 +236,37 @@ pub(crate) async fn hit(connection: &mut AnyConnection, now: i64, hit: ClusterHi
     if counted == 0 {
         return Ok(());
     }
+    let times = Sql::new(
+        "INSERT INTO cluster_repository (cluster, repository, count, last_seen_at) VALUES ($1, $2, 1, $3) \
+         ON CONFLICT (cluster, repository) DO UPDATE SET count = cluster_repository.count + 1, \
+         last_seen_at = excluded.last_seen_at RETURNING count",
+    )
+    .bind(&id)
+    .bind(&hit.repository)
+    .bind(now)
+    .one(connection)
+    .await?
+    .int("count")?;
     Sql::new(
         "UPDATE cluster SET count = count + 1, last_seen_at = $1, last_analysis = $2, \
          category = coalesce($3, category), root_cause = coalesce($4, root_cause), \
-         state = CASE WHEN state = 'resolved' THEN 'active' ELSE state END, resolved_at = NULL WHERE id = $5",
+         state = CASE WHEN state = 'resolved' THEN 'active' ELSE state END, resolved_at = NULL, \
+         repository_count = repository_count + $5 WHERE id = $6",
     )
     .bind(now)
     .bind(&hit.analysis)
     .bind(&hit.category)
     .bind(&hit.root_cause)
+    .bind(times == 1)
     .bind(&id)
     .execute(connection)
     .await?;
     Sql::new(
-        "INSERT INTO cluster_repository (cluster, repository, count, last_seen_at) VALUES ($1, $2, 1, $3) \
-         ON CONFLICT (cluster, repository) DO UPDATE SET count = cluster_repository.count + 1, \
+        "INSERT INTO failing_repository (workspace, repository, count, last_seen_at) VALUES ($1, $2, 1, $3) \
+         ON CONFLICT (workspace, repository) DO UPDATE SET count = failing_repository.count + 1, \
          last_seen_at = excluded.last_seen_at",
     )
-    .bind(&id)
+    .bind(&hit.workspace)
     .bind(&hit.repository)
     .bind(now)
     .execute(connection)

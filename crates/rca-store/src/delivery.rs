@@ -1,6 +1,7 @@
 //! The inbox: deliveries of webhooks, stored with their task before they are acknowledged.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::lead;
 use crate::page::{Page, PageRequest};
 use crate::seal::{KeyRing, Place};
 use crate::sql::{Row, Sql};
@@ -295,18 +296,36 @@ impl Store {
         page: &PageRequest,
     ) -> Result<Page<Delivery>> {
         let mut connection = self.read().await?;
-        let rows = Sql::new(format!("SELECT {COLUMNS} FROM delivery WHERE workspace = $1"))
-            .bind(workspace)
-            .when(" AND integration = ", filter.integration.clone())
-            .when(" AND repository = ", filter.repository.clone())
-            .when(" AND hook = ", filter.hook.clone())
-            .when(" AND delivery_key = ", filter.key.clone())
-            .when(" AND status = ", filter.status.map(DeliveryStatus::as_str))
-            .when(" AND received_at >= ", filter.since)
-            .when(" AND received_at < ", filter.until)
-            .when(" AND id < ", page.cursor.clone())
+        let indexed = [
+            ("repository", "delivery_repository", filter.repository.as_deref()),
+            ("status", "delivery_status", filter.status.map(DeliveryStatus::as_str)),
+            ("integration", "delivery_integration", filter.integration.as_deref()),
+        ];
+        let source = match filter.hook {
+            // What a hook was sent is found by the rule that makes it unique.
+            Some(_) => "delivery".to_owned(),
+            None => {
+                let walk = ("delivery", "delivery_listed");
+                lead::source(&mut connection, self.engine(), walk, workspace, &indexed).await?
+            }
+        };
+        // The ids first, which indexes hold: the sealed content makes rows long.
+        let mut sql = Sql::new(format!(
+            "SELECT {COLUMNS} FROM delivery WHERE id IN (SELECT id FROM {source} WHERE workspace = $1"
+        ))
+        .bind(workspace)
+        .when(" AND hook = ", filter.hook.as_ref())
+        .when(" AND delivery_key = ", filter.key.as_ref())
+        .when(" AND received_at >= ", filter.since)
+        .when(" AND received_at < ", filter.until)
+        .when(" AND id < ", page.cursor.as_ref());
+        for (column, _, value) in indexed {
+            sql = sql.when(&format!(" AND {column} = "), value);
+        }
+        let rows = sql
             .push(" ORDER BY id DESC LIMIT ")
             .arg(page.fetch())
+            .push(") ORDER BY id DESC")
             .all(&mut connection)
             .await?;
         let items = rows.iter().map(Delivery::from_row).collect::<Result<Vec<_>>>()?;

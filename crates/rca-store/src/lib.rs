@@ -15,6 +15,7 @@ mod inbox;
 mod incident;
 mod integration;
 mod language_model;
+mod lead;
 mod live_keys;
 mod maintenance;
 mod member;

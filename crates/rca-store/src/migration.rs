@@ -26,6 +26,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 6, name: "memory", text: include_str!("../migrations/0006_memory.sql") },
     Migration { version: 7, name: "digest", text: include_str!("../migrations/0007_digest.sql") },
     Migration { version: 8, name: "pages", text: include_str!("../migrations/0008_pages.sql") },
+    Migration { version: 9, name: "lists", text: include_str!("../migrations/0009_lists.sql") },
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migration (version BIGINT PRIMARY KEY NOT NULL, \

@@ -8,12 +8,17 @@ use sqlx::AnyConnection;
 use crate::analysis::Analysis;
 use crate::cluster::{Cluster, ClusterFilter};
 use crate::error::{Error, ErrorKind, Result};
+use crate::lead;
 use crate::page::{Page, PageRequest};
 use crate::sql::{Row, Sql};
-use crate::store::Store;
+use crate::store::{Engine, Store};
 
 /// Characters of a test's name that are looked for.
 const NAME_CHARS: usize = 300;
+
+/// Clusters with the repository of the last failure: the names of all would be very many.
+const RECENT: &str = "SELECT *, (SELECT a.repository FROM analysis a WHERE a.id = cluster.last_analysis) AS last_repository \
+     FROM cluster WHERE workspace = ";
 
 /// A failed job of a run, without its report.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,8 +150,8 @@ impl Store {
         filter: &ClusterFilter,
         page: &PageRequest,
     ) -> Result<Page<Cluster>> {
-        let mut sql = Sql::new("SELECT * FROM cluster WHERE workspace = $1")
-            .bind(workspace)
+        let mut sql = Sql::new(RECENT)
+            .arg(workspace)
             .when(" AND state = ", filter.state.clone())
             .when(" AND category = ", filter.category.clone())
             .when(" AND first_seen_at >= ", filter.new_since)
@@ -178,19 +183,7 @@ impl Store {
             .arg(page.fetch())
             .all(&mut connection)
             .await?;
-        let mut items = rows.iter().map(Cluster::from_row).collect::<Result<Vec<_>>>()?;
-        let ids: Vec<String> = items.iter().map(|cluster| cluster.id.clone()).collect();
-        let rows = Sql::new("SELECT cluster, repository FROM cluster_repository WHERE cluster IN ")
-            .list(&ids)
-            .push(" ORDER BY last_seen_at DESC, repository")
-            .all(&mut connection)
-            .await?;
-        for row in rows {
-            let id = row.text("cluster")?;
-            if let Some(cluster) = items.iter_mut().find(|cluster| cluster.id == id) {
-                cluster.repositories.push(row.text("repository")?);
-            }
-        }
+        let items = rows.iter().map(Cluster::recent).collect::<Result<Vec<_>>>()?;
         Ok(Page::cut(items, page, |cluster| format!("{}.{}", cluster.last_seen_at, cluster.id)))
     }
 
@@ -200,14 +193,14 @@ impl Store {
     /// `Unavailable` when the database does not answer.
     pub async fn cluster_days(&self, workspace: &str, cluster: &str, since: i64) -> Result<Vec<(i64, i64)>> {
         let mut connection = self.read().await?;
-        // The workspace is compared so that no index over it is taken: that of the cluster is the short one.
         Sql::new(
-            "SELECT created_at / 86400000 AS day, count(*) AS failures FROM analysis WHERE cluster_id = $1 \
-             AND created_at >= $2 AND workspace || '' = $3 GROUP BY 1 ORDER BY 1",
+            "SELECT created_at / 86400000 AS day, count(*) AS failures FROM analysis WHERE workspace = $1 \
+             AND cluster_id = $2 AND id >= $3 AND created_at >= $4 GROUP BY 1 ORDER BY 1",
         )
-        .bind(cluster)
-        .bind(since)
         .bind(workspace)
+        .bind(cluster)
+        .bind(lead::before(since))
+        .bind(since)
         .all(&mut connection)
         .await?
         .iter()
@@ -244,9 +237,10 @@ impl Store {
         let mut connection = self.read().await?;
         Sql::new("SELECT name, repository, analysis, seen_at FROM failed_test WHERE workspace = ")
             .arg(workspace)
-            .push(" AND lower(name) LIKE ")
+            .push(" AND name")
+            .push(self.like())
             .arg(holding(part))
-            .push(" ESCAPE '!' ORDER BY seen_at DESC, name LIMIT ")
+            .push(" ESCAPE '!' ORDER BY seen_at DESC, name DESC LIMIT ")
             .arg(i64::from(limit))
             .all(&mut connection)
             .await?
@@ -297,20 +291,18 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<(String, i64)>> {
         let mut connection = self.read().await?;
-        Sql::new(
-            "SELECT r.repository AS repository, CAST(sum(r.count) AS BIGINT) AS failures FROM cluster_repository r \
-             JOIN cluster c ON c.id = r.cluster WHERE c.workspace = ",
-        )
-        .arg(workspace)
-        .push(" AND lower(r.repository) LIKE ")
-        .arg(holding(part))
-        .push(" ESCAPE '!' GROUP BY r.repository ORDER BY max(r.last_seen_at) DESC, r.repository LIMIT ")
-        .arg(i64::from(limit))
-        .all(&mut connection)
-        .await?
-        .iter()
-        .map(|row| Ok((row.text("repository")?, row.int("failures")?)))
-        .collect()
+        Sql::new("SELECT repository, count AS failures FROM failing_repository WHERE workspace = ")
+            .arg(workspace)
+            .push(" AND repository")
+            .push(self.like())
+            .arg(holding(part))
+            .push(" ESCAPE '!' ORDER BY last_seen_at DESC, repository LIMIT ")
+            .arg(i64::from(limit))
+            .all(&mut connection)
+            .await?
+            .iter()
+            .map(|row| Ok((row.text("repository")?, row.int("failures")?)))
+            .collect()
     }
 
     /// Branches on which something failed, in the order of their names; each is one step in an index.
@@ -358,16 +350,17 @@ impl Store {
     /// `Unavailable` when the database does not answer.
     pub async fn find_clusters(&self, workspace: &str, part: &str, limit: u32) -> Result<Vec<Cluster>> {
         let mut connection = self.read().await?;
-        Sql::new("SELECT * FROM cluster WHERE workspace = ")
+        Sql::new(RECENT)
             .arg(workspace)
-            .push(" AND lower(root_cause) LIKE ")
+            .push(" AND root_cause")
+            .push(self.like())
             .arg(holding(part))
             .push(" ESCAPE '!' ORDER BY last_seen_at DESC, id DESC LIMIT ")
             .arg(i64::from(limit))
             .all(&mut connection)
             .await?
             .iter()
-            .map(Cluster::from_row)
+            .map(Cluster::recent)
             .collect()
     }
 
@@ -376,41 +369,49 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the database does not answer.
     pub async fn find_by_run(&self, workspace: &str, run: &str, limit: u32) -> Result<Vec<Analysis>> {
-        self.find_analyses("run_id = ", workspace, vec![run.to_owned()], limit).await
+        let ids = Sql::new("SELECT * FROM analysis WHERE id IN (SELECT id FROM analysis WHERE workspace = ")
+            .arg(workspace)
+            .push(" AND run_id = ")
+            .arg(run)
+            .push(" ORDER BY id DESC LIMIT ");
+        self.find_analyses(ids, limit).await
     }
 
-    /// Analyses of commits that begin with `prefix` (hexadecimal), the newest first.
+    /// Analyses of commits that begin with `prefix` (hexadecimal), the newest first. Where the prefix means several
+    /// commits with more than `limit` analyses, some of them are left out.
     ///
     /// # Errors
     /// `Unavailable` when the database does not answer.
     pub async fn find_by_commit(&self, workspace: &str, prefix: &str, limit: u32) -> Result<Vec<Analysis>> {
-        // A range, not LIKE: both engines find it in the index. 'g' is what follows the last hexadecimal digit.
-        let bounds = vec![prefix.to_owned(), format!("{prefix}g")];
-        self.find_analyses("commit_sha >= ", workspace, bounds, limit).await
+        // A range, not LIKE: both engines find it in the index, and read it in its order. 'g' is what follows the last
+        // hexadecimal digit.
+        let ids = Sql::new("SELECT * FROM analysis WHERE id IN (SELECT id FROM analysis WHERE workspace = ")
+            .arg(workspace)
+            .push(" AND commit_sha >= ")
+            .arg(prefix)
+            .push(" AND commit_sha < ")
+            .arg(format!("{prefix}g"))
+            .push(" ORDER BY commit_sha DESC, id DESC LIMIT ");
+        self.find_analyses(ids, limit).await
     }
 
-    async fn find_analyses(
-        &self,
-        condition: &str,
-        workspace: &str,
-        values: Vec<String>,
-        limit: u32,
-    ) -> Result<Vec<Analysis>> {
-        let mut sql = Sql::new("SELECT * FROM analysis WHERE workspace = ")
-            .arg(workspace)
-            .push(" AND ")
-            .push(condition);
-        for (index, value) in values.into_iter().enumerate() {
-            sql = if index == 0 { sql } else { sql.push(" AND commit_sha < ") }.arg(value);
-        }
+    async fn find_analyses(&self, ids: Sql, limit: u32) -> Result<Vec<Analysis>> {
         let mut connection = self.read().await?;
-        sql.push(" ORDER BY id DESC LIMIT ")
-            .arg(i64::from(limit))
+        ids.arg(i64::from(limit))
+            .push(") ORDER BY id DESC")
             .all(&mut connection)
             .await?
             .iter()
             .map(Analysis::from_row)
             .collect()
+    }
+
+    /// Compares without regard to capitals: SQLite's LIKE does so by itself.
+    fn like(&self) -> &'static str {
+        match self.engine() {
+            Engine::Sqlite => " LIKE ",
+            Engine::Postgres => " ILIKE ",
+        }
     }
 }
 
@@ -435,7 +436,7 @@ impl SiblingJob {
 /// The pattern for a text that holds `part`, whatever stands in it.
 pub(crate) fn holding(part: &str) -> String {
     let mut pattern = String::from("%");
-    for character in part.to_lowercase().chars() {
+    for character in part.chars() {
         if matches!(character, '%' | '_' | '!') {
             pattern.push('!');
         }

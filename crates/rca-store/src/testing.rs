@@ -273,6 +273,35 @@ pub async fn texts(url: &str, query: &str) -> Vec<String> {
     rows.iter().map(|row| row.try_get::<String, _>(0).expect("the column is text")).collect()
 }
 
+/// A step of SQLite's plan of a statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanStep {
+    /// The step that it is a part of; 0 for none.
+    pub parent: i64,
+    /// What is done, such as `SEARCH analysis USING INDEX analysis_branch (workspace=? AND branch=?)`.
+    pub detail: String,
+}
+
+/// How the SQLite database at `url` would run a statement, whatever its values are.
+///
+/// # Panics
+/// When it cannot.
+pub async fn query_plan(url: &str, statement: &str) -> Vec<PlanStep> {
+    use sqlx::Row as _;
+    sqlx::any::install_default_drivers();
+    let mut connection = AnyConnection::connect(url).await.expect("the database answers");
+    // What is not bound is NULL.
+    let rows = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")))
+        .fetch_all(&mut connection)
+        .await
+        .expect("the statement has a plan");
+    let step = |row: &sqlx::any::AnyRow| PlanStep {
+        parent: row.try_get(1).expect("the second column is a number"),
+        detail: row.try_get(3).expect("the fourth column is text"),
+    };
+    rows.iter().map(step).collect()
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "tests start a database server; the product does not compile this module"

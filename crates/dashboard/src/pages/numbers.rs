@@ -40,16 +40,22 @@ struct Known {
 
 /// The last numbers of each workspace.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Numbers(Arc<Mutex<BTreeMap<String, Known>>>);
+pub(crate) struct Numbers {
+    known: Arc<Mutex<BTreeMap<String, Known>>>,
+    /// Held while numbers are counted that nobody has yet: whoever comes then waits for them, and does not count too.
+    first: Arc<tokio::sync::Mutex<()>>,
+}
 
 impl Numbers {
     /// The numbers of the caller's workspace. With very many failures they are up to half a minute old, or as old as
     /// the last look at them.
     pub(crate) async fn of(&self, flow: &Flow, caller: &Caller) -> Result<Arc<Counted>, FlowError> {
-        let known = self.known(&caller.workspace);
-        let Some(known) = known.filter(|known| known.took > CHEAP) else {
-            return self.renew(flow, caller).await;
+        let Some(known) = self.known(&caller.workspace) else {
+            return self.first(flow, caller).await;
         };
+        if known.took <= CHEAP {
+            return self.renew(flow, caller).await;
+        }
         if known.at.elapsed() > FRESH && !known.is_renewed {
             self.change(&caller.workspace, |known| known.is_renewed = true);
             let (numbers, flow, caller) = (self.clone(), flow.clone(), caller.clone());
@@ -63,12 +69,30 @@ impl Numbers {
         Ok(known.counted)
     }
 
+    /// Counts the numbers of a workspace before anybody asks for them.
+    pub(crate) fn prepare(&self, flow: &Flow, caller: Caller) {
+        let (numbers, flow) = (self.clone(), flow.clone());
+        tokio::spawn(async move {
+            if let Err(error) = numbers.first(&flow, &caller).await {
+                tracing::warn!(%error, "the numbers of the overview could not be counted");
+            }
+        });
+    }
+
+    async fn first(&self, flow: &Flow, caller: &Caller) -> Result<Arc<Counted>, FlowError> {
+        let _counting = self.first.lock().await;
+        match self.known(&caller.workspace) {
+            Some(known) => Ok(known.counted),
+            None => self.renew(flow, caller).await,
+        }
+    }
+
     fn known(&self, workspace: &str) -> Option<Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(workspace).cloned()
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(workspace).cloned()
     }
 
     fn change(&self, workspace: &str, change: impl FnOnce(&mut Known)) {
-        if let Some(known) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(workspace) {
+        if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get_mut(workspace) {
             change(known);
         }
     }
@@ -82,7 +106,7 @@ impl Numbers {
             took: began.elapsed(),
             is_renewed: false,
         };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(caller.workspace.clone(), known);
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(caller.workspace.clone(), known);
         Ok(counted)
     }
 }

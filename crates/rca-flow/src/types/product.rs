@@ -40,6 +40,8 @@ pub struct ClusterView {
     pub last_seen_at: String,
     /// RFC 3339; null unless it is resolved.
     pub resolved_at: Option<String>,
+    /// In how many repositories it was seen.
+    pub repository_count: i64,
     /// Full names, the latest first.
     pub repositories: Vec<String>,
     /// The category of the last report.

@@ -7,6 +7,8 @@ mod crash;
 #[cfg(test)]
 mod inbox;
 #[cfg(test)]
+mod lists;
+#[cfg(test)]
 mod memory;
 #[cfg(test)]
 mod model;
