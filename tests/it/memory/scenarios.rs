@@ -1,7 +1,7 @@
 //! Unhappy ends: limits of the forge that a poll meets, a token that dies in a batch.
 
 use forge_core::{ForgeKind, model::Target};
-use forge_testkit::{Fake, FakeGitHub, FakeGitLab, Fault, JobSpec, RepoHandle, RunSpec};
+use forge_testkit::{Fake, FakeGitHub, FakeGitLab, Fault, JobSpec, PullSpec, RepoHandle, RunSpec};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
@@ -93,5 +93,25 @@ async fn a_token_that_is_revoked_in_the_middle_of_a_batch_loses_nothing() {
     for number in 0..20 {
         assert_eq!(fake.comments(&repo, &Target::Commit(sha(number))).len(), 1, "commit {number}");
     }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_merge_request_that_only_the_poll_saw_has_its_branch() {
+    let fake = FakeGitLab::start().await;
+    let server = TestServer::start_with(|config| config.poll_interval = 1).await;
+    let repo = fake.add_repo("acme/shop");
+    let integration = server.connect(&fake).await;
+    server.monitor(&integration, &repo).await;
+    server.patch(&format!("/v1/integrations/{integration}"), json!({ "mode": "polling" })).await.expect(200);
+    polled(&server).await;
+    let pull = fake.open_pull(&repo, &PullSpec::new("Refunds", "feature/refund"));
+    fake.add_run(&repo, &failed(1).for_pull(&pull));
+    let analysis = eventually("it is analysed", async || {
+        let page = server.get("/v1/analyses").await.expect(200);
+        page["items"].get(0).cloned()
+    })
+    .await;
+    assert_eq!((&analysis["branch"], &analysis["pr"]), (&json!("feature/refund"), &json!(pull.number)));
     server.stop().await;
 }

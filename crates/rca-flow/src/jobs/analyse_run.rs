@@ -60,6 +60,7 @@ pub(crate) async fn plan_run(
         return Ok(plan);
     }
     let target = target(context, run).await?;
+    let told = |key| target.as_ref().and_then(|target| target.get(key)).and_then(Value::as_str);
     let base = Analysis {
         workspace: integration.workspace.clone(),
         integration: Some(integration.id.clone()),
@@ -67,9 +68,10 @@ pub(crate) async fn plan_run(
         repository_key: repository.id.clone(),
         repository: repository.full_name.clone(),
         root_run_id: Some(run.root_id.clone().unwrap_or_else(|| run.id.clone())),
-        branch: run.git_ref.clone(),
+        // A list of runs may name a merge request where a branch is expected.
+        branch: run.git_ref.clone().or_else(|| told("branch").map(str::to_owned)),
         commit_sha: run.sha.clone(),
-        pr: target.as_ref().and_then(|target| target.get("pr")).and_then(Value::as_str).map(str::to_owned),
+        pr: told("pr").map(str::to_owned),
         pipeline_url: run.web_url.clone(),
         source: origin.source.to_owned(),
         state: "queued".to_owned(),
@@ -228,10 +230,14 @@ async fn target(context: &Context, run: &Run) -> Result<Option<Value>, JobError>
     if let Some(pull) = pulls.into_iter().find(|pull| pull.is_open) {
         let key = Target::Pull(pull.number.clone()).key();
         let elsewhere = (pull.repo.id != repo.id).then_some(pull.repo);
-        let base = pull.target_branch;
-        return Ok(Some(
-            json!({ "key": key, "pr": pull.number, "repo": elsewhere, "sha": run.sha, "base": base }),
-        ));
+        return Ok(Some(json!({
+            "key": key,
+            "pr": pull.number,
+            "repo": elsewhere,
+            "sha": run.sha,
+            "base": pull.target_branch,
+            "branch": pull.source_branch,
+        })));
     }
     Ok(run.sha.as_ref().map(|sha| json!({ "key": Target::Commit(sha.clone()).key(), "sha": sha })))
 }
