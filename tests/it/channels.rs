@@ -7,7 +7,7 @@ mod sent_in;
 mod sent_in_green;
 mod setup;
 mod sign_in_mail;
-mod sink;
+pub(crate) mod sink;
 mod telegram_link;
 mod threads;
 mod told;

@@ -57,7 +57,11 @@ async fn told(server: &TestServer, run: &RunHandle) -> (String, String) {
         all["items"]
             .as_array()?
             .iter()
-            .find(|item| item["run_id"] == run.forge_id.as_str() && item["finished_at"] != Value::Null)
+            .find(|item| {
+                item["run_id"] == run.forge_id.as_str()
+                    && item["job_id"] == run.job_ids[0].as_str()
+                    && item["finished_at"] != Value::Null
+            })
             .cloned()
     })
     .await;
@@ -67,7 +71,7 @@ async fn told(server: &TestServer, run: &RunHandle) -> (String, String) {
 }
 
 async fn this_change(fake: &Fake) {
-    let server = TestServer::start().await;
+    let server = TestServer::start_for(fake).await;
     let (repo, pull) = watched(&server, fake).await;
     fake.add_run(&repo, &green().with_sha(BASE).with_age(Duration::from_hours(2)));
     change(fake, &repo, "tests/test_cart.py");
@@ -84,7 +88,7 @@ async fn this_change(fake: &Fake) {
 }
 
 async fn base_branch_then_fixed(fake: &Fake) {
-    let server = TestServer::start().await;
+    let server = TestServer::start_for(fake).await;
     let (repo, pull) = watched(&server, fake).await;
     change(fake, &repo, "README.md");
     let on_main = fake.add_run(&repo, &failing().with_sha(BASE));
@@ -108,7 +112,7 @@ async fn base_branch_then_fixed(fake: &Fake) {
 }
 
 async fn flaky(fake: &Fake) {
-    let server = TestServer::start().await;
+    let server = TestServer::start_for(fake).await;
     let (repo, pull) = watched(&server, fake).await;
     change(fake, &repo, "tests/test_cart.py");
     // GitLab lists pipelines of merge requests under references of their own: there, those of the branch are compared.
@@ -127,14 +131,18 @@ async fn flaky(fake: &Fake) {
 
 /// The verdict changes when the same commit passes later, without a change.
 async fn flaky_afterwards(fake: &Fake) {
-    let server = TestServer::start().await;
+    let server = TestServer::start_for(fake).await;
     let (repo, pull) = watched(&server, fake).await;
     change(fake, &repo, "tests/test_cart.py");
     let run = fake.add_run(&repo, &failing().for_pull(&pull));
     delivered(fake, &run).await;
     assert_eq!(told(&server, &run).await.0, "this_change");
     live_comments(fake, &repo, &Target::Pull(pull.number.to_string()), 1).await;
-    server.idle().await;
+    eventually("it is known where it was said", async || {
+        let all = server.get("/v1/analyses").await.expect(200);
+        all["items"][0]["feedback"].as_array()?.iter().any(|entry| entry["state"] == "posted").then_some(())
+    })
+    .await;
     let again = fake.add_run(&repo, &green().for_pull(&pull));
     delivered(fake, &again).await;
     eventually("it is told flaky", async || (told(&server, &run).await.0 == "flaky").then_some(())).await;
@@ -145,7 +153,7 @@ async fn flaky_afterwards(fake: &Fake) {
 
 /// A forge that answers nothing about the change leaves the verdict open and the analysis done.
 async fn facts_are_not_needed(fake: &Fake, patterns: &[&str]) {
-    let server = TestServer::start().await;
+    let server = TestServer::start_for(fake).await;
     let (repo, pull) = watched(&server, fake).await;
     for pattern in patterns {
         fake.fail_times("GET", pattern, Fault::Status(403), 1000);
@@ -185,6 +193,32 @@ macro_rules! on_each {
             }
         }
     )* };
+}
+
+/// Bitbucket Data Center keeps one status per key of a commit: what passed before is not known after it failed.
+mod bitbucket_dc {
+    use forge_testkit::FakeBitbucketDc;
+
+    #[tokio::test]
+    async fn this_change() {
+        super::this_change(&*FakeBitbucketDc::start().await).await;
+    }
+
+    #[tokio::test]
+    async fn base_branch() {
+        super::base_branch_then_fixed(&*FakeBitbucketDc::start().await).await;
+    }
+
+    #[tokio::test]
+    async fn flaky_afterwards() {
+        super::flaky_afterwards(&*FakeBitbucketDc::start().await).await;
+    }
+}
+
+#[tokio::test]
+async fn bitbucket_cloud_refuses_the_diff() {
+    let patterns = ["/2.0/repositories/*/*/pullrequests/*/diffstat", "/2.0/repositories/*/*/diffstat/**"];
+    facts_are_not_needed(&*FakeBitbucketCloud::start().await, &patterns).await;
 }
 
 on_each!(gitlab: FakeGitLab, github: FakeGitHub, bitbucket_cloud: FakeBitbucketCloud, gitflic: FakeGitFlic);

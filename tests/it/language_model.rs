@@ -90,6 +90,15 @@ async fn report(server: &TestServer, number: u32) -> Value {
     analysis["report"].clone()
 }
 
+/// The report of a failure of its own.
+async fn another(server: &TestServer, number: usize) -> Value {
+    let file = ["main.c", "list.c", "tree.c", "heap.c", "sort.c", "graph.c"][number];
+    let request = server.request(Method::POST, "/v1/ingest/raw?project=shop&wait=60").bearer_auth(OWNER);
+    let analysis = server.send(request.body(log().replace("main.c", file))).await.expect(200);
+    assert_eq!(analysis["report"]["status"], "cause_found", "{analysis:#}");
+    analysis["report"].clone()
+}
+
 async fn without() -> Value {
     let server = TestServer::start().await;
     let report = report(&server, 0).await;
@@ -245,7 +254,7 @@ async fn the_budget_of_a_day_is_kept_over_processes() {
     let spent = "the day's budget is spent";
     let server = endpoint.rca(|model| model.requests_per_day = 2).await;
     for number in 0..4 {
-        let report = report(&server, number).await;
+        let report = another(&server, number).await;
         assert_eq!(note(&report).contains(spent), number >= 2, "{number}: {}", note(&report));
     }
     // Another process on the same database goes on counting.
@@ -262,15 +271,77 @@ async fn the_budget_of_a_day_is_kept_over_processes() {
         });
     })
     .await;
-    assert!(note(&report(&again, 5).await).contains(spent));
+    assert!(note(&another(&again, 5).await).contains(spent));
     again.stop().await;
 
     // The endpoint says that each answer used 500.
     let server = endpoint.rca(|model| model.tokens_per_day = 900).await;
     for number in 0..4 {
-        let report = report(&server, number).await;
+        let report = another(&server, number).await;
         assert_eq!(note(&report).contains(spent), number >= 2, "{number}: {}", note(&report));
     }
     assert_eq!(endpoint.questions().await.len(), 4);
+    server.stop().await;
+}
+
+/// Seven jobs fail alike at once: the model is asked once, and each has its words.
+#[tokio::test]
+async fn jobs_that_fail_alike_share_one_answer() {
+    let answer: Answer = |_| words("The compiler misses a semicolon in main.c.", "End the statement before.");
+    let endpoint = Endpoint::saying(answer).await;
+    let server = endpoint.rca(|model| model.requests_per_day = 2).await;
+    let reports = futures_util::future::join_all((0..7).map(|number| report(&server, number))).await;
+    for report in &reports {
+        assert_eq!(report["explanation"], "The compiler misses a semicolon in main.c.", "{report:#}");
+        assert!(note(report).contains("in the words of"), "{report:#}");
+    }
+    assert_eq!(endpoint.questions().await.len(), 1, "one request for all");
+    // The budget counts requests: one of two is left for another failure, none for a third. What is known goes on.
+    assert!(!note(&another(&server, 1).await).contains("budget"));
+    assert!(note(&another(&server, 2).await).contains("the day's budget is spent"));
+    assert!(note(&report(&server, 8).await).contains("in the words of"));
+    assert_eq!(endpoint.questions().await.len(), 2);
+    server.stop().await;
+}
+
+/// Words that name what stands in the first log alone are no words for the second.
+#[tokio::test]
+async fn an_answer_is_checked_for_each_report() {
+    let endpoint = Endpoint::saying(|question| {
+        let line = question["evidence"].as_array().unwrap().iter().filter_map(Value::as_str);
+        let mut line = line.filter(|line| line.contains("In function"));
+        words(&format!("It is about `{}`.", line.next().unwrap_or("a statement")), "End the statement.")
+    })
+    .await;
+    let server = endpoint.rca(|_| {}).await;
+    let sent = async |name: &str| {
+        let log = log().replace("'main'", &format!("'{name}'"));
+        let request = server.request(Method::POST, "/v1/ingest/raw?project=shop&wait=60").bearer_auth(OWNER);
+        server.send(request.body(log)).await.expect(200)["report"].clone()
+    };
+    let (first, second) = (sent("one").await, sent("two").await);
+    assert_eq!(first["fingerprint"], second["fingerprint"], "alike");
+    for (report, own, other) in [(&first, "one", "two"), (&second, "two", "one")] {
+        let text = report["explanation"].as_str().unwrap();
+        assert!(text.contains(&format!("'{own}'")) && !text.contains(&format!("'{other}'")), "{text}");
+    }
+    assert_eq!(endpoint.questions().await.len(), 2);
+    server.stop().await;
+}
+
+/// A request that never left is not counted.
+#[tokio::test]
+async fn an_endpoint_that_is_not_there_costs_no_budget() {
+    let endpoint = Endpoint::saying(|_| words("A statement has no end.", "End it.")).await;
+    let server = endpoint
+        .rca(|model| {
+            // Nobody listens there.
+            model.base_url = "http://127.0.0.1:9/v1".parse().unwrap();
+        })
+        .await;
+    assert!(note(&report(&server, 0).await).contains("could not be reached"));
+    let database = format!("sqlite://{}", server.folder.path().join("forge-rca.db").display());
+    let counted = "SELECT CAST(requests AS TEXT) FROM language_model_use";
+    assert_eq!(rca_store::testing::texts(&database, counted).await, ["0"]);
     server.stop().await;
 }

@@ -24,6 +24,7 @@ mod language_model;
 mod many_jobs;
 mod memory;
 mod perimeter;
+mod polled_green;
 mod product;
 mod quotas;
 mod readiness;

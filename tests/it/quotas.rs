@@ -156,7 +156,13 @@ async fn what_proves_nothing_is_counted_whatever_the_answer() {
         server.send(request.body(r#"{"test":true}"#)).await.status.as_u16()
     };
     assert_eq!(ping().await, 200);
-    for path in ["/v1/instance", "/v1/openapi.json", "/v1/integrations/gitlab/callback?state=x&code=y"] {
+    for path in [
+        "/v1/instance",
+        "/v1/openapi.json",
+        "/v1/integrations/gitlab/callback?state=x&code=y",
+        "/v1/integrations/github/app/callback?state=x&code=y",
+        "/v1/integrations/github/app/installed?state=x&installation_id=1",
+    ] {
         assert_eq!(ask(path).await, 429, "{path}");
     }
     assert_eq!(ping().await, 429);

@@ -4,13 +4,16 @@ use std::time::{Duration, Instant};
 
 use forge_core::ForgeKind;
 use forge_testkit::{
-    Fake, RepoHandle,
+    Fake, FakeBitbucketDc, RepoHandle,
     logs::{self, Framing, SampleLog},
 };
 use reqwest::{Method, RequestBuilder, StatusCode};
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use server::{Application, Config, Role};
+use server::{
+    Application, Config, Role,
+    config::{LogSource, LogSourceKind},
+};
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
 
@@ -55,6 +58,12 @@ impl Answer {
 impl TestServer {
     pub(crate) async fn start() -> Self {
         Self::start_with(|_| {}).await
+    }
+
+    /// A server that finds the logs of this forge: Bitbucket Data Center has them at a Jenkins.
+    pub(crate) async fn start_for(fake: &Fake) -> Self {
+        let sources = log_sources(fake);
+        Self::start_with(|config| config.log_sources = sources).await
     }
 
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
@@ -190,6 +199,19 @@ impl TestServer {
         })
         .await;
     }
+}
+
+/// Where the logs of this forge lie, besides at the forge.
+pub(crate) fn log_sources(fake: &Fake) -> Vec<LogSource> {
+    if fake.kind() != ForgeKind::BITBUCKET_DC {
+        return Vec::new();
+    }
+    vec![LogSource {
+        kind: LogSourceKind::Jenkins,
+        base_url: format!("{}/jenkins", fake.base_url().as_str().trim_end_matches('/')).parse().unwrap(),
+        username: Some(FakeBitbucketDc::CI_USER.to_owned()),
+        token: FakeBitbucketDc::CI_TOKEN.to_owned().into(),
+    }]
 }
 
 /// Asks again until there is an answer; a minute at most.

@@ -28,6 +28,7 @@ const MAX_FILE_BYTES: u64 = 1024 * 1024;
 const MAX_RED_RUNS: usize = 20;
 /// Passed runs without the step, after which it is taken for one that the branch's pipeline does not have.
 const MAX_PASSED_RUNS: usize = 10;
+const MAX_TOLD: usize = 20;
 const MAX_REDIRECTS: usize = 3;
 
 #[async_trait]
@@ -88,6 +89,14 @@ impl Facts for BitbucketCloudClient {
             }
         }
         Ok(None)
+    }
+
+    /// One request for the branch's last hundred runs.
+    async fn passed_runs(&self, repo: &RepoRef, branch: &str, _pull: Option<&str>) -> Result<Vec<Run>> {
+        let mut runs = self.runs_of(repo, branch).await?;
+        runs.retain(|run| run.conclusion == Some(Conclusion::Success));
+        runs.truncate(MAX_TOLD);
+        Ok(runs)
     }
 
     /// From the step's test report: those that failed or broke off, with the reasons of the first twenty.

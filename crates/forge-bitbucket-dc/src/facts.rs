@@ -18,6 +18,8 @@ use crate::{
 
 /// Commits with a good build whose statuses are read before the search ends.
 const MAX_READ: usize = 50;
+/// Commits whose statuses are read for a passed one: builds of the newest may still run.
+const MAX_ASKED: usize = 3;
 const MAX_FILE_BYTES: usize = 1024 * 1024;
 
 #[async_trait]
@@ -35,6 +37,34 @@ impl Facts for DcClient {
         commits.is_truncated = page.goes_on();
         commits.items = page.values.into_iter().map(|commit| commit.into_model(web_url.as_deref())).collect();
         Ok(commits)
+    }
+
+    /// The newest of the branch's last hundred commits whose builds are all good: one request for the commits, one that
+    /// counts their builds, one for the statuses of that commit.
+    async fn passed_runs(&self, repo: &RepoRef, branch: &str, _pull: Option<&str>) -> Result<Vec<Run>> {
+        let until = format!("refs/heads/{branch}");
+        let operation = format!("list the commits of {branch} in {}", shown(repo));
+        let commits = match self.commit_page(repo, &[("until", &until)], operation).await {
+            Ok(page) => page.values,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let shas: Vec<&str> = commits.iter().map(|commit| commit.id.as_str()).collect();
+        let counts = self.count_builds(repo, &shas).await?;
+        let is_good = |sha: &&str| {
+            counts.as_ref().is_none_or(|counts| {
+                counts.get(*sha).is_some_and(|count| count.has_good() && !count.has_failed())
+            })
+        };
+        for sha in shas.into_iter().filter(is_good).take(MAX_ASKED) {
+            let operation = format!("read the build statuses of {sha} in {}", shown(repo));
+            let mut run = self.assemble(repo, sha, &self.statuses(repo, sha, &operation).await?);
+            if run.conclusion == Some(Conclusion::Success) {
+                (run.git_ref, run.ref_type) = (Some(branch.to_owned()), Some(RefType::Branch));
+                return Ok(vec![run]);
+            }
+        }
+        Ok(Vec::new())
     }
 
     /// The newest commit of the branch on which the status of the same key is successful, among the last hundred: one

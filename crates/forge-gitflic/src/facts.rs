@@ -25,6 +25,7 @@ const CI_CONFIG: &str = "gitflic-ci.yaml";
 const MAX_FILE: usize = 1024 * 1024;
 /// Of how many green pipelines, and of how many others, the jobs are looked at: each costs a request of the 500 an hour.
 const LOOKED_INTO: usize = 10;
+const MAX_TOLD: usize = 20;
 
 #[async_trait]
 impl Facts for GitFlicClient {
@@ -73,6 +74,14 @@ impl Facts for GitFlicClient {
             }
         }
         Ok(None)
+    }
+
+    /// One request: those of the branch among the project's last hundred.
+    async fn passed_runs(&self, repo: &RepoRef, branch: &str, _pull: Option<&str>) -> Result<Vec<Run>> {
+        let mut runs = self.last_runs(repo, branch).await?;
+        runs.retain(|run| run.conclusion == Some(Conclusion::Success));
+        runs.truncate(MAX_TOLD);
+        Ok(runs)
     }
 
     async fn ci_config(&self, repo: &RepoRef, run: &Run) -> Result<Option<CiConfig>> {

@@ -86,6 +86,10 @@ impl Facts for GitHubClient {
         green::find(self, repo, run, &job.name, branch).await
     }
 
+    async fn passed_runs(&self, repo: &RepoRef, branch: &str, _pull: Option<&str>) -> Result<Vec<Run>> {
+        green::passed(self, repo, branch).await
+    }
+
     /// The remarks of the job's check run, without those that only say that a step has failed.
     async fn annotations(&self, repo: &RepoRef, job: &Job) -> Result<Vec<Annotation>> {
         // A job and its check run have the same id at every GitHub known; its own word is taken where that fails.

@@ -74,6 +74,10 @@ impl Facts for Client {
         self.find_green_job(repo, run, job, branch).await
     }
 
+    async fn passed_runs(&self, repo: &RepoRef, branch: &str, pull: Option<&str>) -> Result<Vec<Run>> {
+        self.find_passed(repo, branch, pull).await
+    }
+
     async fn failing_tests(&self, repo: &RepoRef, run: &Run, job: &Job) -> Result<Vec<ReportedTest>> {
         let home = job.repo.as_ref().unwrap_or(repo);
         let pipeline_id = if job.run_id.is_empty() { &run.id } else { &job.run_id };

@@ -25,6 +25,14 @@ mod user_rules;
 /// The version of the engine: the same version gives the same report for the same log, rules and baseline.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// Tells one set of detectors from another, also between builds of one version: a hash of their rules, in hex. Whoever
+/// keeps reports to use them again should ask for this besides [`VERSION`].
+#[must_use]
+pub fn detectors_digest() -> &'static str {
+    static DIGEST: std::sync::LazyLock<String> = std::sync::LazyLock::new(detectors::digest);
+    &DIGEST
+}
+
 pub use crate::analyzer::{Analyzer, Options, analyze};
 pub use crate::baseline::{Baseline, BaselineError, Learner};
 pub use crate::custom::{Detector, Finding};

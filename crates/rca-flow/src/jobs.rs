@@ -50,7 +50,7 @@ pub(crate) use digest::digest_task;
 pub(crate) use facts::introduced_by;
 pub(crate) use feedback::failed_job;
 pub(crate) use hooks::{hook_is_well, no_longer_silent};
-pub(crate) use notify::{incident_code, is_lost, lost};
+pub(crate) use notify::{incident_code, is_lost, lost, notify_task};
 pub(crate) use passed_log::passed;
 pub(crate) use read_log::{Guide, read as read_log};
 pub(crate) use sync::is_under;

@@ -20,9 +20,11 @@ use serde_json::{Value, json};
 
 use crate::flow::Flow;
 
+mod answers;
 mod chat_completions;
 mod check;
 
+use answers::Answers;
 pub use chat_completions::ChatCompletions;
 use check::{Words, check};
 
@@ -76,6 +78,7 @@ pub struct Rewording {
     /// Tokens a day, likewise. Checked before a request, so that the last ones may exceed it.
     pub tokens_per_day: u64,
     paused_until: Arc<Mutex<Option<Instant>>>,
+    answers: Answers,
 }
 
 impl Rewording {
@@ -88,10 +91,36 @@ impl Rewording {
             requests_per_day: 1000,
             tokens_per_day: 2_000_000,
             paused_until: Arc::default(),
+            answers: Answers::default(),
         }
     }
 
-    async fn ask(&self, store: &Store, report: &Report) -> Result<Words, String> {
+    /// Words for a report. Jobs that fail alike share an answer: the first asks, and each looks whether its own lines hold
+    /// what the words name. Where they do not, it asks for itself.
+    async fn words(&self, store: &Store, workspace: &str, report: &Report) -> Result<Words, String> {
+        let answer = self.answers.of(workspace, report);
+        let (known, is_new) = {
+            let mut answer = answer.lock().await;
+            match &*answer {
+                Some(known) => (known.clone(), false),
+                // Others of its kind wait meanwhile.
+                None => {
+                    let asked = self.ask(store, report).await?;
+                    if let Ok(words) = check(&asked, report) {
+                        *answer = Some(asked);
+                        return Ok(words);
+                    }
+                    (asked, true)
+                }
+            }
+        };
+        match check(&known, report) {
+            Err(_) if !is_new => check(&self.ask(store, report).await?, report),
+            checked => checked,
+        }
+    }
+
+    async fn ask(&self, store: &Store, report: &Report) -> Result<String, String> {
         if self.is_paused() {
             return Err("it failed a moment ago".to_owned());
         }
@@ -107,6 +136,11 @@ impl Rewording {
             Ok(Ok(completion)) => completion,
             Ok(Err(error)) => {
                 self.pause();
+                if error.is_unsent()
+                    && let Err(error) = store.return_language_model_request().await
+                {
+                    tracing::warn!(%error, "a request to the language model that was never sent stays counted");
+                }
                 tracing::warn!(kind = ?error.kind(), status = error.status(), "the language model cannot be asked");
                 return Err(match (error.kind(), error.status()) {
                     (ErrorKind::UnexpectedResponse | ErrorKind::TooLarge, _) => {
@@ -129,7 +163,7 @@ impl Rewording {
         if let Err(error) = store.add_language_model_tokens(tokens).await {
             tracing::warn!(%error, "tokens of the language model could not be counted");
         }
-        check(&completion.text, report)
+        Ok(completion.text)
     }
 
     fn is_paused(&self) -> bool {
@@ -149,7 +183,7 @@ pub(crate) async fn reword(flow: &Flow, analysis: &mut Analysis, report: &mut Re
         return;
     }
     let mut engines = Value::Null;
-    match rewording.ask(flow.store(), report).await {
+    match rewording.words(flow.store(), &analysis.workspace, report).await {
         Ok(words) => {
             engines = json!({ "explanation": report.explanation, "fix_suggestion": report.fix_suggestion });
             report.explanation = words.explanation;

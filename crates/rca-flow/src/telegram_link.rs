@@ -1,13 +1,14 @@
 //! A Telegram chat is linked to a channel by opening the bot's link: nobody has to find out a chat's number.
 //!
 //! The code in the link is random, holds for one channel and one use, and expires. What the bot hears comes to an
-//! address of the channel, proved by a secret that only Telegram and we know.
+//! address of the channel that was linked last, proved by a secret that only Telegram and we know: a bot has one address,
+//! and may serve many channels of a workspace.
 
 #![expect(clippy::disallowed_methods, reason = "the sealed configuration and secret are used here")]
 
 use jiff::{SignedDuration, Timestamp};
 use rca_notify::{ChannelConfig, TelegramBot};
-use rca_store::{Channel, OauthState, SecretOwner, Write};
+use rca_store::{Channel, OauthState, PageRequest, SecretOwner, Write};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -67,7 +68,7 @@ impl Flow {
         Ok(link)
     }
 
-    /// What Telegram tells of a channel's bot. The answer is what the bot replies, if anything.
+    /// What Telegram tells of a channel's bot, for whichever channel of that bot. The answer is what the bot replies, if anything.
     ///
     /// # Errors
     /// `unauthorized` for whatever is not proved by the channel's secret, unknown channels alike.
@@ -99,8 +100,8 @@ impl Flow {
         // In groups the command carries the bot's name.
         let command = words.next().unwrap_or_default().split('@').next().unwrap_or_default();
         let text = match (command, words.next()) {
-            ("/start", Some(code)) => self.link_chat(channel, &received.chat, code).await?,
-            ("/stop", _) => self.unlink_chat(channel, &received.chat).await?,
+            ("/start", Some(code)) => self.link_chat(&channel, &received.chat, code).await?,
+            ("/stop", _) => self.unlink_chat(&channel, &received.chat).await?,
             _ => None,
         };
         Ok(text.map(|text| {
@@ -109,18 +110,29 @@ impl Flow {
         }))
     }
 
-    async fn link_chat(&self, mut channel: Channel, chat: &Chat, code: &str) -> Result<Option<String>> {
+    /// `heard` is the channel at whose address the bot was heard.
+    async fn link_chat(&self, heard: &Channel, chat: &Chat, code: &str) -> Result<Option<String>> {
         let is_code = code.len() == 32 && code.bytes().all(|byte| byte.is_ascii_hexdigit());
         if !is_code {
             return Ok(None);
         }
-        let taken = self.store().take_oauth_state(&code_hash(&channel.id, code)).await?;
-        if taken.is_none_or(|taken| taken.forge != TELEGRAM || taken.workspace != channel.workspace) {
-            // Telegram tells again what it did not see us take.
-            let is_linked = channel.config.get("chat_id") == Some(&json!(chat.id));
-            let text = "This link has been used or has expired. Ask for a new one in Forge RCA.";
-            return Ok((!is_linked).then(|| text.to_owned()));
-        }
+        let bot = bot_key(&self.sealed_config(heard).await?);
+        let taken = self.store().take_oauth_state(&code_hash(&bot, code)).await?;
+        let taken = taken.filter(|taken| taken.forge == TELEGRAM && taken.workspace == heard.workspace);
+        let id = taken.and_then(|taken| Some(taken.data.get("channel")?.as_str()?.to_owned()));
+        let meant = match id {
+            Some(id) => self.store().get_channel(&heard.workspace, &id).await?,
+            None => None,
+        };
+        let mut channel = match meant {
+            Some(channel) if self.has_same_bot(&channel, heard).await? => channel,
+            _ => {
+                // Telegram tells again what it did not see us take.
+                let is_linked = !self.channels_of(heard, Some(chat)).await?.is_empty();
+                let text = "This link has been used or has expired. Ask for a new one in Forge RCA.";
+                return Ok((!is_linked).then(|| text.to_owned()));
+            }
+        };
         if !is_without_chat(&channel.kind, &channel.config) {
             return Ok(Some("Another chat is linked already. Send /stop there first.".to_owned()));
         }
@@ -135,18 +147,49 @@ impl Flow {
         )))
     }
 
-    async fn unlink_chat(&self, mut channel: Channel, chat: &Chat) -> Result<Option<String>> {
-        let linked = channel.config.get("chat_id");
-        let is_this = linked == Some(&json!(chat.id)) || linked == Some(&json!(chat.id.to_string()));
-        if !is_this {
+    async fn unlink_chat(&self, heard: &Channel, chat: &Chat) -> Result<Option<String>> {
+        let linked = self.channels_of(heard, Some(chat)).await?;
+        if linked.is_empty() {
             return Ok(None);
         }
-        let mut config = self.sealed_config(&channel).await?;
-        if let Some(fields) = config.as_object_mut() {
-            fields.remove("chat_id");
+        for mut channel in linked {
+            let mut config = self.sealed_config(&channel).await?;
+            if let Some(fields) = config.as_object_mut() {
+                fields.remove("chat_id");
+            }
+            self.put_config(&mut channel, &config, "channel.unlinked", |_| Vec::new()).await?;
         }
-        self.put_config(&mut channel, &config, "channel.unlinked", |_| Vec::new()).await?;
         Ok(Some("This chat is not linked any more: nothing will be told here.".to_owned()))
+    }
+
+    /// The channels of the workspace that speak through the same bot; with a chat, those that it is linked to.
+    async fn channels_of(&self, channel: &Channel, chat: Option<&Chat>) -> Result<Vec<Channel>> {
+        let mut same = Vec::new();
+        let mut page = PageRequest::first(500);
+        loop {
+            let found = self.store().list_channels(&channel.workspace, &page).await?;
+            for other in found.items.into_iter().filter(|other| other.kind == channel.kind) {
+                let linked = other.config.get("chat_id");
+                let is_meant = chat.is_none_or(|chat| {
+                    linked == Some(&json!(chat.id)) || linked == Some(&json!(chat.id.to_string()))
+                });
+                if is_meant && self.has_same_bot(&other, channel).await? {
+                    same.push(other);
+                }
+            }
+            match found.next_cursor {
+                Some(cursor) => page.cursor = Some(cursor),
+                None => return Ok(same),
+            }
+        }
+    }
+
+    async fn has_same_bot(&self, one: &Channel, other: &Channel) -> Result<bool> {
+        if one.id == other.id {
+            return Ok(true);
+        }
+        let (one, other) = (self.sealed_config(one).await?, self.sealed_config(other).await?);
+        Ok(bot_key(&one) == bot_key(&other))
     }
 
     async fn put_config(
@@ -194,19 +237,16 @@ impl Flow {
     async fn make_link(&self, channel: &Channel, config: &Value) -> Result<TelegramLink> {
         let bot = self.bot(config)?;
         let name = bot.name().await?;
-        let secret = SecretString::from(hex::encode(rand::random::<[u8; 32]>()));
-        // Before Telegram knows the address: its first update can come before the answer.
-        self.store().write(vec![self.secret(channel, UPDATES, &secret)]).await?;
-        bot.send_updates_to(&self.updates_url(&channel.id)?, &secret).await?;
+        self.listen(channel, &bot).await?;
         let code = hex::encode(rand::random::<[u8; 16]>());
         let expires_at: Timestamp = now() + SignedDuration::from_hours(LINK_HOURS);
         self.store()
             .put_oauth_state(OauthState {
-                state_hash: code_hash(&channel.id, &code),
+                state_hash: code_hash(&bot_key(config), &code),
                 workspace: channel.workspace.clone(),
                 forge: TELEGRAM.to_owned(),
                 browser_binding: None,
-                data: json!({}),
+                data: json!({ "channel": channel.id }),
                 expires_at: expires_at.as_millisecond(),
             })
             .await?;
@@ -217,13 +257,31 @@ impl Flow {
         })
     }
 
-    /// Tells Telegram to send no more updates for the channel. Best effort: a channel can always be removed.
+    /// Has the bot's updates come to the address of a channel.
+    async fn listen(&self, channel: &Channel, bot: &TelegramBot) -> Result<()> {
+        let secret = SecretString::from(hex::encode(rand::random::<[u8; 32]>()));
+        // Before Telegram knows the address: its first update can come before the answer.
+        self.store().write(vec![self.secret(channel, UPDATES, &secret)]).await?;
+        Ok(bot.send_updates_to(&self.updates_url(&channel.id)?, &secret).await?)
+    }
+
+    /// Tells Telegram to send no more updates to a channel that goes, but to another one of the same bot where there is
+    /// one. Best effort: a channel can always be removed.
     pub(crate) async fn end_updates(&self, channel: &Channel) {
         let owner = SecretOwner::channel(&channel.id);
         let Ok(Some(_)) = self.store().get_secret(&channel.workspace, &owner, UPDATES).await else { return };
         let ended = async {
-            let config = self.sealed_config(channel).await?;
-            Ok::<_, FlowError>(self.bot(&config)?.send_no_updates_to(&self.updates_url(&channel.id)?).await?)
+            let bot = self.bot(&self.sealed_config(channel).await?)?;
+            let url = self.updates_url(&channel.id)?;
+            if !bot.sends_updates_to(&url).await? {
+                return Ok(());
+            }
+            let mut others = self.channels_of(channel, None).await?;
+            others.retain(|other| other.id != channel.id);
+            match others.first() {
+                Some(other) => self.listen(other, &bot).await,
+                None => Ok::<_, FlowError>(bot.send_no_updates().await?),
+            }
         };
         if let Err(error) = ended.await {
             tracing::warn!(channel = %channel.id, %error, "Telegram still has the address of a removed channel");
@@ -257,7 +315,13 @@ fn without_chat(config: &Value) -> Value {
     config
 }
 
-/// A code is good for its channel only.
-fn code_hash(channel: &str, code: &str) -> String {
-    hex::encode(Sha256::digest(format!("telegram:{channel}:{code}")))
+/// What tells one bot from another.
+fn bot_key(config: &Value) -> String {
+    let text = |name: &str| config.get(name).and_then(Value::as_str).unwrap_or_default();
+    hex::encode(Sha256::digest(format!("{} {}", text("bot_token"), text("api_base_url"))))
+}
+
+/// A code is of use to its bot alone; it names its channel.
+fn code_hash(bot: &str, code: &str) -> String {
+    hex::encode(Sha256::digest(format!("telegram:{bot}:{code}")))
 }

@@ -83,15 +83,20 @@ impl TelegramBot {
         self.call::<bool>("setWebhook", &body).await.map(drop)
     }
 
-    /// Ends [`Self::send_updates_to`]; the address of somebody else stays.
+    /// Whether messages to the bot are sent to `url` now.
     ///
     /// # Errors
     /// As [`Self::name`].
-    pub async fn send_no_updates_to(&self, url: &Url) -> Result<()> {
+    pub async fn sends_updates_to(&self, url: &Url) -> Result<bool> {
         let info: WebhookInfo = self.call("getWebhookInfo", &json!({})).await?;
-        if info.url != url.as_str() {
-            return Ok(());
-        }
+        Ok(info.url == url.as_str())
+    }
+
+    /// Ends [`Self::send_updates_to`], whatever the address: ask [`Self::sends_updates_to`] before.
+    ///
+    /// # Errors
+    /// As [`Self::name`].
+    pub async fn send_no_updates(&self) -> Result<()> {
         self.call::<bool>("deleteWebhook", &json!({})).await.map(drop)
     }
 

@@ -36,6 +36,25 @@ impl Store {
         .await
     }
 
+    /// Takes back a request of today that [`Store::spend_language_model`] counted and that was never sent.
+    ///
+    /// # Errors
+    /// `Unavailable` when the write does not finish in time.
+    pub async fn return_language_model_request(&self) -> Result<()> {
+        self.transact(move |connection, now| {
+            Box::pin(async move {
+                Sql::new(
+                    "UPDATE language_model_use SET requests = requests - 1 WHERE day = $1 AND requests > 0",
+                )
+                .bind(now / DAY_MS)
+                .execute(connection)
+                .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
     /// Adds tokens that a request of today used.
     ///
     /// # Errors

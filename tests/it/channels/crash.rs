@@ -10,7 +10,7 @@ use super::{
     sink::{add, ingest, log},
     wire::{Fate, Wire},
 };
-use crate::support::{TestServer, eventually, pytest_log};
+use crate::support::{OWNER, TestServer, eventually, pytest_log};
 
 /// The process is killed between the request and its answer, and another one goes on.
 async fn killed_while_sending(kind: &str) -> Wire {
@@ -109,4 +109,36 @@ async fn what_was_never_written_is_tried_again() {
     server.idle().await;
     assert_eq!(wire.seen().len(), 1);
     server.stop().await;
+}
+
+/// The server dies while it tries a channel: what became of the test is told, and nobody is told twice.
+#[tokio::test]
+async fn a_test_that_was_left_in_the_middle_comes_to_an_end() {
+    for (kind, end, requests) in [("telegram", "unknown", 1), ("webhook", "sent", 2)] {
+        let wire = Wire::start().await;
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let server = TestServer::start_in(Arc::clone(&folder), Role::All, |_| {}).await;
+        let channel = add(&server, wire.channel(kind)).await;
+        wire.expect(&[Fate::Silence]);
+        let path = format!("/v1/channels/{channel}/test");
+        let request = server.request(reqwest::Method::POST, &path).bearer_auth(OWNER).json(&json!({}));
+        let tried = tokio::spawn(request.send());
+        wire.sees(1).await;
+        log(&server, &channel, &["pending"]).await;
+        server.kill().await;
+        tried.abort();
+        let server = TestServer::start_in(Arc::clone(&folder), Role::All, |_| {}).await;
+        // Two minutes pass.
+        let database = format!("sqlite://{}", folder.path().join("forge-rca.db").display());
+        rca_store::testing::execute(&database, "UPDATE task SET run_at = 0 WHERE kind = 'notify'").await;
+        let told = log(&server, &channel, &[end]).await;
+        server.idle().await;
+        assert_eq!(wire.seen().len(), requests, "{kind}: {told:?}");
+        assert_eq!(told[0]["error"].is_string(), end == "unknown", "{told:?}");
+        // One that comes to its end leaves nothing to do.
+        assert_eq!(server.post(&path, json!({})).await.expect(200)["state"], "sent");
+        server.idle().await;
+        assert_eq!(wire.seen().len(), requests + 1, "{kind}");
+        server.stop().await;
+    }
 }

@@ -15,10 +15,10 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::method};
 use crate::support::{OWNER, TestServer, eventually};
 
 /// What a chat shows: the last part of the path, and the body.
-pub(super) type Shown = Vec<(String, Value)>;
+pub(crate) type Shown = Vec<(String, Value)>;
 
 /// A chat that speaks as Telegram, Slack (bot and incoming webhook) and a signed webhook at once.
-pub(super) struct Chat {
+pub(crate) struct Chat {
     server: MockServer,
     shown: Arc<Mutex<Shown>>,
     refusals: Arc<Mutex<VecDeque<ResponseTemplate>>>,
@@ -26,7 +26,7 @@ pub(super) struct Chat {
 }
 
 impl Chat {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let server = MockServer::start().await;
         let (shown, refusals) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(VecDeque::new())));
         let outage = Arc::new(Mutex::new(None));
@@ -56,40 +56,40 @@ impl Chat {
         Self { server, shown, refusals, outage }
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         self.server.uri()
     }
 
-    pub(super) fn telegram(&self) -> Value {
+    pub(crate) fn telegram(&self) -> Value {
         json!({ "kind": "telegram", "name": "team chat", "config": {
             "bot_token": "12:canary-of-the-bot", "chat_id": -1001, "api_base_url": self.url() } })
     }
 
     /// The next requests are answered so, and show nothing.
-    pub(super) fn refuse(&self, answers: Vec<ResponseTemplate>) {
+    pub(crate) fn refuse(&self, answers: Vec<ResponseTemplate>) {
         self.refusals.lock().unwrap().extend(answers);
     }
 
     /// All requests are answered so until there is `None`.
-    pub(super) fn set_outage(&self, answer: Option<ResponseTemplate>) {
+    pub(crate) fn set_outage(&self, answer: Option<ResponseTemplate>) {
         *self.outage.lock().unwrap() = answer;
     }
 
-    pub(super) fn shown(&self) -> Shown {
+    pub(crate) fn shown(&self) -> Shown {
         self.shown.lock().unwrap().clone()
     }
 
     /// The text of what is shown.
-    pub(super) fn texts(&self) -> Vec<String> {
+    pub(crate) fn texts(&self) -> Vec<String> {
         let text = |body: &Value| body["text"].as_str().unwrap_or_default().to_owned();
         self.shown().iter().map(|(_, body)| text(body)).collect()
     }
 
-    pub(super) async fn requests(&self) -> Vec<Request> {
+    pub(crate) async fn requests(&self) -> Vec<Request> {
         self.server.received_requests().await.unwrap_or_default()
     }
 
-    pub(super) async fn shows(&self, count: usize) -> Shown {
+    pub(crate) async fn shows(&self, count: usize) -> Shown {
         eventually(&format!("the chat shows {count} messages"), async || {
             let shown = self.shown();
             (shown.len() >= count).then_some(shown)
@@ -99,7 +99,7 @@ impl Chat {
 }
 
 /// A mail server that takes everything; gives its address and what it took.
-pub(super) async fn smtp() -> (String, Arc<Mutex<Vec<String>>>) {
+pub(crate) async fn smtp() -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("smtp://{}", listener.local_addr().unwrap());
     let mails = Arc::new(Mutex::new(Vec::new()));
@@ -143,19 +143,19 @@ async fn serve_mail(stream: tokio::net::TcpStream, taken: Arc<Mutex<Vec<String>>
     }
 }
 
-pub(super) async fn add(server: &TestServer, channel: Value) -> String {
+pub(crate) async fn add(server: &TestServer, channel: Value) -> String {
     let made = server.post("/v1/channels", channel).await.expect(201);
     made["id"].as_str().unwrap().to_owned()
 }
 
 /// Sends a log and waits for its report.
-pub(super) async fn ingest(server: &TestServer, query: &str, log: String) -> Value {
+pub(crate) async fn ingest(server: &TestServer, query: &str, log: String) -> Value {
     let path = format!("/v1/ingest/raw?wait=30&{query}");
     server.send(server.request(reqwest::Method::POST, &path).bearer_auth(OWNER).body(log)).await.expect(200)
 }
 
 /// The delivery log, once its newest entries are in these states.
-pub(super) async fn log(server: &TestServer, channel: &str, states: &[&str]) -> Vec<Value> {
+pub(crate) async fn log(server: &TestServer, channel: &str, states: &[&str]) -> Vec<Value> {
     eventually(&format!("the log says {states:?}"), async || {
         let list = server.get(&format!("/v1/channels/{channel}/deliveries")).await.expect(200);
         let items = list["items"].as_array()?.clone();

@@ -350,3 +350,57 @@ async fn what_cannot_be_linked_is_refused_and_not_kept() {
     assert!(telegram.hook().is_some());
     server.stop().await;
 }
+
+/// One bot, many chats: what it hears comes to the channel that was linked last, and is of the channel that is meant.
+#[tokio::test]
+async fn one_bot_serves_several_channels() {
+    const OTHER: i64 = -100_300;
+    let (server, telegram) = (https_server().await, Telegram::start().await);
+    let first = server.post("/v1/channels", telegram.channel()).await.expect(201);
+    let second = server.post("/v1/channels", telegram.channel()).await.expect(201);
+    let (a, b) = (first["id"].as_str().unwrap(), second["id"].as_str().unwrap());
+    let start = |made: &Value| format!("/start {}", code(made));
+    let state = async |id: &str| {
+        let channel = server.get(&format!("/v1/channels/{id}")).await.expect(200);
+        (channel["state"].as_str().unwrap().to_owned(), channel["config"]["chat_id"].clone())
+    };
+    let heard_at = |id: &str| json!(format!("https://rca.example.com/base/v1/channels/{id}/telegram"));
+    assert_eq!(telegram.hook().unwrap()["url"], heard_at(b));
+    for (chat, made) in [(CHAT, &first), (OTHER, &second)] {
+        let linked =
+            update(&server, b, Some(&telegram.secret()), message(chat, &start(made))).await.expect(200);
+        assert!(linked["text"].as_str().unwrap().contains("is linked"), "{linked}");
+    }
+    assert_eq!(state(a).await, ("ready".to_owned(), json!(CHAT)));
+    assert_eq!(state(b).await, ("ready".to_owned(), json!(OTHER)));
+    ingest(&server, "project=shop&job_id=1", pytest_log()).await;
+    server.idle().await;
+    let mut told: Vec<String> = telegram
+        .said
+        .lock()
+        .unwrap()
+        .iter()
+        .filter_map(|said| said["chat_id"].as_str().map(str::to_owned))
+        .collect();
+    told.sort();
+    assert_eq!(told, ["-100200", "-100300"], "each chat once");
+
+    // A code that was used is of no use to the other channel, and each chat ends its own link.
+    let late = update(&server, b, Some(&telegram.secret()), message(666, &start(&first))).await.expect(200);
+    assert!(late["text"].as_str().unwrap().contains("expired"), "{late}");
+    update(&server, b, Some(&telegram.secret()), message(CHAT, "/stop")).await.expect(200);
+    assert_eq!((state(a).await.0.as_str(), state(b).await.0.as_str()), ("waiting", "ready"));
+
+    // The channel that was linked last goes: the bot is heard at the other one.
+    let link = server.post(&format!("/v1/channels/{a}/link"), json!({})).await.expect(200);
+    assert_eq!(telegram.hook().unwrap()["url"], heard_at(a));
+    server.delete(&format!("/v1/channels/{a}")).await.expect(204);
+    assert_eq!(telegram.hook().unwrap()["url"], heard_at(b));
+    let gone = update(&server, b, Some(&telegram.secret()), message(CHAT, &start(&link))).await.expect(200);
+    assert!(gone["text"].as_str().unwrap().contains("expired"), "{gone}");
+    let ended = update(&server, b, Some(&telegram.secret()), message(OTHER, "/stop")).await.expect(200);
+    assert!(ended["text"].as_str().unwrap().contains("not linked"), "{ended}");
+    server.delete(&format!("/v1/channels/{b}")).await.expect(204);
+    assert_eq!(telegram.hook(), None);
+    server.stop().await;
+}

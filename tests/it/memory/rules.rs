@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use forge_testkit::{
-    Fake, FakeBitbucketCloud, FakeGitFlic, FakeGitHub, FakeGitLab, Fault, JobSpec, PullSpec, RepoHandle,
-    RunSpec,
+    Fake, FakeBitbucketCloud, FakeBitbucketDc, FakeGitFlic, FakeGitHub, FakeGitLab, Fault, JobSpec, PullSpec,
+    RepoHandle, RunSpec,
 };
 use serde_json::{Value, json};
 use server::Role;
@@ -37,10 +37,11 @@ async fn analysed(server: &TestServer, fake: &Fake, repo: &RepoHandle, spec: Run
     }
     eventually("the run is analysed", async || {
         let all = server.get("/v1/analyses").await.expect(200);
-        let item = all["items"]
-            .as_array()?
-            .iter()
-            .find(|item| item["run_id"] == run.forge_id.as_str() && item["finished_at"] != Value::Null)?;
+        let item = all["items"].as_array()?.iter().find(|item| {
+            item["run_id"] == run.forge_id.as_str()
+                && item["job_id"] == run.job_ids[0].as_str()
+                && item["finished_at"] != Value::Null
+        })?;
         assert_eq!(item["state"], "done", "{item:#}");
         Some(
             server.get(&format!("/v1/analyses/{}", item["id"].as_str()?)).await.expect(200)["report"].clone(),
@@ -55,7 +56,7 @@ fn failed() -> RunSpec {
 
 /// The file of the default branch is followed, that of the change is not, and the workspace's rules come first.
 async fn followed(fake: &Fake) {
-    let server = TestServer::start().await;
+    let server = TestServer::start_for(fake).await;
     let repo = watched(&server, fake).await;
     fake.add_file(&repo, "main", FILE, &rule("all licences are in use"));
     // Who fails may not write the rule that hides it.
@@ -97,6 +98,11 @@ async fn bitbucket_cloud() {
 #[tokio::test]
 async fn gitflic() {
     followed(&*FakeGitFlic::start().await).await;
+}
+
+#[tokio::test]
+async fn bitbucket_dc() {
+    followed(&*FakeBitbucketDc::start().await).await;
 }
 
 /// A file that cannot be used is a note and one incident, which ends when it is corrected.

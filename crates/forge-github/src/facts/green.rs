@@ -57,6 +57,20 @@ pub(super) async fn find(
     Ok(None)
 }
 
+/// One request for the last passed runs of the branch, of all workflows.
+pub(super) async fn passed(client: &GitHubClient, repo: &RepoRef, branch: &str) -> Result<Vec<Run>> {
+    let name: String = form_urlencoded::byte_serialize(branch.as_bytes()).collect();
+    let path = format!(
+        "{}/actions/runs?branch={name}&status=success&exclude_pull_requests=true&per_page=20",
+        repo_path(repo)?
+    );
+    let page: wire::RunPage = client.get(path, format!("list passed runs of {}", shown(repo))).await?;
+    let mut runs: Vec<Run> = page.workflow_runs.into_iter().map(wire::Run::into_model).collect();
+    // A fork's branch of the same name is not the branch.
+    runs.retain(|run| run.head_repo_id.is_none() && run.conclusion == Some(Conclusion::Success));
+    Ok(runs)
+}
+
 /// Of all attempts the execution that began last. What a repetition of failed jobs copies from an earlier attempt has
 /// the times of that, where it really ran and has its log.
 async fn green_job(client: &GitHubClient, repo: &RepoRef, run: &Run, name: &str) -> Result<Option<Job>> {

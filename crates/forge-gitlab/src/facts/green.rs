@@ -2,18 +2,20 @@
 
 use forge_core::{
     Result,
-    model::{GreenJob, Job, RepoRef, Run},
+    model::{Conclusion, GreenJob, Job, RefType, RepoRef, Run},
 };
 use futures_util::TryStreamExt as _;
 
 use super::BY_PARENT;
 use crate::{
-    client::{Client, name_of},
+    client::{Client, name_of, number},
     wire,
 };
 
 /// How many pipelines are looked at: what one page holds.
 const MAX_PIPELINES: &str = "100";
+/// How many passed ones are told.
+const MAX_PASSED: &str = "20";
 /// After so many pipelines that passed without a job of that name it is taken as never run on this branch. Each costs a
 /// request, and GitLab cannot search jobs by name.
 const MAX_WITHOUT: usize = 20;
@@ -61,12 +63,47 @@ impl Client {
             if let Some(found) = self.green_job_in(repo, &candidate, &job.name).await? {
                 return Ok(Some(GreenJob::new(candidate, found)));
             }
-            without += usize::from(candidate.conclusion == Some(forge_core::model::Conclusion::Success));
+            without += usize::from(candidate.conclusion == Some(Conclusion::Success));
             if without >= MAX_WITHOUT {
                 break;
             }
         }
         Ok(None)
+    }
+
+    /// One request: the pipelines of a merge request have references of their own, and GitLab lists them with it, those of
+    /// its branch included (docs api/merge_requests.md, list merge request pipelines).
+    pub(super) async fn find_passed(
+        &self,
+        repo: &RepoRef,
+        branch: &str,
+        pull: Option<&str>,
+    ) -> Result<Vec<Run>> {
+        let operation = format!("list passed pipelines of {}", name_of(repo));
+        let pull = pull.map(|iid| number(iid, "merge request number")).transpose()?;
+        let answer = self
+            .call(repo, &operation, |api, path| match &pull {
+                Some(iid) => api
+                    .get(&format!("{path}/merge_requests/{iid}/pipelines"))
+                    .query(&[("per_page", MAX_PIPELINES)]),
+                None => api.get(&format!("{path}/pipelines")).query(&[
+                    ("ref", branch),
+                    ("status", "success"),
+                    ("order_by", "id"),
+                    ("sort", "desc"),
+                    ("per_page", MAX_PASSED),
+                ]),
+            })
+            .await?;
+        let pipelines: Vec<wire::Pipeline> = answer.json()?;
+        let mut runs: Vec<Run> = pipelines.into_iter().map(wire::Pipeline::into_run).collect();
+        runs.retain(|run| run.conclusion == Some(Conclusion::Success));
+        runs.sort_by_key(|run| std::cmp::Reverse(run.id.parse::<u64>().unwrap_or_default()));
+        runs.truncate(20);
+        for run in &mut runs {
+            (run.git_ref, run.ref_type) = (Some(branch.to_owned()), Some(RefType::Branch));
+        }
+        Ok(runs)
     }
 
     async fn green_job_in(&self, repo: &RepoRef, run: &Run, name: &str) -> Result<Option<Job>> {

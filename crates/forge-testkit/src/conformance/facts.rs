@@ -7,8 +7,8 @@ use std::time::Duration;
 use forge_core::{
     ErrorKind, Facts, ForgeClient, LogOptions,
     model::{
-        Annotation, AnnotationLevel, Change, ChangedFile, FileChange, Job, LineRange, ReportedTest, Run,
-        RunRef,
+        Annotation, AnnotationLevel, Change, ChangedFile, Conclusion, FileChange, Job, LineRange,
+        ReportedTest, Run, RunRef,
     },
 };
 use futures_util::TryStreamExt;
@@ -64,6 +64,7 @@ pub async fn what_is_not_claimed_sends_nothing<H: Harness>() {
     }
     if !can.green_jobs {
         results.push(facts.last_green_job(&repo, &run, &job, "main").await.err());
+        results.push(facts.passed_runs(&repo, "main", None).await.err());
     }
     if !can.test_reports {
         results.push(facts.failing_tests(&repo, &run, &job).await.err());
@@ -198,6 +199,44 @@ pub async fn last_green_job_is_the_same_job_on_that_branch<H: Harness>() {
         let none = facts.last_green_job(&repo.repo_ref(), &found, &job, branch).await.expect("an answer");
         assert_eq!(none, None);
     }
+    assert_no_unknown_request(harness.fake());
+}
+
+/// The newest run that passed on a branch, or for its pull request, in few requests.
+pub async fn passed_runs_of_a_branch<H: Harness>() {
+    let harness = H::start().await;
+    if !harness.provider().capabilities().green_jobs {
+        return;
+    }
+    let (fake, client) = (harness.fake(), harness.client());
+    let repo = shop(fake);
+    let hours = |hours: u64| Duration::from_secs(hours * 3600);
+    let green = |age: u64| RunSpec::new(vec![JobSpec::green("test")]).with_age(hours(age));
+    let _older = fake.add_run(&repo, &green(9));
+    let wanted = fake.add_run(&repo, &green(8));
+    let red = RunSpec::new(vec![JobSpec::failed("test", "boom\n")]);
+    let _red = fake.add_run(&repo, &red.with_age(hours(7)));
+    let _elsewhere = fake.add_run(&repo, &green(6).with_branch("other"));
+    let pull = fake.open_pull(&repo, &PullSpec::new("Halves", "feature/halves").with_sha(HEAD));
+    let of_pull = fake.add_run(&repo, &green(5).for_pull(&pull));
+    let facts = facts(client.as_ref());
+    let number = pull.number.to_string();
+    // What connecting costs is paid before.
+    facts.passed_runs(&repo.repo_ref(), "nowhere", None).await.expect("an answer");
+    for (branch, pull, run) in [("main", None, &wanted), ("feature/halves", Some(number.as_str()), &of_pull)]
+    {
+        let before = requests(fake);
+        let found = facts.passed_runs(&repo.repo_ref(), branch, pull).await.expect("an answer");
+        assert!(requests(fake) - before <= 3, "it is asked often");
+        let newest = found.first().unwrap_or_else(|| panic!("a run passed on {branch}"));
+        assert_eq!(
+            (newest.id.as_str(), newest.sha.as_deref()),
+            (run.forge_id.as_str(), Some(run.sha.as_str()))
+        );
+        assert_eq!((newest.git_ref.as_deref(), newest.conclusion), (Some(branch), Some(Conclusion::Success)));
+        assert!(found.iter().all(|run| run.conclusion == Some(Conclusion::Success)), "{found:#?}");
+    }
+    assert_eq!(facts.passed_runs(&repo.repo_ref(), "nowhere", None).await.expect("an answer"), []);
     assert_no_unknown_request(harness.fake());
 }
 

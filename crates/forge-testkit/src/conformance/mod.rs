@@ -174,6 +174,7 @@ macro_rules! conformance {
                 commits_between_are_newest_first,
                 unknown_commits_are_not_found,
                 last_green_job_is_the_same_job_on_that_branch,
+                passed_runs_of_a_branch,
                 failing_tests_of_the_forges_report,
                 annotations_of_a_job,
                 ci_config_at_the_commit,

@@ -18,6 +18,7 @@ pub(super) fn route(world: &mut World, request: &Incoming, repo: &Repo, segments
     }
     match *segments {
         ["pipelines"] => list(world, request, repo),
+        ["merge_requests", iid, "pipelines"] => of_merge_request(world, request, repo, iid),
         ["pipelines", "latest"] => {
             let wanted = request.query("ref").unwrap_or("main");
             let run = world.runs.values().rev().find(|run| run.repo_id == repo.id && run.branch == wanted);
@@ -90,6 +91,18 @@ fn list(world: &World, request: &Incoming, repo: &Repo) -> Answer {
     if request.query("sort") != Some("asc") {
         runs.reverse();
     }
+    Ok(page(world, request, &runs, |run| shape::pipeline(world, run)).into())
+}
+
+/// Its own pipelines and those of its branch, newest first; nothing filters them (docs api/merge_requests.md).
+fn of_merge_request(world: &World, request: &Incoming, repo: &Repo, iid: &str) -> Answer {
+    let pull = iid.parse().ok().and_then(|iid| world.pull(repo.id, iid));
+    let pull = pull.ok_or_else(|| refuse(404, "404 Not found"))?;
+    let is_its = |run: &&Run| {
+        run.pull.is_some_and(|(number, target)| number == pull.number && target == repo.id)
+            || (run.pull.is_none() && run.repo_id == pull.source_repo_id && run.branch == pull.source_branch)
+    };
+    let runs: Vec<&Run> = world.runs.values().rev().filter(is_its).collect();
     Ok(page(world, request, &runs, |run| shape::pipeline(world, run)).into())
 }
 

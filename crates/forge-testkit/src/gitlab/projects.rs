@@ -24,7 +24,9 @@ pub(super) fn route(world: &mut World, request: &Incoming, caller: &Caller, segm
     match rest {
         [] if method == "GET" => Ok(Reply::json(200, &shape::project(world, &repo, caller.user_id)).into()),
         ["hooks", rest @ ..] => hooks::of_project(world, request, caller, &repo, rest),
-        ["pipelines" | "jobs", ..] => ci::route(world, request, &repo, rest),
+        ["pipelines" | "jobs", ..] | ["merge_requests", _, "pipelines"] => {
+            ci::route(world, request, &repo, rest)
+        }
         _ => feedback::route(world, request, caller, &repo, rest),
     }
 }

@@ -54,7 +54,24 @@ mod test {
     pub(super) mod unittest;
 }
 
+use sha2::{Digest as _, Sha256};
+
 use crate::rules::Rule;
+
+/// A hash of all that the rules say, in their order.
+pub(crate) fn digest() -> String {
+    digest_of(ALL.iter().copied().flatten())
+}
+
+fn digest_of<'rule>(rules: impl Iterator<Item = &'rule Rule>) -> String {
+    let mut hash = Sha256::new();
+    for rule in rules {
+        let text = format!("{rule:?}");
+        hash.update((text.len() as u64).to_be_bytes());
+        hash.update(text.as_bytes());
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
 /// The rules of all detectors. Of equally heavy rules on one line the first wins.
 pub(crate) const ALL: &[&[Rule]] = &[
@@ -92,3 +109,24 @@ pub(crate) const ALL: &[&[Rule]] = &[
     config::ci::RULES,
     generic::RULES,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_change_of_a_rule_is_another_digest() {
+        let rules = || ALL.iter().copied().flatten();
+        let known = digest_of(rules());
+        assert_eq!((known.len(), &known), (64, &digest()));
+        let changed = |change: fn(&mut Rule)| {
+            let mut all: Vec<Rule> = rules().copied().collect();
+            change(all.first_mut().expect("there are rules"));
+            digest_of(all.iter())
+        };
+        assert_ne!(known, changed(|rule| rule.weight += 1));
+        assert_ne!(known, changed(|rule| rule.pattern = "another"));
+        assert_ne!(known, changed(|rule| rule.after += 1));
+        assert_ne!(known, digest_of(rules().skip(1)));
+    }
+}

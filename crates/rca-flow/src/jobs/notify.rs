@@ -23,8 +23,11 @@ const REFUSALS: i64 = 5;
 /// How long a message waits for the one that it answers.
 const BEFORE_ME: Duration = Duration::from_secs(2);
 
+/// What is said of a message that a process left in the middle.
+const LEFT: &str = "the process ended while it was being sent; sending again might say it twice";
+
 /// Sends the notification `id`.
-pub(super) fn notify_task(workspace: &str, id: &str) -> NewTask {
+pub(crate) fn notify_task(workspace: &str, id: &str) -> NewTask {
     NewTask::new(workspace, NOTIFY, format!("notify:{id}"), json!({ "notification": id })).with_priority(5)
 }
 
@@ -45,6 +48,10 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
     let Some(channel) = store.get_channel(&task.workspace, &row.channel).await? else {
         return Ok(Settlement::done(Vec::new()));
     };
+    if !channel.enabled && row.state == "sending" && row.sent.is_none() {
+        // A test, which is sent to channels that are switched off, too.
+        return Ok(Settlement::done(vec![ended(&row, "unknown", Some(LEFT.to_owned()), None)]));
+    }
     if !channel.enabled {
         let reason = channel.disabled_reason.as_deref().unwrap_or("the channel is switched off");
         return Ok(Settlement::done(vec![ended(&row, "skipped", Some(reason.to_owned()), None)]));
@@ -69,8 +76,7 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
         Err(error) => return Err(error.into()),
     };
     if row.state == "sending" && row.sent.is_none() && !notifier.is_repeatable() {
-        let reason = "the process ended while it was being sent; sending again might say it twice";
-        return Ok(Settlement::done(vec![ended(&row, "unknown", Some(reason.to_owned()), None)]));
+        return Ok(Settlement::done(vec![ended(&row, "unknown", Some(LEFT.to_owned()), None)]));
     }
     let earlier =
         |row: &Notification| row.sent.clone().and_then(|sent| serde_json::from_value::<Sent>(sent).ok());

@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{connect::value, flow::Flow, types::IngestRequest};
 
-/// The newest failures of a project that are looked at, and how many of them one log may end.
-const MOST_LOGS: u32 = 500;
+/// The newest failures of a job that are looked at, and how many of them one log may end.
+const MOST_LOGS: u32 = 100;
 const MOST_ENDED: usize = 50;
 
 /// What is remembered of the log.
@@ -125,7 +125,11 @@ async fn wake(flow: &Flow, analysis: &Analysis) -> Result<Option<rca_store::NewT
 async fn failures(flow: &Flow, workspace: &str, request: &IngestRequest) -> Result<Vec<Analysis>, JobError> {
     let mut ended = Vec::new();
     for name in names(flow, workspace, &request.project).await? {
-        let filter = AnalysisFilter { repository: Some(name), ..AnalysisFilter::default() };
+        let filter = AnalysisFilter {
+            repository: Some(name),
+            job_name: request.job_name.clone(),
+            ..AnalysisFilter::default()
+        };
         let page = flow.store().list_analyses(workspace, &filter, &PageRequest::first(MOST_LOGS)).await?;
         ended.extend(page.items.into_iter().filter(|analysis| ends(request, analysis)));
     }

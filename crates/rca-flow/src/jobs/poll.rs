@@ -5,12 +5,15 @@ use std::{collections::BTreeSet, time::Duration};
 use forge_core::{ErrorKind, ForgeClientExt};
 use futures_util::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
-use rca_store::{AnalysisFilter, ClaimedTask, Integration, PageRequest, Repository, Write};
+use rca_store::{Analysis, AnalysisFilter, ClaimedTask, Integration, PageRequest, Repository, Write};
 use serde_json::{Value, json};
 
 use super::{
-    Context, JobError, JobResult, Origin, Settlement, feedback::state_mark, feedback_task, hooks,
-    integration_of, plan_run, sync_task,
+    Context, JobError, JobResult, Origin, Settlement,
+    feedback::state_mark,
+    feedback_task, hooks, integration_of, learn_green, plan_run,
+    process_delivery::{KEPT_RUNS, healed},
+    sync_task,
 };
 use crate::{
     connect::timestamp,
@@ -69,7 +72,7 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask) -> JobResult {
     }
     if mode != Mode::Webhook {
         if mode == Mode::Polling || client.capabilities().unannounced_runs {
-            writes.extend(wake_red(flow, &integration, interval).await?);
+            writes.extend(wake_red(flow, &integration, &client, interval).await?);
         }
         for repository in flow.all_repositories(&integration, Some(true)).await? {
             let context = Context {
@@ -128,7 +131,7 @@ async fn catch_up(
         flow.found_missed(integration, missed).await?;
     }
     // Some may have told that a run passed.
-    if missed.is_empty() { Ok(Vec::new()) } else { wake_red(flow, integration, 0).await }
+    if missed.is_empty() { Ok(Vec::new()) } else { wake_red(flow, integration, client, 0).await }
 }
 
 /// Where the forge was polled before and is not any more: it is looked at until the hook is there, so that nothing falls
@@ -255,7 +258,12 @@ async fn missed(
 
 /// Wakes the comments that say a failure, now and then: a run that is repeated and passes is announced by nobody here.
 /// Each reads its runs again, and says something only where that has changed.
-async fn wake_red(flow: &Flow, integration: &Integration, interval: i64) -> Result<Vec<Write>, JobError> {
+async fn wake_red(
+    flow: &Flow,
+    integration: &Integration,
+    client: &std::sync::Arc<dyn forge_core::ForgeClient>,
+    interval: i64,
+) -> Result<Vec<Write>, JobError> {
     let (workspace, at) = (&integration.workspace, now().as_millisecond());
     let mark = format!("woken:{}", integration.id);
     let last = flow.store().get_mark(workspace, &mark).await?.and_then(|mark| mark.as_i64());
@@ -270,6 +278,7 @@ async fn wake_red(flow: &Flow, integration: &Integration, interval: i64) -> Resu
     };
     let failures = flow.store().list_analyses(workspace, &filter, &PageRequest::first(500)).await?;
     let mut seen = BTreeSet::new();
+    let mut asked = BTreeSet::new();
     for analysis in &failures.items {
         let Some(target) = analysis.data.get("target").filter(|target| target.is_object()) else { continue };
         let Some(key) = target.get("key").and_then(Value::as_str) else { continue };
@@ -278,6 +287,9 @@ async fn wake_red(flow: &Flow, integration: &Integration, interval: i64) -> Resu
         }
         let state = flow.store().get_mark(workspace, &state_mark(&analysis.repository_key, key)).await?;
         if state.is_some_and(|state| state == "red") {
+            if asked.insert((&analysis.repository_key, &analysis.branch, &analysis.pr)) {
+                mended(flow, integration, client, analysis).await?;
+            }
             let task = feedback_task(&integration.id, workspace, &analysis.repository_key, target);
             writes.push(Write::Enqueue(task));
             if writes.len() > MOST_WOKEN {
@@ -286,6 +298,45 @@ async fn wake_red(flow: &Flow, integration: &Integration, interval: i64) -> Resu
         }
     }
     Ok(writes)
+}
+
+/// Asks for runs that have passed since on the branch of a failure: of new ones nobody tells where there is no hook. Only
+/// of branches that are red, so that a forge where all is well is asked nothing.
+async fn mended(
+    flow: &Flow,
+    integration: &Integration,
+    client: &std::sync::Arc<dyn forge_core::ForgeClient>,
+    analysis: &Analysis,
+) -> Result<(), JobError> {
+    let Some(facts) = client.facts().filter(|_| client.capabilities().green_jobs) else { return Ok(()) };
+    let repository = flow.store().get_repository(&analysis.workspace, &analysis.repository_key).await?;
+    let (Some(repository), Some(branch)) =
+        (repository.filter(|repository| repository.monitored), analysis.branch.as_deref())
+    else {
+        return Ok(());
+    };
+    let client = std::sync::Arc::clone(client);
+    let context = Context { integration: integration.clone(), repository, client };
+    let passed = match facts.passed_runs(&repo_ref(&context.repository), branch, analysis.pr.as_deref()).await
+    {
+        Ok(passed) => passed,
+        Err(error) if error.kind().is_credential() => return Err(error.into()),
+        Err(error) => {
+            tracing::debug!(repository = %context.repository.full_name, %error, "passed runs are not known");
+            return Ok(());
+        }
+    };
+    let mut names = BTreeSet::new();
+    // The newest of each workflow counts; the last one told is the first remembered.
+    let mut newest: Vec<_> = passed.into_iter().filter(|run| names.insert(run.name.clone())).collect();
+    newest.truncate(KEPT_RUNS);
+    for mut run in newest.into_iter().rev() {
+        run.git_ref = Some(branch.to_owned());
+        let (mut writes, _) = healed(flow, &context, &run).await?;
+        writes.extend(learn_green::task(flow, &context, &run).await?.map(Write::Enqueue));
+        flow.store().write(writes).await?;
+    }
+    Ok(())
 }
 
 async fn upkeep(flow: &Flow, integration: &Integration) -> Result<Vec<Write>, JobError> {

@@ -32,7 +32,7 @@ const LAG: Duration = Duration::from_mins(2);
 /// How long the builds of a push are waited for and watched, where the forge tells of pushes and not of builds.
 const BUILD_WAIT: Duration = Duration::from_hours(6);
 /// So many passed runs of a branch are remembered: one for each of a few workflows.
-const KEPT_RUNS: usize = 6;
+pub(super) const KEPT_RUNS: usize = 6;
 
 pub(super) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobResult {
     let event: Event = field(task, "event")?;
@@ -216,7 +216,11 @@ async fn current_run(context: &Context, event: &Event) -> forge_core::Result<Opt
 
 /// Remembers that the run has passed, and wakes the comments of ours that it may turn green: those of failures on the
 /// same branch. Whether there are any is the second.
-async fn healed(flow: &Flow, context: &Context, run: &Run) -> Result<(Vec<Write>, bool), JobError> {
+pub(super) async fn healed(
+    flow: &Flow,
+    context: &Context,
+    run: &Run,
+) -> Result<(Vec<Write>, bool), JobError> {
     let Some(branch) = &run.git_ref else { return Ok((Vec::new(), false)) };
     let (integration, repository) = (&context.integration, &context.repository);
     let mark = passed_mark(&repository.id, branch);

@@ -17,7 +17,9 @@ use crate::{
     rules,
 };
 
-/// So much of a log is held back until it is known whether it was analysed before. Longer ones are analysed at once.
+/// So much of a log is held back until it is known whether it was analysed before. Longer ones are analysed as they come:
+/// what they hash to is known at their end, when the work is done, and to hold them back would take memory for each task
+/// that runs. So their reports are made anew, which costs seconds at the longest log.
 const HELD: usize = 4 * 1024 * 1024;
 
 /// What the analysis of a log follows besides the log.
@@ -76,7 +78,8 @@ impl Guide {
         let mut used = rules::in_use(flow, workspace, context).await?;
         let writes = std::mem::take(&mut used.writes);
         let mut version = Sha256::new();
-        for part in [rca_engine::VERSION.as_bytes(), used.version().as_bytes()] {
+        let engine = [rca_engine::VERSION, rca_engine::detectors_digest()];
+        for part in engine.iter().map(|part| part.as_bytes()).chain([used.version().as_bytes()]) {
             version.update((part.len() as u64).to_be_bytes());
             version.update(part);
         }

@@ -1,5 +1,5 @@
 use axum::{
-    Json,
+    Extension, Json,
     extract::State,
     response::{Html, IntoResponse, Redirect, Response},
 };
@@ -16,7 +16,10 @@ use crate::{
     app::AppState,
     error::{ApiError, Errors},
     input::{JsonBody, QueryOf},
-    middleware::auth::{Caller, Scope},
+    middleware::{
+        auth::{Caller, Scope},
+        quota::Unproved,
+    },
 };
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -78,7 +81,10 @@ async fn installed(
     if let Some(page) = dashboard::after_connecting(&state.flow, &headers, forge, outcome.as_ref()).await {
         return Ok(page);
     }
-    let integration = outcome?;
+    let integration = match outcome {
+        Ok(integration) => integration,
+        Err(error) => return Ok(unproved(error)),
+    };
     tracing::info!(integration = %integration.id, "connected as an app");
     let page = concat!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Connected</title>",
@@ -90,7 +96,12 @@ async fn installed(
 /// The page of the forge with what went wrong, for the browser of somebody who is signed in.
 async fn failed(state: &AppState, headers: &HeaderMap, error: FlowError) -> Result<Response, ApiError> {
     let page = dashboard::after_connecting(&state.flow, headers, ForgeKind::GITHUB, Err(&error)).await;
-    page.ok_or_else(|| error.into())
+    Ok(page.unwrap_or_else(|| unproved(error)))
+}
+
+/// A state that is none of ours: anybody can make one up.
+fn unproved(error: FlowError) -> Response {
+    (Extension(Unproved), ApiError::from(error)).into_response()
 }
 
 /// Connect a GitHub App that exists, with its private key.

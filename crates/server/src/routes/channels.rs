@@ -145,8 +145,8 @@ async fn link(
     Ok(Json(state.flow.link_channel(&caller.as_flow(), &id).await?))
 }
 
-/// What Telegram tells of the bot of a channel, proved by `X-Telegram-Bot-Api-Secret-Token`. The answer is what the bot
-/// replies, or an empty object.
+/// What Telegram tells of the bot of a channel, proved by `X-Telegram-Bot-Api-Secret-Token`; it may concern any channel of
+/// that bot. The answer is what the bot replies, or an empty object.
 #[utoipa::path(post, path = "/v1/channels/{id}/telegram", tag = "channels", params(("id" = String, Path)),
     request_body(content = Vec<u8>, content_type = "application/json"),
     responses((status = 200, body = serde_json::Value), Errors))]
