@@ -20,7 +20,7 @@ use super::{
     Page,
     charts::DayChart,
     html,
-    rows::{Row, word},
+    rows::{Row, rows, word},
 };
 use crate::{
     Dashboard,
@@ -150,7 +150,7 @@ async fn show(State(state): State<Dashboard>, viewer: Viewer, Path(id): Path<Str
     html(&ClusterPage {
         title: cluster.root_cause.clone().unwrap_or_else(|| cluster.fingerprint.clone()),
         chart: DayChart::of(days.collect(), &format!("cluster={id}&")),
-        rows: analyses.items.iter().map(|analysis| Row::of(&f, analysis)).collect(),
+        rows: rows(&f, &analyses.items),
         all: address(None),
         repositories,
         cluster,

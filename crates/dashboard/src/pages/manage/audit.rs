@@ -1,5 +1,7 @@
 //! The audit: who did what.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::{
     Router,
@@ -13,6 +15,7 @@ use rca_flow::{
     types::{AuditView, ListQuery},
 };
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::{
     Dashboard,
@@ -34,9 +37,33 @@ pub(super) fn router() -> Router<Dashboard> {
 struct AuditPage {
     f: Frame,
     entries: Vec<AuditView>,
+    /// Names of tokens by their actors.
+    names: BTreeMap<String, String>,
     /// Where the next page begins.
     older: Option<String>,
     is_first: bool,
+}
+
+impl AuditPage {
+    /// Who it was, as people know them: a token by its name, a member by the mail address.
+    fn who<'p>(&'p self, actor: &'p str) -> &'p str {
+        let named = self.names.get(actor).map(String::as_str);
+        named.unwrap_or_else(|| actor.strip_prefix("member:").unwrap_or(actor))
+    }
+
+    /// The details as names with their values, and texts without their quotes.
+    fn details(detail: &Value) -> Vec<(String, String)> {
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        match detail {
+            Value::Object(fields) => fields
+                .iter()
+                .filter(|(_, value)| !value.is_null())
+                .map(|(name, value)| (name.replace('_', " "), text(value)))
+                .collect(),
+            Value::Null => Vec::new(),
+            other => vec![(String::new(), text(other))],
+        }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -49,7 +76,9 @@ async fn show(State(state): State<Dashboard>, viewer: Viewer, Query(part): Query
     let is_first = part.cursor.is_none();
     let query = ListQuery { limit: Some(ROWS), cursor: part.cursor, ..ListQuery::default() };
     let list = state.flow.list_audit(&caller, &query).await?;
+    let tokens = state.flow.list_tokens(&caller).await?.items;
     html(&AuditPage {
+        names: tokens.into_iter().map(|token| (format!("token:{}", token.id), token.name)).collect(),
         f: Frame::inside(&state, &viewer, Nav::Audit).await?,
         entries: list.items,
         older: list.next_cursor,
