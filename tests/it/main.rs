@@ -42,5 +42,7 @@ mod web_manage;
 mod web_numbers;
 mod web_report;
 mod web_safety;
+mod web_secure;
 mod web_sign_in;
+mod web_states;
 mod webhook_to_comment;

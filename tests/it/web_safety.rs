@@ -496,6 +496,9 @@ async fn a_first_page_is_small() {
             .filter_map(|(name, value)| matches!(name.as_str(), "href" | "src").then_some(value))
             .collect();
         assert_eq!(loaded.len(), 4, "style, two scripts and the icon: {loaded:?}");
+        let waits = tags(&page).into_iter().filter(|tag| tag.name == "script");
+        let waits = waits.filter(|tag| !tag.attributes.iter().any(|(name, _)| name == "defer"));
+        assert_eq!(waits.count(), 0, "{address}: the first paint waits for a script");
         let mut sizes = BTreeMap::from([(address.to_owned(), page.len())]);
         for asset in loaded {
             let size = web.get(&asset).await.expect(200).len();

@@ -56,6 +56,7 @@ static ASSETS: LazyLock<[Asset; 4]> = LazyLock::new(|| {
                 include_str!("../assets/base.js"),
                 include_str!("../assets/report.js"),
                 include_str!("../assets/connect.js"),
+                include_str!("../assets/drop.js"),
             ),
         ),
         Asset::new("htmx", "js", "text/javascript; charset=utf-8", include_str!("../assets/htmx.min.js")),

@@ -77,6 +77,7 @@ pub(crate) struct Inside {
     pub(crate) workspace: String,
     pub(crate) csrf: String,
     pub(crate) may_write: bool,
+    pub(crate) may_send: bool,
     pub(crate) may_admin: bool,
     pub(crate) open_incidents: i64,
     /// The path and query of this page.
@@ -105,6 +106,7 @@ impl Frame {
                 workspace: name.unwrap_or_default(),
                 csrf: viewer.csrf.clone(),
                 may_write: viewer.may(Scope::Write),
+                may_send: viewer.may(Scope::Ingest) || viewer.may(Scope::Write),
                 may_admin: viewer.may(Scope::Admin),
                 open_incidents,
                 address: viewer.address.clone(),
@@ -185,6 +187,11 @@ impl Frame {
         }
     }
 
+    /// Whether a time (RFC 3339) is over.
+    pub(crate) fn is_past(&self, time: &str) -> bool {
+        time.parse::<Timestamp>().is_ok_and(|time| time < self.now)
+    }
+
     /// A span of seconds: "48 s", "3 min", "2 h".
     pub(crate) fn seconds(&self, seconds: i64) -> String {
         match seconds {
@@ -192,6 +199,11 @@ impl Frame {
             100..=5_999 => self.t1("time.minutes", seconds / 60),
             _ => self.t1("time.hours", seconds / 3_600),
         }
+    }
+
+    /// A span of seconds as [`Frame::seconds`] has it; what takes no time is "< 1 s".
+    pub(crate) fn span(&self, seconds: f64) -> String {
+        if seconds < 1.0 { self.t1("time.seconds", "< 1") } else { self.seconds(seconds.round() as i64) }
     }
 
     pub(crate) fn asset(&self, stem: &str, extension: &str) -> String {

@@ -210,8 +210,9 @@ pub(crate) fn in_engines_words(mut report: Report, analysis: &Analysis) -> Repor
     report
 }
 
-/// Whether the explanation and the advice are a model's.
-pub(crate) fn is_reworded(report: &Report) -> bool {
+/// Whether a language model put the explanation and the advice of the report into words.
+#[must_use]
+pub fn is_reworded(report: &Report) -> bool {
     report.notes.iter().any(|note| note.starts_with(NOTE))
 }
 

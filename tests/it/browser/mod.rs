@@ -7,10 +7,13 @@
 mod connect;
 mod copy;
 mod driver;
+mod filled;
 mod hostile;
 mod pages;
 mod report;
 mod sign_in;
+mod states;
+mod used;
 mod webdriver;
 
 use std::{path::PathBuf, sync::Arc};
@@ -184,6 +187,17 @@ impl Browser {
         }
         self.devtools("Emulation.clearDeviceMetricsOverride", json!({})).await;
         self.prefer("light").await;
+    }
+
+    /// A picture of the page as it is printed, which shows nothing that can only be clicked.
+    pub(crate) async fn print(&self, name: &str) {
+        self.devtools("Emulation.setEmulatedMedia", json!({"media": "print"})).await;
+        self.picture(name).await;
+        let shown = "const all = [...document.querySelectorAll('nav, button, form, .menu, details:not([open])')]; \
+            return all.filter((it) => it.checkVisibility()).map((it) => it.outerHTML.slice(0, 120));";
+        let clickable = self.run(shown).await;
+        self.devtools("Emulation.setEmulatedMedia", json!({"media": ""})).await;
+        assert_eq!(clickable, json!([]), "{name}: only to be clicked, and printed");
     }
 
     async fn picture(&self, name: &str) {

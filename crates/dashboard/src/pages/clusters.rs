@@ -22,7 +22,7 @@ use super::{
     charts::DayChart,
     failures::day_or_time,
     html,
-    rows::{Row, word},
+    rows::{Row, rows, word},
 };
 use crate::{
     Dashboard,
@@ -183,7 +183,7 @@ async fn show(State(state): State<Dashboard>, viewer: Viewer, Path(id): Path<Str
     html(&ClusterPage {
         title: cluster.root_cause.clone().unwrap_or_else(|| cluster.fingerprint.clone()),
         chart: DayChart::of(days.collect(), &format!("cluster={id}&")),
-        rows: analyses.items.iter().map(|analysis| Row::of(&f, analysis)).collect(),
+        rows: rows(&f, &analyses.items),
         all: address(None),
         repositories,
         cluster,

@@ -15,7 +15,7 @@ use url::form_urlencoded;
 
 use super::{
     Page, html,
-    rows::{Row, word},
+    rows::{Row, rows, word},
 };
 use crate::{
     Dashboard,
@@ -122,7 +122,7 @@ async fn show(
         if query.is_empty() { "/failures".to_owned() } else { format!("/failures?{query}") }
     };
     html(&FailuresPage {
-        rows: list.items.iter().map(|analysis| Row::of(&f, analysis)).collect(),
+        rows: rows(&f, &list.items),
         is_filtered: !asked.is_empty(),
         is_first: cursor.is_none(),
         address: address(cursor.as_deref()),

@@ -39,9 +39,11 @@ impl Row {
             ("hook_failing" | "hook_silent", Some(integration), Some(repository)) => {
                 Some(format!("/integrations/{integration}/repositories/{repository}"))
             }
-            ("credential_rejected" | "credential_expiring" | "credential_expired" | "scope_missing", Some(integration), _) => {
-                Some(format!("/integrations/{integration}#token"))
-            }
+            (
+                "credential_rejected" | "credential_expiring" | "credential_expired" | "scope_missing",
+                Some(integration),
+                _,
+            ) => Some(format!("/integrations/{integration}#token")),
             (_, Some(integration), _) => Some(format!("/integrations/{integration}")),
             _ => None,
         };

@@ -62,6 +62,7 @@ struct Cost {
 struct Troubled {
     id: String,
     name: String,
+    is_broken: bool,
     problem: String,
 }
 
@@ -89,6 +90,7 @@ async fn show(State(state): State<Dashboard>, viewer: Viewer) -> Page {
         .map(|integration| Troubled {
             id: integration.id.clone(),
             name: integration.base_url.clone(),
+            is_broken: integration.health.status == HealthStatus::Broken,
             problem: integration
                 .health
                 .problems
@@ -99,7 +101,7 @@ async fn show(State(state): State<Dashboard>, viewer: Viewer) -> Page {
         .collect();
     html(&OverviewPage {
         counts,
-        time_to_report: counted.time_to_report.map(|seconds| f.seconds(seconds.round() as i64)),
+        time_to_report: counted.time_to_report.map(|seconds| f.span(seconds)),
         chart: DayChart::of(counted.days.clone(), "counted=yes&"),
         costs: costs(&f, &counted.causes, counted.days.first().map_or("", |(day, _)| day)),
         clusters,
@@ -118,7 +120,10 @@ fn costs(f: &Frame, causes: &[CauseView], since: &str) -> Vec<Cost> {
         .filter(|cause| cause.minutes_lost > 0.0)
         .map(|cause| Cost {
             width: ((cause.minutes_lost / most * 100.0).round() as i64).clamp(1, 100),
-            shown: f.t1("time.minutes", f.number(cause.minutes_lost.round() as i64)),
+            shown: match cause.minutes_lost.round() as i64 {
+                0 => f.t1("time.minutes", "< 1"),
+                minutes => f.t1("time.minutes", f.number(minutes)),
+            },
             cause: cause.root_cause.clone().unwrap_or_else(|| cause.cluster_id.clone()),
             href: format!("/failures?cluster={}&since={since}&counted=yes", cause.cluster_id),
             id: cause.cluster_id.clone(),

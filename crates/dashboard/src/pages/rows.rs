@@ -1,5 +1,7 @@
 //! Analyses as rows of a list, and log lines as they are shown: the same on every page.
 
+use std::collections::BTreeMap;
+
 use rca_engine::Status;
 use rca_flow::types::AnalysisView;
 
@@ -22,6 +24,8 @@ pub(crate) struct Row {
     /// The pull request, else the branch.
     pub(crate) place: String,
     pub(crate) job: String,
+    /// Further jobs of the run that fail by the same cause, and are in the list as this row.
+    pub(crate) more_jobs: usize,
     /// Per cent.
     pub(crate) sure: Option<i64>,
     pub(crate) whose: String,
@@ -52,6 +56,7 @@ impl Row {
             cause,
             repository: analysis.repository.clone(),
             place,
+            more_jobs: 0,
             job: analysis.job_name.clone().unwrap_or_else(|| analysis.job_id.clone()),
             sure: found.map(|report| percent(report.confidence)),
             whose: match analysis.introduced_by.verdict.as_str() {
@@ -63,16 +68,35 @@ impl Row {
     }
 }
 
+/// The rows of a list, where the jobs of a run that fail by one cause are one row: a broken matrix is one failure.
+pub(crate) fn rows(f: &Frame, analyses: &[AnalysisView]) -> Vec<Row> {
+    let mut known = BTreeMap::new();
+    let mut rows: Vec<Row> = Vec::new();
+    for analysis in analyses {
+        if let (Some(integration), Some(cluster)) = (&analysis.integration_id, &analysis.cluster_id) {
+            let run = (integration, &analysis.repository, &analysis.run_id, analysis.attempt, cluster);
+            if let Some(first) = known.get(&run).and_then(|at: &usize| rows.get_mut(*at)) {
+                first.more_jobs += 1;
+                continue;
+            }
+            known.insert(run, rows.len());
+        }
+        rows.push(Row::of(f, analysis));
+    }
+    rows
+}
+
 /// The state, or where there is a report what kind of answer it is.
 pub(crate) fn state_word(analysis: &AnalysisView) -> String {
     analysis.report.as_ref().map_or_else(|| analysis.state.clone(), |report| word(&report.status))
 }
 
-/// Red is a failure that we explain, amber one that needs a person, grey what is no failure or not known yet.
+/// Red is a failure that we explain, amber one that needs a person, blue what is under way, grey what is no failure.
 pub(crate) fn badge(analysis: &AnalysisView) -> &'static str {
     match state_word(analysis).as_str() {
         "cause_found" => "red",
         "no_cause_found" | "failed" | "no_log" | "not_a_log" => "amber",
+        "queued" | "running" => "blue",
         _ => "grey",
     }
 }

@@ -10,7 +10,10 @@ use axum::{
 };
 use rca_flow::{types::ClusterView, whole::TestView};
 
-use super::{Page, html, rows::Row};
+use super::{
+    Page, html,
+    rows::{Row, rows},
+};
 use crate::{
     Dashboard,
     frame::{Frame, Nav},
@@ -62,7 +65,7 @@ async fn show(
         })
         .collect();
     html(&SearchPage {
-        rows: found.analyses.iter().map(|analysis| Row::of(&f, analysis)).collect(),
+        rows: rows(&f, &found.analyses),
         tests: found.tests,
         clusters: found.clusters,
         repositories,

@@ -1,5 +1,7 @@
 //! The audit: who did what.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::{
     Router,
@@ -12,6 +14,7 @@ use rca_flow::{
     access::Scope,
     types::{AuditQuery, AuditView},
 };
+use serde_json::Value;
 use url::form_urlencoded;
 
 use crate::{
@@ -89,6 +92,8 @@ impl Wanted {
 struct AuditPage {
     f: Frame,
     entries: Vec<AuditView>,
+    /// Names of tokens by their actors.
+    names: BTreeMap<String, String>,
     /// Where the next page begins, the first one is, and the table.
     older: Option<String>,
     newest: String,
@@ -98,12 +103,36 @@ struct AuditPage {
     wanted: Wanted,
 }
 
+impl AuditPage {
+    /// Who it was, as people know them: a token by its name, a member by the mail address.
+    fn who<'p>(&'p self, actor: &'p str) -> &'p str {
+        let named = self.names.get(actor).map(String::as_str);
+        named.unwrap_or_else(|| actor.strip_prefix("member:").unwrap_or(actor))
+    }
+
+    /// The details as names with their values, and texts without their quotes.
+    fn details(detail: &Value) -> Vec<(String, String)> {
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        match detail {
+            Value::Object(fields) => fields
+                .iter()
+                .filter(|(_, value)| !value.is_null())
+                .map(|(name, value)| (name.replace('_', " "), text(value)))
+                .collect(),
+            Value::Null => Vec::new(),
+            other => vec![(String::new(), text(other))],
+        }
+    }
+}
+
 async fn show(State(state): State<Dashboard>, viewer: Viewer, RawQuery(query): RawQuery) -> Page {
     let caller = viewer.require(Scope::Admin)?;
     let wanted = Wanted::of(query);
     let list = state.flow.list_audit(&caller, &wanted.asked()).await?;
     let filters = wanted.query("");
+    let tokens = state.flow.list_tokens(&caller).await?.items;
     html(&AuditPage {
+        names: tokens.into_iter().map(|token| (format!("token:{}", token.id), token.name)).collect(),
         f: Frame::inside(&state, &viewer, Nav::Audit).await?,
         entries: list.items,
         older: list.next_cursor.map(|cursor| format!("/audit?{}", wanted.query(&cursor))),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use rca_engine::{Category, Evidence, EvidenceRole, Report, Retry, Status, StepStatus};
 use rca_flow::{
+    rewording::is_reworded,
     types::{AnalysisView, ClusterView, FeedbackView},
     whole::{OtherJob, ToldChannel, VerdictView, WholeAnalysis},
 };
@@ -35,6 +36,13 @@ pub(super) struct ReportView {
     pub(super) status: String,
     pub(super) error: String,
     pub(super) is_ingested: bool,
+    pub(super) integration: Option<String>,
+    /// The analysis of the same log whose report this is.
+    pub(super) reused_from: Option<String>,
+    /// Whether a model put explanation and advice into words.
+    pub(super) is_reworded: bool,
+    /// Whether something was not posted.
+    pub(super) has_silent: bool,
     pub(super) may_rerun: bool,
     pub(super) has_report: bool,
     pub(super) has_cause: bool,
@@ -196,6 +204,10 @@ impl ReportView {
             status,
             error: analysis.error.clone().unwrap_or_default(),
             is_ingested,
+            integration: analysis.integration_id.clone(),
+            reused_from: analysis.reused_from.clone(),
+            is_reworded: report.is_some_and(is_reworded),
+            has_silent: analysis.feedback.iter().any(|it| matches!(it.state.as_str(), "skipped" | "failed")),
             may_rerun: f.may_write() && !is_ingested && !is_open,
             has_report: report.is_some(),
             has_cause,
