@@ -41,6 +41,7 @@ mod web_everything;
 mod web_manage;
 mod web_numbers;
 mod web_report;
+mod web_russian;
 mod web_safety;
 mod web_secure;
 mod web_sign_in;

@@ -172,6 +172,7 @@ async fn clusters_count_each_analysis_once(database: &Database) {
         state: Some("acknowledged".into()),
         repository: Some("octo/lib".into()),
         category: Some("network".into()),
+        ..ClusterFilter::default()
     };
     let listed = store.list_clusters(&workspace, &filter, &PageRequest::default()).await.unwrap();
     assert_eq!(listed.items.len(), 1);

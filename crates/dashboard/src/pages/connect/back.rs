@@ -22,7 +22,6 @@ use super::{
 };
 use crate::{
     Dashboard,
-    error::PageError,
     fields::Fields,
     frame::{Frame, Nav},
     pages::{Page, html},
