@@ -36,12 +36,14 @@ impl Row {
         let (code, subject) = incident.code.split_once(':').unwrap_or((&incident.code, ""));
         let href = match (code, &incident.integration_id, &incident.repository_id) {
             ("channel_disabled", ..) => Some(format!("/channels/{subject}")),
-            ("hook_failing" | "hook_silent", Some(integration), Some(repository)) => {
+            ("hook_failing" | "hook_silent" | "hook_lost", Some(integration), Some(repository)) => {
                 Some(format!("/integrations/{integration}/repositories/{repository}"))
             }
-            ("credential_rejected" | "credential_expiring" | "credential_expired" | "scope_missing", Some(integration), _) => {
-                Some(format!("/integrations/{integration}#token"))
-            }
+            (
+                "credential_rejected" | "credential_expiring" | "credential_expired" | "scope_missing",
+                Some(integration),
+                _,
+            ) => Some(format!("/integrations/{integration}#token")),
             (_, Some(integration), _) => Some(format!("/integrations/{integration}")),
             _ => None,
         };

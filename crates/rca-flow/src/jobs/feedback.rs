@@ -36,6 +36,7 @@ use super::{
 use crate::{
     connect::value,
     flow::Flow,
+    health,
     introduced_by::said,
     monitor::repo_ref,
     policy::falls_through,
@@ -250,6 +251,11 @@ async fn say(
     let capabilities = context.client.capabilities();
     let own = repo_ref(&context.repository);
     let sha = now.run.as_ref().and_then(|run| run.sha.clone()).or_else(|| place.sha.clone());
+    let health = health::of(&context.integration);
+    let may_not =
+        |can: bool, what| (!can && !health.scopes.missing.is_empty()).then(|| health::may_not(&health, what));
+    let (no_comment, no_status) =
+        (may_not(health.can.comment, "comment"), may_not(health.can.set_status, "set a status"));
     let mut ways: Vec<(Way, Option<&str>)> = Vec::new();
     if let Some(number) = &place.pr {
         let target = Target::Pull(number.clone());
@@ -258,7 +264,7 @@ async fn say(
         } else if !capabilities.pull_comment {
             Some("the forge has no comments on pull requests")
         } else {
-            None
+            no_comment.as_deref()
         };
         let repo = place.repo.clone().unwrap_or_else(|| own.clone());
         ways.push((Way { key: target.key(), target: Some(target), repo }, closed));
@@ -273,7 +279,7 @@ async fn say(
         } else if !capabilities.commit_comment {
             Some("the forge has no comments on commits")
         } else {
-            None
+            no_comment.as_deref()
         };
         ways.push((Way { key: target.key(), target: Some(target), repo: own.clone() }, closed));
     }
@@ -292,7 +298,7 @@ async fn say(
     } else if !capabilities.issue {
         Some("the forge has no issues")
     } else {
-        None
+        no_comment.as_deref()
     };
     ways.push((Way { key: format!("issue:{}", place.key), target: None, repo: own.clone() }, closed));
     let mut capped = None;
@@ -316,7 +322,10 @@ async fn say(
             Err(error) => return Err(error),
         }
     }
-    if let Some(sha) = sha.filter(|_| policy.status && capabilities.status) {
+    let status = sha.filter(|_| policy.status && capabilities.status);
+    if let (Some(_), Some(reason)) = (&status, &no_status) {
+        record(writes, context, &now.told, "status", "skipped", None, Some(reason));
+    } else if let Some(sha) = status {
         set_status(flow, context, &sha, now, writes).await?;
     }
     Ok(capped)
