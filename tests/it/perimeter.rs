@@ -1,8 +1,13 @@
 //! The perimeter of an integration, its hooks and its health over time: what comes, goes and dies, and that nothing is
 //! lost or said twice meanwhile.
 
+mod bulk;
 mod credential;
+mod disconnect;
 mod follows;
+mod health;
+mod modes;
+mod silent;
 
 use forge_testkit::{Fake, JobSpec, RepoHandle, RunHandle, RunSpec};
 use serde_json::{Value, json};

@@ -20,7 +20,9 @@ use crate::{
     credentials::{ACCESS_TOKEN, CLIENT_SECRET, ConnectionData, secrets_of, token_credential},
     error::{FlowError, FlowErrorKind, Result},
     flow::{Caller, Flow, instance, now},
-    health, jobs,
+    health,
+    integrations::health_incidents,
+    jobs,
     types::{
         AuthorizeRequest, Backfill, BackfillChange, FeedbackChange, Health, IntegrationView, Mode, Perimeter,
         PerimeterMode, StartRequest, Started, TokenRequest,
@@ -425,13 +427,9 @@ impl Flow {
                 target: integration.id.clone(),
                 detail: json!({ "forge": integration.forge, "base_url": integration.base_url, "auth": integration.auth }),
             }),
-            Write::ResolveIncident {
-                workspace: integration.workspace.clone(),
-                code: "credential_rejected".to_owned(),
-                integration: Some(integration.id.clone()),
-                repository: None,
-            },
+            Write::Enqueue(jobs::check::task(self, integration)),
         ];
+        writes.extend(health_incidents(integration, health));
         if health.can.read_logs {
             writes.push(Write::Enqueue(jobs::poll_task(integration)));
         }

@@ -159,8 +159,9 @@ impl Flow {
         self.0.platform_apps.contains_key(&forge)
     }
 
-    /// How many tasks only wait to come again, over all workspaces: one for each integration, which looks after it, one
-    /// for each channel that waits for its digest, and the one that removes what is older than the retention.
+    /// How many tasks only wait to come again, over all workspaces: two for each integration, which look after it and its
+    /// credential, one for each channel that waits for its digest, and the one that removes what is older than the
+    /// retention.
     ///
     /// # Errors
     /// When the store cannot be read.

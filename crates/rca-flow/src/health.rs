@@ -101,6 +101,22 @@ pub(crate) fn assess(
     }
 }
 
+/// What was wrong before began then.
+pub(crate) fn with_beginnings(health: &Health, known: &Health) -> Health {
+    let mut health = health.clone();
+    for problem in &mut health.problems {
+        if let Some(known) = known.problems.iter().find(|known| known.code == problem.code) {
+            problem.since.clone_from(&known.since);
+        }
+    }
+    health
+}
+
+/// Why nothing may be said, where the credential is known to lack what that takes.
+pub(crate) fn may_not(health: &Health, what: &str) -> String {
+    format!("the credential may not {what}: it lacks the scopes {}", health.scopes.missing.join(", "))
+}
+
 /// What will not work, in words.
 fn consequences(can: Can) -> String {
     let lost: Vec<&str> = [

@@ -6,7 +6,7 @@
 )]
 
 use forge_core::{ErrorKind, ForgeKind, StaticCredential};
-use rca_store::{Integration, IntegrationChange, NewAudit, SecretOwner, Write};
+use rca_store::{Integration, IntegrationChange, NewAudit, NewIncident, SecretOwner, Write};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -93,21 +93,30 @@ impl Flow {
     pub async fn check_integration(&self, caller: &Caller, id: &str) -> Result<IntegrationView> {
         let integration = self.integration(&caller.workspace, id).await?;
         if integration.auth != "webhook_only" {
-            let asked = async { self.client(&integration).await?.whoami().await };
-            match asked.await {
-                Ok(identity) => {
-                    let client = self.client(&integration).await?;
-                    let health =
-                        health::assess(&*client, &identity, health::is_refreshed(&integration), now());
-                    self.store().write(healthy_writes(&integration, &health)).await?;
-                }
-                Err(error) if health::is_lost(&integration, &error) => {
-                    self.store().write(Self::park_writes(&integration, error.message())).await?;
-                }
-                Err(error) => return Err(error.into()),
-            }
+            self.store().write(self.examine(&integration).await?).await?;
         }
         self.get_integration(caller, id).await
+    }
+
+    /// Asks the forge how the credential is. Gives what is to be remembered of the answer.
+    ///
+    /// # Errors
+    /// When the forge says nothing of it.
+    pub(crate) async fn examine(&self, integration: &Integration) -> forge_core::Result<Vec<Write>> {
+        let asked = async {
+            let client = self.client(integration).await?;
+            client.whoami().await.map(|identity| (client, identity))
+        };
+        match asked.await {
+            Ok((client, identity)) => {
+                let health = health::assess(&*client, &identity, health::is_refreshed(integration), now());
+                Ok(healthy_writes(integration, &health))
+            }
+            Err(error) if health::is_lost(integration, &error) => {
+                Ok(Self::park_writes(integration, error.message()))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Replaces the token in place. It must be of the same account; the address stays what it is.
@@ -277,21 +286,41 @@ impl Flow {
     }
 }
 
+/// The forge takes the credential: what waited for it goes on, and each problem that it has is one incident.
 pub(crate) fn healthy_writes(integration: &Integration, health: &Health) -> Vec<Write> {
-    vec![
+    let health = health::with_beginnings(health, &health::of(integration));
+    let mut writes = vec![
         Write::UnparkIntegration { workspace: integration.workspace.clone(), id: integration.id.clone() },
         Write::SetIntegrationHealth {
             workspace: integration.workspace.clone(),
             id: integration.id.clone(),
-            health: value(health),
+            health: value(&health),
         },
-        Write::ResolveIncident {
+    ];
+    writes.extend(health_incidents(integration, &health));
+    writes
+}
+
+/// Opens the incidents of what is wrong with the credential, and ends the others.
+pub(crate) fn health_incidents(integration: &Integration, health: &Health) -> Vec<Write> {
+    let write = |code: &str| match health.problems.iter().find(|problem| problem.code == code) {
+        Some(problem) => Write::OpenIncident(NewIncident {
             workspace: integration.workspace.clone(),
-            code: "credential_rejected".to_owned(),
+            code: code.to_owned(),
+            severity: if code == "credential_expired" { "high" } else { "medium" }.to_owned(),
+            message: format!("{}: {}", integration.base_url, problem.message),
+            remedy: problem.remedy.clone(),
+            integration: Some(integration.id.clone()),
+            repository: None,
+        }),
+        None => Write::ResolveIncident {
+            workspace: integration.workspace.clone(),
+            code: code.to_owned(),
             integration: Some(integration.id.clone()),
             repository: None,
         },
-    ]
+    };
+    ["credential_rejected", "credential_expired", "credential_expiring", "scope_missing"].map(write).into()
 }
 
 pub(crate) fn audit(caller: &Caller, action: &str, target: &str, detail: Value) -> Write {

@@ -25,6 +25,7 @@ mod analyse_run;
 mod announce;
 mod app_changed;
 mod backfill;
+pub(crate) mod check;
 mod digest;
 mod facts;
 mod feedback;
@@ -64,6 +65,7 @@ pub(crate) const ANALYSE_JOB: &str = "analyse_job";
 pub(crate) const ANALYSE_LOG: &str = "analyse_log";
 pub(crate) const FEEDBACK: &str = "feedback";
 pub(crate) const BACKFILL: &str = "backfill";
+pub(crate) const CHECK: &str = "check";
 pub(crate) const LEARN_GREEN: &str = "learn_green";
 pub(crate) const MONITOR: &str = "monitor";
 pub(crate) const PLACE_LOG: &str = "place_log";
@@ -76,7 +78,7 @@ pub(crate) const SYNC: &str = "sync";
 pub(crate) const STATUS_CONTEXT: &str = "forge-rca";
 
 /// Every kind, for claiming.
-pub(crate) const KINDS: [&str; 17] = [
+pub(crate) const KINDS: [&str; 18] = [
     PROCESS_DELIVERY,
     APP_CHANGED,
     ANALYSE_JOB,
@@ -94,11 +96,12 @@ pub(crate) const KINDS: [&str; 17] = [
     PRUNE,
     PLACE_LOG,
     DIGEST,
+    CHECK,
 ];
 
-/// Those that come again for ever: one for each integration, which looks after it, one for each channel that waits for its
-/// digest, and the one that removes what is older than the retention.
-pub(crate) const RECURRING: [&str; 3] = [POLL, DIGEST, PRUNE];
+/// Those that come again for ever: two for each integration, which look after it and its credential, one for each channel
+/// that waits for its digest, and the one that removes what is older than the retention.
+pub(crate) const RECURRING: [&str; 4] = [POLL, CHECK, DIGEST, PRUNE];
 
 /// How a task ended, and what it writes with its end.
 #[derive(Debug)]
@@ -166,6 +169,7 @@ pub(crate) async fn run(flow: &Flow, task: &ClaimedTask, age: Duration) -> JobRe
         ANALYSE_LOG => analyse_log::run(flow, task).await,
         FEEDBACK => feedback::run(flow, task, age).await,
         BACKFILL => backfill::run(flow, task).await,
+        CHECK => check::run(flow, task).await,
         LEARN_GREEN => learn_green::run(flow, task, age).await,
         MONITOR => monitor::run(flow, task).await,
         POLL => poll::run(flow, task).await,

@@ -393,6 +393,9 @@ impl Flow {
         let registered = hook.forge_hook_id.as_deref().filter(|_| {
             hook.data.get("secret").and_then(Value::as_str) == Some(secret.token_hash().as_str())
         });
+        if hook.forge_hook_id.is_none() {
+            self.take_over(integration, hooks, at, hook, &spec).await.map_err(stored)?;
+        }
         let mut ensured = forge_core::ensure_hook(hooks, at, &spec, registered).await?;
         if ensured.hook.health.is_disabled {
             // The forge has given it up, and no change revives it: a new one has a clean record.
@@ -412,6 +415,38 @@ impl Flow {
             .update_hook(&integration.workspace, &hook.id, change)
             .await
             .map_err(|error| stored(error.into()))
+    }
+
+    /// What an integration before this one left at the forge becomes the new hook. Beside it, it would be refused for ever.
+    async fn take_over(
+        &self,
+        integration: &Integration,
+        hooks: &dyn Hooks,
+        at: &RepoRef,
+        hook: &Hook,
+        spec: &HookSpec,
+    ) -> Result<()> {
+        let place = hook.repository.as_ref().map(|_| at.id.as_str());
+        let (workspace, forge) = (&integration.workspace, &integration.forge);
+        let left = self.store().left_hooks(workspace, forge, &integration.base_url, place).await?;
+        let mut is_taken = false;
+        for old in left.iter().filter(|old| namespace_of(old) == namespace_of(hook)) {
+            let Some(forge_hook_id) = old.forge_hook_id.as_deref() else { continue };
+            let outcome = match is_taken {
+                false => hooks.update_hook(at, forge_hook_id, spec).await.map(drop),
+                true => hooks.delete_hook(at, forge_hook_id).await,
+            };
+            match outcome {
+                Ok(()) => is_taken = true,
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Gone) => {}
+                Err(error) => {
+                    tracing::debug!(hook = %old.id, %error, "an old hook could not be taken over");
+                    continue;
+                }
+            }
+            self.store().update_hook(workspace, &old.id, gone()).await?;
+        }
+        Ok(())
     }
 
     pub(crate) async fn stop_monitoring(&self, integration: &Integration, id: &str) -> MonitorItem {
@@ -527,7 +562,10 @@ impl Flow {
                 (Err(error), _) => Err(FlowError::invalid_field("credential", error.message())),
             };
             match removed {
-                Ok(()) => report.removed_hooks += 1,
+                Ok(()) => {
+                    report.removed_hooks += 1;
+                    self.store().update_hook(&integration.workspace, &hook.id, gone()).await?;
+                }
                 Err(error) => report.leftover_hooks.push(LeftoverHook {
                     repository: owner,
                     url: self.hook_url(&integration.forge, &hook.id)?.into(),
@@ -563,6 +601,11 @@ impl Flow {
             }
         }
     }
+}
+
+/// A hook that is not at the forge any more.
+fn gone() -> HookChange {
+    HookChange { state: Some("none".to_owned()), ..HookChange::default() }
 }
 
 pub(crate) fn repository_view(repository: Repository, wide: &[Hook], own: Option<Hook>) -> RepositoryView {

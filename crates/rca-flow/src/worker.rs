@@ -11,7 +11,7 @@ use tracing::{Instrument as _, Span};
 use crate::{
     error::Result,
     flow::Flow,
-    jobs::{self, JobError, KINDS, POLL, PRUNE, Settlement},
+    jobs::{self, CHECK, JobError, KINDS, POLL, PRUNE, Settlement},
     policy::{Verdict, verdict},
 };
 
@@ -64,6 +64,9 @@ impl Worker {
         if let Err(error) = self.flow.store().enqueue(jobs::prune::task(&self.flow)).await {
             tracing::warn!(%error, "what is older than the retention is not removed until the next start");
         }
+        if let Err(error) = self.look_after_all().await {
+            tracing::warn!(%error, "integrations without a task that looks after them get none until the next start");
+        }
         while !shutdown.is_cancelled() {
             while running.try_join_next().is_some() {}
             let free = self.concurrency - running.len().min(self.concurrency);
@@ -99,6 +102,17 @@ impl Worker {
             hurry.cancel();
             while running.join_next().await.is_some() {}
         }
+    }
+
+    /// Each integration has its tasks that come again, also one that an earlier version made, or that lost them.
+    async fn look_after_all(&self) -> Result<()> {
+        let delay_ms = self.flow.config().poll_interval_ms;
+        let mut writes = Vec::new();
+        for integration in self.flow.store().list_all_integrations().await? {
+            writes.push(Write::Enqueue(jobs::poll_task(&integration).with_delay_ms(delay_ms)));
+            writes.push(Write::Enqueue(jobs::check::task(&self.flow, &integration)));
+        }
+        Ok(self.flow.store().write(writes).await?)
     }
 
     /// Does everything that is due, and what that makes due, one after the other; not what is put off. Returns how many
@@ -261,7 +275,7 @@ fn span(task: &ClaimedTask) -> Span {
         target: SPANS, "task", otel.name = %task.kind, otel.kind = "consumer", task = %task.id, attempt = task.attempts
     );
     let parent = rca_store::trace_parent(&task.payload);
-    if let Some(parent) = parent.filter(|_| !matches!(task.kind.as_str(), POLL | PRUNE)) {
+    if let Some(parent) = parent.filter(|_| !matches!(task.kind.as_str(), POLL | CHECK | PRUNE)) {
         context.follow(&span, parent);
     }
     span

@@ -224,6 +224,41 @@ impl Store {
         .collect()
     }
 
+    /// Hooks that may still stand at a forge although their integration is removed: it kept them, or the forge did not let
+    /// us remove them. Those of one repository by the forge's id of it, or those that served many.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn left_hooks(
+        &self,
+        workspace: &str,
+        forge: &str,
+        base_url: &str,
+        repository_forge_id: Option<&str>,
+    ) -> Result<Vec<Hook>> {
+        let mut connection = self.read().await?;
+        let sql = Sql::new("SELECT h.* FROM integration i ");
+        let sql = match repository_forge_id {
+            Some(id) => sql
+                .push("JOIN repository r ON r.integration = i.id AND r.forge_id = ")
+                .arg(id)
+                .push(" JOIN hook h ON h.integration = i.id AND h.repository = r.id"),
+            None => sql.push("JOIN hook h ON h.integration = i.id AND h.repository IS NULL"),
+        };
+        sql.push(" WHERE i.removed_at IS NOT NULL AND h.forge_hook_id IS NOT NULL AND h.state <> 'none' AND i.workspace = ")
+            .arg(workspace)
+            .push(" AND i.forge = ")
+            .arg(forge)
+            .push(" AND i.base_url = ")
+            .arg(base_url)
+            .push(" ORDER BY h.created_at DESC, h.id")
+            .all(&mut connection)
+            .await?
+            .iter()
+            .map(Hook::from_row)
+            .collect()
+    }
+
     /// Gives a hook to another integration of its workspace, e.g. when the one that brought an app's hook ends and
     /// others of that app go on.
     ///
@@ -345,7 +380,7 @@ impl Store {
         self.transact(move |connection, now| {
             Box::pin(async move {
                 let changed = Sql::new(
-                    "UPDATE hook SET removed_at = $1, token_hash = NULL, previous_token_hash = NULL \
+                    "UPDATE hook SET removed_at = $1, state = 'none', token_hash = NULL, previous_token_hash = NULL \
                      WHERE workspace = $2 AND id = $3 AND removed_at IS NULL",
                 )
                 .bind(now)

@@ -36,7 +36,7 @@ impl Row {
         let (code, subject) = incident.code.split_once(':').unwrap_or((&incident.code, ""));
         let href = match (code, &incident.integration_id, &incident.repository_id) {
             ("channel_disabled", ..) => Some(format!("/channels/{subject}")),
-            ("hook_failing" | "hook_silent", Some(integration), Some(repository)) => {
+            ("hook_failing" | "hook_silent" | "hook_lost", Some(integration), Some(repository)) => {
                 Some(format!("/integrations/{integration}/repositories/{repository}"))
             }
             (

@@ -38,6 +38,8 @@ const LONGEST_INTERVAL_MS: i64 = 10 * 60 * 1000;
 const MOST_URGENT: usize = 10;
 /// The failed hook's incident.
 const INCIDENT: &str = "hook_failing";
+/// The incident of one that is gone or switched off and cannot be made again.
+const LOST: &str = "hook_lost";
 /// The incident of a hook that does not tell us what the poll finds.
 const SILENT: &str = "hook_silent";
 /// Why such a hook is unhealthy.
@@ -73,7 +75,10 @@ pub(super) async fn look_after(
     let begin = hooks.partition_point(|hook| hook.id <= last);
     hooks.rotate_left(begin);
     let others = hooks.split_off(hooks.len().min(MOST_HOOKS));
-    let urgent = others.into_iter().filter(|hook| hook.state == "unhealthy").take(MOST_URGENT);
+    let urgent = others
+        .into_iter()
+        .filter(|hook| matches!(hook.state.as_str(), "unhealthy" | "lost" | "disabled"))
+        .take(MOST_URGENT);
     let turns = urgent.map(|hook| (hook, false)).chain(hooks.into_iter().map(|hook| (hook, true)));
     let mut lost = Vec::new();
     for (hook, is_its_turn) in &turns.collect::<Vec<_>>() {
@@ -179,12 +184,45 @@ impl Look<'_> {
             }
             None => ("lost", "the hook was removed at the forge".to_owned()),
         };
-        self.set(Some(state), Some(message)).await?;
         // Registered anew, it begins with a clean record; where that is refused, the state stays for people to see.
-        if self.flow.register(self.integration, self.hooks, &self.at, self.hook).await.is_ok() {
-            self.resolve().await?;
+        match self.flow.register(self.integration, self.hooks, &self.at, self.hook).await {
+            Ok(()) => {
+                tracing::info!(hook = %self.hook.id, state, "a hook was registered anew: {message}");
+                let (workspace, integration) = (&self.integration.workspace, &self.integration.id);
+                let over = [INCIDENT, LOST]
+                    .map(|code| resolved(code, workspace, integration, self.hook.repository.clone()));
+                self.flow.store().write(over.into()).await?;
+            }
+            Err(error) if error.kind().is_credential() => return Err(error.into()),
+            Err(error) => self.lose(state, &message, &error).await?,
         }
         Ok(false)
+    }
+
+    /// Says that there is no hook that works, and cannot be one.
+    async fn lose(&self, state: &str, message: &str, error: &forge_core::Error) -> Result<(), JobError> {
+        let message = format!("{message}, and it cannot be made again: {}", error.message());
+        let change = HookChange {
+            state: Some(state.to_owned()),
+            last_error: Some(Some(message.clone())),
+            ..HookChange::default()
+        };
+        let (workspace, hook) = (&self.integration.workspace, self.hook);
+        let writes = vec![
+            Write::SetHookState { workspace: workspace.clone(), id: hook.id.clone(), change },
+            Write::OpenIncident(NewIncident {
+                workspace: workspace.clone(),
+                code: LOST.to_owned(),
+                severity: "high".to_owned(),
+                message: format!("the hook of {}: {message}", self.at.full_name),
+                remedy: "give the credential the right to manage hooks, switch the hook on at the forge, or change the mode to \
+                         polling; it is tried again by itself"
+                    .to_owned(),
+                integration: Some(self.integration.id.clone()),
+                repository: hook.repository.clone(),
+            }),
+        ];
+        Ok(self.flow.store().write(writes).await?)
     }
 
     /// What a hook that is there and says nothing is may be wrong: its address, its events, its secret. No forge shows
@@ -386,7 +424,7 @@ pub(crate) fn no_longer_silent(workspace: &str, integration: &str, repository: O
 /// Nothing is wrong with a hook any more, because there is none.
 pub(crate) fn hook_is_well(workspace: &str, integration: &str, repository: Option<&str>) -> Vec<Write> {
     let resolved = |code| resolved(code, workspace, integration, repository.map(str::to_owned));
-    vec![resolved(INCIDENT), resolved(SILENT)]
+    vec![resolved(INCIDENT), resolved(LOST), resolved(SILENT)]
 }
 
 fn resolved(code: &str, workspace: &str, integration: &str, repository: Option<String>) -> Write {

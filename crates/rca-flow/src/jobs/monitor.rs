@@ -1,5 +1,7 @@
 //! A large change of the perimeter, a few repositories at a time, with its progress readable.
 
+use std::time::Duration;
+
 use futures_util::{StreamExt, TryStreamExt, stream};
 use rca_store::ClaimedTask;
 
@@ -12,6 +14,8 @@ use crate::{
 
 /// So many repositories at a time: each takes a few requests, and forges limit how fast things may be made.
 const AT_A_TIME: usize = 4;
+/// So many in one go, so that a server that stops need not wait for thousands, and other tasks have their turn.
+const AT_ONCE: usize = 100;
 
 pub(super) async fn run(flow: &Flow, task: &ClaimedTask) -> JobResult {
     let integration = &integration_of(flow, task).await?;
@@ -25,7 +29,12 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask) -> JobResult {
         None => Default::default(),
     };
     let changes = add.into_iter().map(|id| (id, true)).chain(remove.into_iter().map(|id| (id, false)));
-    let open: Vec<_> = changes.enumerate().filter(|(position, _)| !ended.contains(position)).collect();
+    let mut open: Vec<_> = changes.enumerate().filter(|(position, _)| !ended.contains(position)).collect();
+    // Without an operation nothing tells the next go what is done.
+    let is_last = operation.is_none() || open.len() <= AT_ONCE;
+    if !is_last {
+        open.truncate(AT_ONCE);
+    }
     stream::iter(open)
         .map(|(position, (id, is_added))| async move {
             let item = if is_added {
@@ -42,6 +51,9 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask) -> JobResult {
         .buffer_unordered(AT_A_TIME)
         .try_collect::<()>()
         .await?;
+    if !is_last {
+        return Ok(Settlement::wait(Duration::ZERO));
+    }
     if operation.is_none() {
         // The repositories have their hooks now: those that served them before can go.
         flow.drop_namespace_hooks(integration).await?;
