@@ -275,3 +275,13 @@ async fn what_is_not_posted_says_why_and_where_to_change_it() {
     assert!(!page.contains("drop-anywhere"), "who may not send logs is not asked for them");
     drop(ci);
 }
+
+#[tokio::test]
+async fn the_audit_names_who_did_what() {
+    let server = TestServer::start().await;
+    server.post("/v1/tokens", json!({"name": "Grafana", "scopes": ["read", "write"]})).await.expect(201);
+    let page = Web::owner(&server).await.get("/audit").await.expect(200);
+    has(&page, &[">owner</td>", "token.create", "Grafana", "read, write"]);
+    assert!(!page.contains("&#34;scopes&#34;"), "nobody has to read JSON: {page}");
+    server.stop().await;
+}

@@ -76,6 +76,10 @@
     }
   });
 
+  // On a phone the navigation is a bar that scrolls: the page that is shown is in it to be seen.
+  const [bar, here] = [document.querySelector(".side"), document.querySelector(".side [aria-current]")];
+  if (bar && here && bar.scrollWidth > bar.clientWidth) bar.scrollLeft = here.offsetLeft - (bar.clientWidth - here.offsetWidth) / 2;
+
   // A form that changes its page when a choice changes; without a script its button does it.
   document.addEventListener("change", (event) => {
     const form = event.target.closest("form[data-instant]");

@@ -67,7 +67,7 @@ impl Browser {
     /// Signs in as the owner, by the form.
     pub(crate) async fn sign_in(&self) {
         self.sign_in_with(OWNER).await;
-        assert!(self.has(".side").await, "the owner is signed in: {}", self.text("main").await);
+        self.find(".side").await;
     }
 
     /// Sends the form of `/sign-in`.
@@ -102,7 +102,8 @@ impl Browser {
 
     /// The text that a person sees in the element.
     pub(crate) async fn text(&self, css: &str) -> String {
-        self.find(css).await.text().await.unwrap()
+        // What renews itself may be gone in the moment that it was found.
+        eventually(&format!("{css} is read"), async || self.find(css).await.text().await.ok()).await
     }
 
     pub(crate) async fn click(&self, css: &str) {

@@ -112,7 +112,11 @@ impl AuditPage {
 
     /// The details as names with their values, and texts without their quotes.
     fn details(detail: &Value) -> Vec<(String, String)> {
-        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let one = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let text = |value: &Value| match value {
+            Value::Array(values) => values.iter().map(one).collect::<Vec<_>>().join(", "),
+            other => one(other),
+        };
         match detail {
             Value::Object(fields) => fields
                 .iter()

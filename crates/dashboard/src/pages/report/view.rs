@@ -241,7 +241,7 @@ impl ReportView {
             cluster: whole.cluster.map(|cluster| cluster_line(cluster, &links)),
             posted: analysis.feedback.iter().map(|feedback| posted(f, feedback)).collect(),
             silence: silence(analysis, whole.is_posted),
-            told: whole.notifications.into_iter().map(told).collect(),
+            told: told(whole.notifications),
             verdict: whole.verdict,
             difference: whole.rerun.as_ref().map(|last| Difference::of(f, &analysis.id, last)),
             steps: Vec::new(),
@@ -513,11 +513,16 @@ fn silence(analysis: &AnalysisView, is_posted: bool) -> &'static str {
     }
 }
 
-fn told(channel: ToldChannel) -> ToldRow {
-    let class = match channel.state.as_str() {
+/// Of a run with several causes a channel hears several times: what reads the same is one row.
+fn told(mut channels: Vec<ToldChannel>) -> Vec<ToldRow> {
+    channels.dedup_by(|one, other| {
+        (&one.channel_id, &one.event, &one.state, &one.error)
+            == (&other.channel_id, &other.event, &other.state, &other.error)
+    });
+    let class = |state: &str| match state {
         "sent" => "green",
         "failed" | "unknown" => "amber",
         _ => "grey",
     };
-    ToldRow { channel, class }
+    channels.into_iter().map(|channel| ToldRow { class: class(&channel.state), channel }).collect()
 }
