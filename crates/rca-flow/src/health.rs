@@ -112,11 +112,6 @@ pub(crate) fn with_beginnings(health: &Health, known: &Health) -> Health {
     health
 }
 
-/// Why nothing may be said, where the credential is known to lack what that takes.
-pub(crate) fn may_not(health: &Health, what: &str) -> String {
-    format!("the credential may not {what}: it lacks the scopes {}", health.scopes.missing.join(", "))
-}
-
 /// What will not work, in words.
 fn consequences(can: Can) -> String {
     let lost: Vec<&str> = [

