@@ -45,7 +45,12 @@ async fn fails(fake: &Fake, repo: &RepoHandle, number: usize) -> RunHandle {
 }
 
 /// The integration, once it is so.
-async fn integration(server: &TestServer, id: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+async fn integration(
+    server: &TestServer,
+    id: &str,
+    what: &str,
+    is_so: impl Fn(&Value) -> bool + Send + Sync,
+) -> Value {
     eventually(what, async || {
         let integration = server.get(&format!("/v1/integrations/{id}")).await.expect(200);
         is_so(&integration).then_some(integration)
@@ -58,7 +63,7 @@ async fn incidents(
     server: &TestServer,
     code: &str,
     what: &str,
-    is_so: impl Fn(&[Value]) -> bool,
+    is_so: impl Fn(&[Value]) -> bool + Send + Sync,
 ) -> Vec<Value> {
     eventually(what, async || {
         let list = server.get("/v1/incidents?limit=500").await.expect(200);
@@ -119,7 +124,7 @@ async fn repositories(
     server: &TestServer,
     id: &str,
     what: &str,
-    is_so: impl Fn(&[Value]) -> bool,
+    is_so: impl Fn(&[Value]) -> bool + Send + Sync,
 ) -> Vec<Value> {
     eventually(what, async || {
         let list = server.get(&format!("/v1/integrations/{id}/repositories?limit=500")).await.expect(200);
