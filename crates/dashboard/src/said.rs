@@ -56,11 +56,11 @@ pub(crate) fn translated(locale: Locale, text: &str) -> Cow<'_, str> {
     if locale == Locale::En {
         return Cow::Borrowed(text);
     }
-    if let Some(whole) = one(text) {
+    // Several reasons stand in one line, unless the line is one text that holds a semicolon itself.
+    let parts: Vec<&str> = text.split("; ").collect();
+    if let Some(whole) = found(text, |known| parts.len() == 1 || known.en.contains("; ")) {
         return Cow::Owned(whole);
     }
-    // Several reasons stand in one line.
-    let parts: Vec<&str> = text.split("; ").collect();
     let known: Vec<Option<String>> = parts.iter().map(|part| one(part)).collect();
     if known.iter().all(Option::is_none) {
         return Cow::Borrowed(text);
@@ -70,7 +70,12 @@ pub(crate) fn translated(locale: Locale, text: &str) -> Cow<'_, str> {
 }
 
 fn one(text: &str) -> Option<String> {
-    let (found, values) = TEXTS.iter().find_map(|known| Some((known, open(&known.around, text)?)))?;
+    found(text, |_| true)
+}
+
+fn found(text: &str, is_meant: impl Fn(&Text) -> bool) -> Option<String> {
+    let mut meant = TEXTS.iter().filter(|known| is_meant(known));
+    let (found, values) = meant.find_map(|known| Some((known, open(&known.around, text)?)))?;
     // From the last on, so that no place is looked for in what a value brings.
     let mut said = String::new();
     let mut rest = found.ru.as_str();
@@ -150,6 +155,12 @@ mod tests {
         assert_eq!(
             russian("no green run of the job is known on comment"),
             "зелёных запусков задания на comment не известно"
+        );
+        assert_eq!(
+            russian(
+                "main was green at noon, but other changes came since; what changed could not be read: too many requests (status 429)"
+            ),
+            "main: зелёный noon, но с тех пор были и другие изменения; не удалось прочитать, что изменилось: слишком много запросов (статус 429)"
         );
         assert_eq!(russian("something new: 5"), "something new: 5");
         assert_eq!(translated(Locale::En, "the run did not fail"), "the run did not fail");

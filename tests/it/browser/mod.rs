@@ -11,6 +11,7 @@ mod filled;
 mod hostile;
 mod pages;
 mod report;
+mod runs;
 mod sign_in;
 mod states;
 mod used;

@@ -62,6 +62,8 @@ struct ListPage {
     status: String,
     next: Option<String>,
     is_filtered: bool,
+    /// What the filter offers.
+    repositories: Vec<String>,
 }
 
 impl ListPage {
@@ -121,6 +123,7 @@ async fn list(State(state): State<Dashboard>, viewer: Viewer, RawQuery(query): R
         f: Frame::inside(&state, &viewer, Nav::Deliveries).await?,
         rows: list.items,
         sources: sources(&state, &viewer).await?,
+        repositories: state.flow.repositories_like(&viewer.caller(), "").await?,
         is_filtered: !(integration.is_empty() && repository.is_empty() && status.is_empty()),
         integration,
         repository,
