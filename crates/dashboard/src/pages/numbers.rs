@@ -14,8 +14,8 @@ use rca_flow::{
 
 const DAYS: i64 = 30;
 const CAUSES: u32 = 10;
-/// What is counted faster than this is counted for each page.
-const CHEAP: Duration = Duration::from_millis(10);
+/// Up to so many failures in these days are counted for each page, which takes some milliseconds.
+const FEW: i64 = 5_000;
 /// Older numbers are counted anew, behind the page that still shows them.
 const FRESH: Duration = Duration::from_secs(30);
 
@@ -30,11 +30,16 @@ pub(crate) struct Counted {
     pub(crate) time_to_report: Option<f64>,
 }
 
+impl Counted {
+    fn failures(&self) -> i64 {
+        self.days.iter().flat_map(|(_, domains)| domains.values()).sum()
+    }
+}
+
 #[derive(Debug, Clone)]
 struct Known {
     counted: Arc<Counted>,
     at: Instant,
-    took: Duration,
     is_renewed: bool,
 }
 
@@ -53,7 +58,7 @@ impl Numbers {
         let Some(known) = self.known(&caller.workspace) else {
             return self.first(flow, caller).await;
         };
-        if known.took <= CHEAP {
+        if known.counted.failures() <= FEW {
             return self.renew(flow, caller).await;
         }
         if known.at.elapsed() > FRESH && !known.is_renewed {
@@ -98,14 +103,8 @@ impl Numbers {
     }
 
     async fn renew(&self, flow: &Flow, caller: &Caller) -> Result<Arc<Counted>, FlowError> {
-        let began = Instant::now();
         let counted = Arc::new(count(flow, caller).await?);
-        let known = Known {
-            counted: Arc::clone(&counted),
-            at: Instant::now(),
-            took: began.elapsed(),
-            is_renewed: false,
-        };
+        let known = Known { counted: Arc::clone(&counted), at: Instant::now(), is_renewed: false };
         self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(caller.workspace.clone(), known);
         Ok(counted)
     }
