@@ -78,7 +78,8 @@
 
   // On a phone the navigation is a bar that scrolls: the page that is shown is in it to be seen.
   const [bar, here] = [document.querySelector(".side"), document.querySelector(".side [aria-current]")];
-  if (bar && here && bar.scrollWidth > bar.clientWidth) bar.scrollLeft = here.offsetLeft - (bar.clientWidth - here.offsetWidth) / 2;
+  const show = () => { bar.scrollLeft = here.offsetLeft - (bar.clientWidth - here.offsetWidth) / 2; };
+  if (bar && here) { show(); window.addEventListener("resize", show); }
 
   // A form that changes its page when a choice changes; without a script its button does it.
   document.addEventListener("change", (event) => {

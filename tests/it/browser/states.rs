@@ -6,7 +6,7 @@ use secrecy::ExposeSecret as _;
 use super::Browser;
 use crate::{
     support::{TestServer, eventually, pytest_log},
-    web_report::ingest,
+    web_report::{ingest, red},
 };
 
 async fn execute(server: &TestServer, statement: &str) {
@@ -190,5 +190,60 @@ async fn from_an_empty_server_to_the_first_report_in_few_clicks() {
     stranger.click("#rows li:first-child a.cause").await;
     browser.find(".proof .line.focus").await;
     assert!(stranger.clicks <= 12, "{} clicks", stranger.clicks);
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn what_people_do_is_done_without_scripts_too() {
+    let (server, fake) = (TestServer::start().await, FakeGitLab::start().await);
+    let Some(browser) = Browser::start_without_scripts(&server).await else { return };
+    let id = red(&server, &fake).await;
+    let integration = server.get("/v1/integrations").await.expect(200)["items"][0]["id"].clone();
+    browser.sign_in().await;
+
+    browser.goto("/failures").await;
+    browser.fill("#repository", "acme/shop").await;
+    browser.click("form.filters button").await;
+    eventually("the list is filtered", async || {
+        browser.address().await.contains("repository=acme%2Fshop").then_some(())
+    })
+    .await;
+    browser.click("#rows a.cause").await;
+    browser.find(".proof .line.focus").await;
+
+    browser.goto(&format!("/analyses/{id}")).await;
+    browser.fill("#note", "the clock of the runner").await;
+    browser.click("button[name='correct'][value='no']").await;
+    browser.arrive(&format!("/analyses/{id}?said=verdict")).await;
+    assert!(browser.text(".verdict").await.contains("the clock of the runner"));
+    browser.click(".proof .line.focus .n").await;
+    browser.find(".log.whole .line.selected").await;
+    browser.fill("#q", "AssertionError").await;
+    browser.click(".log-search button").await;
+    browser.find(".log.whole mark").await;
+
+    browser.goto("/clusters").await;
+    browser.click(".rows.clusters a.cause").await;
+    browser.click("button[value='acknowledged']").await;
+    eventually("somebody knows of it", async || {
+        browser.text(".answer").await.contains("Somebody knows of it").then_some(())
+    })
+    .await;
+
+    browser.goto("/settings").await;
+    browser.fill("#pull_request_per_hour", "5").await;
+    browser.click("#rate-caps button").await;
+    eventually("the cap is kept", async || {
+        let settings = server.get("/v1/settings").await.expect(200);
+        (settings["rate_caps"]["pull_request_per_hour"] == 5).then_some(())
+    })
+    .await;
+
+    browser.goto(&format!("/integrations/{}/repositories", integration.as_str().unwrap())).await;
+    browser.click("tbody input[name=on]").await;
+    browser.click("#picker .bar .save").await;
+    browser.find("#saved").await;
+    let list = format!("/v1/integrations/{}/repositories?monitored=true", integration.as_str().unwrap());
+    assert_eq!(server.get(&list).await.expect(200)["items"], serde_json::json!([]));
     browser.close().await;
 }
