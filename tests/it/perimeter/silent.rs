@@ -10,7 +10,12 @@ use std::time::Duration;
 use super::{fails, incidents, is_open, patch, red, repositories, sha, texts};
 use crate::support::{TestServer, eventually};
 
-async fn hook(server: &TestServer, id: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+async fn hook(
+    server: &TestServer,
+    id: &str,
+    what: &str,
+    is_so: impl Fn(&Value) -> bool + Send + Sync,
+) -> Value {
     let all =
         repositories(server, id, what, |items| items.first().is_some_and(|item| is_so(&item["hook"]))).await;
     all[0]["hook"].clone()

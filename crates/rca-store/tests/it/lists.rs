@@ -69,11 +69,14 @@ async fn fill(database: &Database, store: &Store) -> i64 {
     first
 }
 
+/// A column, how the filter chooses by it, and a value.
+type Choice = (&'static str, fn(&mut AnalysisFilter, &str), &'static str);
+
 async fn analyses_are_listed_by_any_two_filters(database: &Database) {
     let store = database.store().await;
     let first = fill(database, &store).await;
     let middle = first + ROWS / 2 * HOUR;
-    let set: [(&str, fn(&mut AnalysisFilter, &str), &str); 12] = [
+    let set: [Choice; 12] = [
         ("forge", |filter, value| filter.forge = Some(value.to_owned()), "gitlab"),
         ("forge", |filter, value| filter.forge = Some(value.to_owned()), "github"),
         ("repository", |filter, value| filter.repository = Some(value.to_owned()), "octo/app"),
