@@ -1,5 +1,7 @@
 //! Five hundred failed jobs on one pull request: one comment that the forge takes, and nothing hidden in silence.
 
+use std::time::Instant;
+
 use forge_core::model::Target;
 use forge_testkit::{
     Fake, FakeBitbucketCloud, FakeBitbucketDc, FakeGitFlic, FakeGitHub, FakeGitLab, JobSpec, PullSpec,
@@ -90,6 +92,7 @@ async fn five_hundred(fake: &Fake, server: TestServer, limit: usize) {
     for outcome in fake.deliver(&run).await {
         assert!(outcome.is_success(), "{outcome:?}");
     }
+    let begun = Instant::now();
     let target = Target::Pull(pull.number.to_string());
     eventually("the run is planned", async || {
         let list = server.get("/v1/analyses?limit=500").await.expect(200);
@@ -109,7 +112,9 @@ async fn five_hundred(fake: &Fake, server: TestServer, limit: usize) {
     })
     .await;
     assert_eq!(fake.all_comments().len(), 1, "nowhere else either");
-    assert!(comment.history.len() < JOBS / 10, "edited {} times", comment.history.len());
+    // While jobs are still being analysed it is said again every five seconds at most: more on a slower machine.
+    let most = JOBS / 10 + usize::try_from(begun.elapsed().as_secs()).unwrap() / 5;
+    assert!(comment.history.len() < most, "edited {} times, {most} are enough", comment.history.len());
     let body = &comment.body;
     assert!(body.chars().count() <= limit, "{} characters", body.chars().count());
     let (shown, left_out) = accounted(body);
