@@ -288,7 +288,12 @@ impl Flow {
 
 /// The forge takes the credential: what waited for it goes on, and each problem that it has is one incident.
 pub(crate) fn healthy_writes(integration: &Integration, health: &Health) -> Vec<Write> {
-    let health = health::with_beginnings(health, &health::of(integration));
+    let known = health::of(integration);
+    let health = health::with_beginnings(health, &known);
+    // Looked at often, and by all replicas: what is as it was costs no write.
+    if health == known && health.problems.is_empty() && integration.parked_reason.is_none() {
+        return Vec::new();
+    }
     let mut writes = vec![
         Write::UnparkIntegration { workspace: integration.workspace.clone(), id: integration.id.clone() },
         Write::SetIntegrationHealth {
