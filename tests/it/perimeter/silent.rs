@@ -71,7 +71,7 @@ impl<'a> Silent<'a> {
     }
 
     /// Repaired, it delivers again, which ends the incident.
-    async fn is_well_again(self) {
+    async fn recovers(self) {
         hook(&self.server, &self.id, "it is registered anew", |hook| {
             hook["state"] == "registered" && hook["last_error"].is_null()
         })
@@ -99,7 +99,7 @@ async fn a_hook_whose_secret_is_wrong_is_written_anew() {
         (fake.count("PUT", "/api/v4/projects/*/hooks/*") > 0).then_some(())
     })
     .await;
-    silent.is_well_again().await;
+    silent.recovers().await;
 }
 
 #[tokio::test]
@@ -111,7 +111,7 @@ async fn a_hook_that_was_removed_is_made_again() {
     fake.add_run(&silent.repo, &red(1).with_age(Duration::from_secs(300)));
     let analyses = silent.server.analyses("repository=acme/shop", 1).await;
     assert_eq!(analyses[0]["source"], "poll");
-    silent.is_well_again_after_a_loss().await;
+    silent.recovers_after_a_loss().await;
 }
 
 #[tokio::test]
@@ -122,7 +122,7 @@ async fn a_hook_that_was_removed_at_github_is_made_again() {
     fake.add_run(&silent.repo, &red(1).with_age(Duration::from_secs(300)));
     let analyses = silent.server.analyses("repository=acme/shop", 1).await;
     assert_eq!(analyses[0]["source"], "poll");
-    silent.is_well_again_after_a_loss().await;
+    silent.recovers_after_a_loss().await;
 }
 
 /// GitLab switches hooks off whose deliveries fail; one that it has given up is made anew.
@@ -162,12 +162,12 @@ async fn a_hook_that_the_forge_has_switched_off_is_switched_on() {
     .await;
     assert_eq!(server.analyses("repository=acme/shop", 1).await[0]["source"], "poll");
     let silent = Silent { fake: &fake, server, id, repo };
-    silent.is_well_again_after_a_loss().await;
+    silent.recovers_after_a_loss().await;
 }
 
 impl Silent<'_> {
-    /// As [`Silent::is_well_again`], where the loss may have been mended before the poll missed its delivery.
-    async fn is_well_again_after_a_loss(self) {
+    /// As [`Silent::recovers`], where the loss may have been mended before the poll missed its delivery.
+    async fn recovers_after_a_loss(self) {
         eventually("it is there again", async || (self.fake.hooks(&self.repo).len() == 1).then_some(()))
             .await;
         fails(self.fake, &self.repo, 2).await;
