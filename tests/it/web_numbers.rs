@@ -65,7 +65,7 @@ async fn each_number_of_the_overview_leads_to_its_rows() {
     let web = Web::owner(&server).await;
     let page = web.get("/").await.expect(200);
     let mut seen = Vec::new();
-    for words in ["active causes", "new causes today", "causes that came back today", "causes fixed today"] {
+    for words in ["causes red now", "new today", "came back today", "fixed today"] {
         let (address, number) = tile(&page, words);
         assert_eq!(rows(&web, &address).await, number, "{words}: {address}");
         let shown = web.get(&address).await.expect(200);

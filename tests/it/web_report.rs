@@ -269,8 +269,8 @@ async fn the_overview_has_two_doors_and_then_numbers() {
     has(
         &page,
         &[
-            "active causes",
-            "new causes today",
+            "causes red now",
+            "new today",
             "/clusters?state=active",
             &cluster,
             "Failures per day",
