@@ -30,6 +30,12 @@ pub(crate) struct Counted {
     pub(crate) time_to_report: Option<f64>,
 }
 
+impl Counted {
+    fn is_empty(&self) -> bool {
+        self.causes.is_empty() && self.days.iter().all(|(_, failures)| failures.is_empty())
+    }
+}
+
 #[derive(Debug, Clone)]
 struct Known {
     counted: Arc<Counted>,
@@ -53,7 +59,8 @@ impl Numbers {
         let Some(known) = self.known(&caller.workspace) else {
             return self.first(flow, caller).await;
         };
-        if known.took <= CHEAP {
+        // Where nothing has failed yet counting is quick, and the first failure is to be seen at once.
+        if known.took <= CHEAP || known.counted.is_empty() {
             return self.renew(flow, caller).await;
         }
         if known.at.elapsed() > FRESH && !known.is_renewed {
