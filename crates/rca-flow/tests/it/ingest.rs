@@ -107,7 +107,10 @@ async fn what_did_not_fail_is_ignored_and_unreplaced_variables_are_told() {
 
 #[test]
 fn words_of_many_systems() {
-    for word in ["success", "PASSED", "canceled", "ABORTED", "not_run", "on hold", "skipped", "NOT_BUILT"] {
+    for word in ["success", "PASSED", "Fixed"] {
+        assert_eq!(ended(word), Ended::Passed, "{word}");
+    }
+    for word in ["canceled", "ABORTED", "not_run", "on hold", "skipped", "NOT_BUILT", "completed"] {
         assert_eq!(ended(word), Ended::Otherwise, "{word}");
     }
     for word in ["failed", "FAILURE", "UNSTABLE", "error", "timedout", "infrastructure_fail", "what is this"]
