@@ -42,11 +42,12 @@ async fn each_number_of_the_overview_leads_to_its_rows() {
     let old = ingest(&server, "project=shop&job_name=unit&job_id=1", pytest_log()).await;
     let resolved = ingest(&server, "project=shop&job_name=build&job_id=2", cargo_log()).await;
     let database = format!("sqlite://{}", server.folder.path().join("forge-rca.db").display());
+    // No more than a day: lists look for no report whose id is more than a day away from its time.
     let yesterday = format!(
-        "UPDATE cluster SET first_seen_at = first_seen_at - {DAY_MS} * 2, last_seen_at = last_seen_at - {DAY_MS} * 2"
+        "UPDATE cluster SET first_seen_at = first_seen_at - {DAY_MS}, last_seen_at = last_seen_at - {DAY_MS}"
     );
     rca_store::testing::execute(&database, &yesterday).await;
-    let aged = format!("UPDATE analysis SET created_at = created_at - {DAY_MS} * 2");
+    let aged = format!("UPDATE analysis SET created_at = created_at - {DAY_MS}");
     rca_store::testing::execute(&database, &aged).await;
     ingest(&server, "project=till&job_name=unit&job_id=3", pytest_log()).await;
     for (job, text) in [

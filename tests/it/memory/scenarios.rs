@@ -112,6 +112,9 @@ async fn a_merge_request_that_only_the_poll_saw_has_its_branch() {
         page["items"].get(0).cloned()
     })
     .await;
-    assert_eq!((&analysis["branch"], &analysis["pr"]), (&json!("feature/refund"), &json!(pull.number)));
+    assert_eq!(
+        (&analysis["branch"], &analysis["pr"]),
+        (&json!("feature/refund"), &json!(pull.number.to_string()))
+    );
     server.stop().await;
 }
