@@ -361,6 +361,8 @@ impl HeldLog {
 fn plain(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(line);
     let mut shown = String::with_capacity(text.len());
+    // GitHub begins each log with a byte order mark, which says nothing to people.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let mut characters = text.trim_end_matches('\r').chars().peekable();
     while let Some(character) = characters.next() {
         match character {
@@ -430,7 +432,7 @@ mod tests {
 
     #[test]
     fn secrets_and_control_sequences_are_not_kept() {
-        let log = held(b"\x1b[31mred\x1b[0m\npassword=abc123\n10%\r20%\r30%\nnul\x00\n");
+        let log = held("\u{feff}\x1b[31mred\x1b[0m\npassword=abc123\n10%\r20%\r30%\nnul\x00\n".as_bytes());
         let lines = log.read_now(1, 4).unwrap();
         assert_eq!(lines, ["red", "password=[REDACTED:password]", "30%", "nul<U+0000>"]);
     }
