@@ -27,7 +27,8 @@ async fn a_day_passes(server: &TestServer) {
             "UPDATE cluster SET first_seen_at = first_seen_at - {day}, last_seen_at = last_seen_at - {day}"
         ),
         format!(
-            "UPDATE mark SET value = json_set(value, '$.at', json_extract(value, '$.at') - {day}) WHERE name LIKE 'digest:%'"
+            "UPDATE mark SET value = json_set(value, '$.at', json_extract(value, '$.at') - {day}, \
+             '$.due', json_extract(value, '$.due') - {day}) WHERE name LIKE 'digest:%'"
         ),
         format!(
             "UPDATE task SET run_at = run_at - {day}, created_at = created_at - {day} WHERE kind = 'digest' AND state = 'ready'"

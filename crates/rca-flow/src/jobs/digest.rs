@@ -78,19 +78,21 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask) -> JobResult {
     let Some(oldest) = held.first() else { return Ok(Settlement::done(Vec::new())) };
     let days = Days::of(flow, &task.workspace).await?;
     let mark = store.get_mark(&task.workspace, &mark_of(&id)).await?;
-    let last = mark.as_ref().and_then(|mark| mark.get("at")).and_then(Value::as_i64);
-    let (key, since) = match days.hour.filter(|_| channel.digest) {
+    let told = |name| mark.as_ref().and_then(|mark| mark.get(name)).and_then(Value::as_i64);
+    let last = told("at");
+    let (key, since, due) = match days.hour.filter(|_| channel.digest) {
         Some(hour) => {
             let due = last_due(days.now, hour);
-            let is_told_today = last.is_some_and(|last| day(last) >= day(due));
+            // Its day counts and not when it was made: one that is late, because nobody ran, does not cost the next.
+            let is_told_today = told("due").or(last).is_some_and(|last| day(last) >= day(due));
             if oldest.created_at > due || is_told_today {
                 let left = due + DAY_MS - days.now;
                 return Ok(Settlement::wait(Duration::from_millis(u64::try_from(left).unwrap_or(0))));
             }
-            (format!("digest:{}", day(due)), last.unwrap_or(due - DAY_MS))
+            (format!("digest:{}", day(due)), last.unwrap_or(due - DAY_MS), due)
         }
         // There are no more digests here: what waits for one is told now.
-        None => (format!("digest:{}", new_id()), last.unwrap_or(oldest.created_at)),
+        None => (format!("digest:{}", new_id()), last.unwrap_or(oldest.created_at), days.now),
     };
     let message = compose(flow, &channel, &held, since).await?;
     let row = notification(&channel, key, &message, &Told::default());
@@ -109,7 +111,7 @@ pub(super) async fn run(flow: &Flow, task: &ClaimedTask) -> JobResult {
     writes.push(Write::SetMark {
         workspace: task.workspace.clone(),
         name: mark_of(&id),
-        value: json!({ "at": days.now }),
+        value: json!({ "at": days.now, "due": due }),
     });
     Ok(Settlement::done(writes))
 }
